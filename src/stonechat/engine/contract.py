@@ -1,0 +1,174 @@
+"""What the rest of the program knows of an analytical engine, whichever one runs behind it.
+
+Every method blocks and may be called from any thread; callers on an event loop go through a thread of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stonechat.errors import Kind, StonechatError
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine can do beyond the contract. Frozen: it is decided when the engine starts."""
+
+    name: str
+    version: str
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """Bounds of one query. Connections are pooled by these values, so keep the number of distinct ones small.
+
+    `seconds` is wall time, `memory_bytes` the peak of the query, `result_bytes` the size of the answer, `threads` per query.
+    """
+
+    seconds: float = 10.0
+    memory_bytes: int = 1_000_000_000
+    result_bytes: int = 100_000_000
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """One complete answer: its bytes in the asked format, and what it cost (rows and bytes scanned, seconds)."""
+
+    data: bytes
+    rows_read: int
+    bytes_read: int
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One read-only statement.
+
+    `parameters` are bound server-side as `{name:Type}`; values are text as `sql.quoting.parameter_text` writes it.
+    `query_id` names the running query for `Engine.cancel`.
+    """
+
+    statement: str
+    database: str
+    format: str = "JSON"
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    limits: QueryLimits = field(default_factory=QueryLimits)
+    query_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """One block of rows. The same `token` on the same table again is acknowledged and changes nothing, views included.
+
+    `data` is a sequence of chunks which together are text of `format`; `columns` names the columns that the rows may have.
+    """
+
+    database: str
+    table: str
+    columns: Sequence[str]
+    format: str
+    data: Sequence[bytes]
+    token: str
+
+
+class Engine(Protocol):
+    """A ClickHouse: embedded in this process, or remote."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def query(self, query: Query) -> QueryResult:
+        """Run one read-only statement within its limits. Raises `EngineFailure` or a subclass."""
+        ...
+
+    def cancel(self, query_id: str) -> None:
+        """End a running query of that id, if there is one; its caller gets `QueryCancelled`."""
+        ...
+
+    def command(self, statement: str, *, database: str = "default") -> None:
+        """Run one statement that changes something and gives no rows (DDL, INSERT SELECT, ALTER ...)."""
+        ...
+
+    def insert(self, insert: Insert) -> int:
+        """Commit a block, all or nothing; returns the rows written (0 when the token was seen before)."""
+        ...
+
+    def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
+        """Run a statement of the program's own (never a caller's) with full rights; rows as dictionaries."""
+        ...
+
+    def close(self) -> None:
+        """Cancel what runs, wait for it, and release the data folder or the sockets."""
+        ...
+
+
+class EngineFailure(StonechatError):
+    """The engine refused or failed. `number` is ClickHouse's error number, `name` its name (0 and UNKNOWN when it gave none)."""
+
+    code = "SC800"
+    kind = Kind.INVALID
+
+    def __init__(self, message: str, *, number: int = 0, name: str = "UNKNOWN", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.number = number
+        self.name = name
+
+
+class QueryTimeout(EngineFailure):
+    """The query ran into its time limit (ClickHouse 159)."""
+
+    code = "SC801"
+    kind = Kind.TIMEOUT
+
+
+class QueryTooLarge(EngineFailure):
+    """The query ran into its memory, scan or result limit (ClickHouse 241, 158, 396, 307)."""
+
+    code = "SC802"
+    kind = Kind.TOO_LARGE
+
+
+class QueryCancelled(EngineFailure):
+    """The query was cancelled, for instance because its caller went away (ClickHouse 394)."""
+
+    code = "SC803"
+    kind = Kind.UNAVAILABLE
+
+
+class EngineBusy(EngineFailure):
+    """All connections were taken for too long, or too many callers wait already."""
+
+    code = "SC804"
+    kind = Kind.UNAVAILABLE
+
+
+class StorageFull(EngineFailure):
+    """The disk has no room for the write (ClickHouse 243)."""
+
+    code = "SC805"
+    kind = Kind.UNAVAILABLE
+
+
+class DataFolderLocked(EngineFailure):
+    """Another process owns the data folder."""
+
+    code = "SC806"
+    kind = Kind.CONFLICT
+
+
+#: ClickHouse error number -> class; every other number is a plain EngineFailure.
+FAILURES_BY_NUMBER: Mapping[int, type[EngineFailure]] = {
+    159: QueryTimeout,
+    158: QueryTooLarge,
+    241: QueryTooLarge,
+    307: QueryTooLarge,
+    396: QueryTooLarge,
+    394: QueryCancelled,
+    243: StorageFull,
+    76: DataFolderLocked,
+}

@@ -1,0 +1,59 @@
+"""The base of every error that a user can meet: a code, a message, a hint and, where text is at fault, a position.
+
+Each concrete class stands beside the code that raises it, one class per cause. Codes are grouped by stage:
+SC1xx datafiles, SC2xx templates, SC3xx projects, SC4xx access, SC5xx queries, SC6xx ingestion, SC7xx deployments,
+SC8xx engine and state, SC9xx settings, server and command line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+
+class Kind(Enum):
+    """Whose fault an error is and what the caller may do about it. HTTP statuses and exit codes follow from it."""
+
+    INVALID = "invalid"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    MISSING = "missing"
+    NOT_ALLOWED = "not allowed"
+    TIMEOUT = "timeout"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too large"
+    RATE_LIMITED = "rate limited"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a text: the file's name as the user wrote it, a line and a column, both counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class StonechatError(Exception):
+    """Base class. `code` and `kind` belong to the class; message, hint and position to the instance.
+
+    `message` is one plain sentence without the position; `str(error)` puts the position in front of it.
+    """
+
+    code: ClassVar[str] = "SC900"
+    kind: ClassVar[Kind] = Kind.INTERNAL
+
+    def __init__(self, message: str, *, hint: str | None = None, position: Position | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.position = position
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.message}" if self.position else self.message
