@@ -1,1 +1,1 @@
-
+"""Stonechat: real-time analytics from plain text files, in one process."""

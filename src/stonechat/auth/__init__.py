@@ -1,1 +1,1 @@
-
+"""Tokens, scopes and the decisions that follow from them."""

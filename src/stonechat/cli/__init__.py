@@ -1,1 +1,1 @@
-
+"""The `stonechat` command."""

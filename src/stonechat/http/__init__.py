@@ -1,1 +1,1 @@
-
+"""The HTTP API, one module a family of routes."""

@@ -1,1 +1,1 @@
-
+"""What the files of a project mean together."""

@@ -1,1 +1,1 @@
-
+"""The read path, without HTTP."""

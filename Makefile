@@ -1,0 +1,55 @@
+# Two commands do everything: `make run` serves the messaging project, `make test` checks and tests.
+#   make run PORT=8000             another port
+#   make run PROJECT=folder        where the project's files are (made from the template when missing)
+#   make run HOME_DIR=folder       where the server keeps its data
+#   make run DATA=messages.ndjson  load a file (.gz, .zst too) instead of sample messages
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 7181
+PROJECT ?= messaging
+HOME_DIR ?= stonechat-data
+DATA ?= sample
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
+
+.PHONY: run test check bench format lock clean
+
+run: $(VENV)/.run
+	@test -d "$(PROJECT)" || $(BIN)/stonechat init --template messaging "$(PROJECT)"
+	@exec $(BIN)/stonechat dev "$(PROJECT)" --port "$(PORT)" --home "$(HOME_DIR)" --load "messages=$(DATA)"
+
+test: check
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Compiles the locks again; needs uv. They carry hashes and no addresses.
+lock:
+	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements/run.txt
+	uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/.run: requirements/run.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing stonechat into $(VENV) ..."
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@

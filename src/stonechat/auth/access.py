@@ -1,0 +1,105 @@
+"""What a token may do: scopes, and the one place that decides on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from stonechat.errors import Kind, StonechatError
+
+
+class ScopeType(Enum):
+    """The scopes of the contract that name a right; resource scopes also name a resource."""
+
+    ADMIN = "ADMIN"
+    TOKENS = "TOKENS"
+    READ_ALL = "WORKSPACE:READ_ALL"
+    DEPLOY = "WORKSPACE:DEPLOY"
+    CREATE_DATA_SOURCE = "DATASOURCES:CREATE"
+    READ_DATA_SOURCE = "DATASOURCES:READ"
+    APPEND_DATA_SOURCE = "DATASOURCES:APPEND"
+    DROP_DATA_SOURCE = "DATASOURCES:DROP"
+    CREATE_PIPE = "PIPES:CREATE"
+    READ_PIPE = "PIPES:READ"
+    DROP_PIPE = "PIPES:DROP"
+
+
+_WITH_RESOURCE = {
+    ScopeType.READ_DATA_SOURCE,
+    ScopeType.APPEND_DATA_SOURCE,
+    ScopeType.DROP_DATA_SOURCE,
+    ScopeType.READ_PIPE,
+    ScopeType.DROP_PIPE,
+}
+
+
+class InvalidScope(StonechatError):
+    """A scope's text is none of the contract's."""
+
+    code = "SC401"
+    kind = Kind.INVALID
+
+
+class AccessDenied(StonechatError):
+    """The token is valid but does not carry the right that the operation needs."""
+
+    code = "SC402"
+    kind = Kind.FORBIDDEN
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One right of a token: a type and, where the type asks for one, a resource."""
+
+    type: ScopeType
+    resource: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Scope:
+        """`PIPES:READ:name` and the like. Raises `InvalidScope`."""
+        for kind in ScopeType:
+            if text == kind.value and kind not in _WITH_RESOURCE:
+                return cls(kind)
+            if kind in _WITH_RESOURCE and text.startswith(kind.value + ":"):
+                resource = text.removeprefix(kind.value + ":")
+                if resource and ":" not in resource:
+                    return cls(kind, resource)
+        raise InvalidScope(f"Invalid scope '{text}'", hint="Scopes look like ADMIN or PIPES:READ:my_pipe.")
+
+    def __str__(self) -> str:
+        return f"{self.type.value}:{self.resource}" if self.resource else self.type.value
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking: a token of a workspace, with its scopes."""
+
+    workspace_id: str
+    token_id: str
+    token_name: str
+    scopes: frozenset[Scope] = field(default_factory=frozenset)
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller may do everything in its workspace."""
+        return Scope(ScopeType.ADMIN) in self.scopes
+
+    def may(self, right: ScopeType, resource: str = "") -> bool:
+        """Whether the caller has a right, by that scope, or by one that includes it."""
+        if self.is_admin or Scope(right, resource) in self.scopes:
+            return True
+        if right in {ScopeType.READ_DATA_SOURCE, ScopeType.READ_PIPE}:
+            if Scope(ScopeType.READ_ALL) in self.scopes:
+                return True
+            base = resource.removesuffix("_quarantine")
+            return right is ScopeType.READ_DATA_SOURCE and base != resource and Scope(right, base) in self.scopes
+        return False
+
+    def require(self, right: ScopeType, resource: str = "") -> None:
+        """Raise `AccessDenied` unless the caller has the right."""
+        if not self.may(right, resource):
+            needed = Scope(right, resource)
+            raise AccessDenied(
+                f"The token has not enough permissions: it needs the scope {needed}",
+                hint=f"Use a token with the scope {needed}, or the workspace admin token.",
+            )

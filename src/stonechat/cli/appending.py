@@ -1,0 +1,41 @@
+"""Appending rows to a data source of a running server, with a progress bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stonechat.cli.console import err, out, progress_bar
+from stonechat.cli.remote import Remote
+from stonechat.cli.rows import RowSource
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What became of all rows of a source."""
+
+    successful: int
+    quarantined: int
+
+
+def append_rows(remote: Remote, data_source: str, rows: RowSource) -> Totals:
+    """Send every batch through the Events API; each is committed before the next is sent."""
+    successful = quarantined = 0
+    with rows.open() as batches, progress_bar(rows.unit) as progress:
+        task = progress.add_task(f"{rows.name} -> {data_source}", total=rows.total)
+        for batch, step in batches:
+            appended = remote.append(data_source, batch)
+            successful += appended.successful
+            quarantined += appended.quarantined
+            progress.advance(task, step)
+        progress.update(task, completed=rows.total)
+    return Totals(successful, quarantined)
+
+
+def show_totals(data_source: str, totals: Totals) -> None:
+    """Say what became of the rows, and where those are that did not fit."""
+    out.print(f"{totals.successful:,} rows appended to {data_source}")
+    if totals.quarantined:
+        err.print(
+            f"[yellow]{totals.quarantined:,} rows did not fit and are in {data_source}_quarantine[/yellow]: "
+            f"stonechat sql 'SELECT c__error, count() FROM {data_source}_quarantine GROUP BY ALL'"
+        )

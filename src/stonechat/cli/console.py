@@ -1,0 +1,39 @@
+"""What the command line shows: errors with their excerpts, progress, and how to call what is running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+from stonechat.cli.remote import RequestRefused
+from stonechat.errors import StonechatError
+from stonechat.project.model import InvalidProject
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_error(error: StonechatError) -> None:
+    """Print an error to standard error: what, where with an excerpt, and the hint; every problem of a project."""
+    problems: Sequence[StonechatError] = [error]
+    if isinstance(error, InvalidProject):
+        problems = error.problems
+    elif isinstance(error, RequestRefused) and error.errors:
+        problems = error.errors
+    for problem in problems:
+        where = f"[bold]{escape(str(problem.position))}[/bold] " if problem.position else ""
+        err.print(f"[red]error[/red] [dim]{problem.code}[/dim] {where}{escape(problem.message)}")
+        if excerpt := getattr(problem, "excerpt", None):
+            err.print(escape(excerpt))
+        if problem.hint:
+            err.print(f"  [cyan]hint:[/cyan] {escape(problem.hint)}")
+
+
+def progress_bar(unit: str) -> Progress:
+    """A progress bar over bytes or rows, on standard error so that output can be piped."""
+    amount: ProgressColumn = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=False)

@@ -1,0 +1,87 @@
+"""`stonechat dev`: serve a project folder, and deploy it again whenever a file changes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import watchfiles
+from rich.markup import escape
+
+from stonechat.cli.appending import append_rows, show_totals
+from stonechat.cli.console import out, show_error
+from stonechat.cli.remote import Remote
+from stonechat.cli.requests import example_requests
+from stonechat.cli.rows import row_source
+from stonechat.deploy.plan import explain
+from stonechat.errors import StonechatError
+from stonechat.project.loader import DATAFILE_SUFFIXES, load_folder
+from stonechat.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """Rows for a data source that is still empty: the data source, and `sample`, `sample:ROWS` or a file."""
+
+    data_source: str
+    source: str
+
+
+class Development:
+    """One session over a project folder."""
+
+    def __init__(self, server: Server, folder: Path, first_rows: FirstRows | None, *, allow_destructive: bool) -> None:
+        self._server = server
+        self._folder = folder
+        self._first_rows = first_rows
+        self._allow_destructive = allow_destructive
+
+    async def run(self) -> None:
+        """Serve until a signal."""
+        await self._server.serve(when_ready=self._work)
+
+    async def _work(self) -> None:
+        if await self._deploy() and self._first_rows is not None:
+            await asyncio.to_thread(self._load, self._first_rows)
+        self._welcome()
+        async for _ in watchfiles.awatch(self._folder, watch_filter=_is_datafile, debounce=200, stop_event=None):
+            await self._deploy()
+
+    async def _deploy(self) -> bool:
+        try:
+            files = await asyncio.to_thread(load_folder, self._folder)
+            outcome = await asyncio.to_thread(
+                self._server.deployer.deploy, self._server.live, files, allow_destructive=self._allow_destructive
+            )
+        except StonechatError as error:
+            show_error(error)
+            out.print("[yellow]Nothing was deployed: what was live stays live.[/yellow]")
+            return False
+        for line in explain(outcome.plan):
+            out.print(f"  {escape(line)}")
+        if outcome.deployment_id is not None:
+            out.print(f"[green]Deployed[/green] {escape(str(self._folder))} as deployment {outcome.deployment_id}")
+        return True
+
+    def _load(self, first: FirstRows) -> None:
+        try:
+            with Remote(self._server.settings.base_url, self._server.admin_token) as remote:
+                if rows := remote.count(first.data_source):
+                    out.print(f"{first.data_source} holds {rows:,} rows already: nothing is loaded")
+                    return
+                show_totals(first.data_source, append_rows(remote, first.data_source, row_source(first.source)))
+        except StonechatError as error:
+            show_error(error)
+
+    def _welcome(self) -> None:
+        url, token = self._server.settings.base_url, self._server.admin_token
+        out.print(f"\n[bold]Stonechat serves {escape(str(self._folder))}[/bold]")
+        out.print(f"  URL    {url}\n  Token  {token}\n")
+        for request in example_requests(self._folder, base_url=url, token=token):
+            out.print(f"[dim]# {escape(request.title)}[/dim]\n{escape(request.curl())}\n")
+        out.print("Change a file and it is deployed; Ctrl-C stops.")
+
+
+def _is_datafile(_change: watchfiles.Change, path: str) -> bool:
+    return path.endswith(DATAFILE_SUFFIXES)

@@ -1,0 +1,191 @@
+"""The `stonechat` command."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from stonechat.cli.appending import append_rows, show_totals
+from stonechat.cli.console import out, show_error
+from stonechat.cli.develop import Development, FirstRows
+from stonechat.cli.remote import Remote
+from stonechat.cli.rows import SAMPLE_SEED, row_source
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.loader import load_folder
+from stonechat.server import Server
+from stonechat.settings import load_settings
+from stonechat.starters.catalog import TEMPLATES, template_files
+from stonechat.starters.generator import messages
+
+app = typer.Typer(
+    help="Real-time analytics from plain text files: data sources and pipes become an ingestion API and SQL endpoints.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+mock = typer.Typer(help="Make sample data.", no_args_is_help=True)
+app.add_typer(mock, name="mock")
+
+Home = Annotated[Path | None, typer.Option("--home", help="Folder that holds the server's data.", envvar="STONECHAT_HOME")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", envvar="STONECHAT_HOST")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on.", envvar="STONECHAT_PORT", min=1, max=65535)]
+Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).", envvar="STONECHAT_CONFIG")]
+Url = Annotated[str, typer.Option(help="Server to talk to.", envvar="STONECHAT_URL")]
+AccessToken = Annotated[
+    str | None, typer.Option("--token", help="Token; a server on this machine is asked for its own.", envvar="STONECHAT_TOKEN")
+]
+Destructive = Annotated[bool, typer.Option("--allow-destructive-operations", help="Let the deployment delete data.")]
+DEFAULT_URL = "http://127.0.0.1:7181"
+
+
+class FolderNotEmpty(StonechatError):
+    """`init` would overwrite files."""
+
+    code = "SC963"
+    kind = Kind.CONFLICT
+
+
+class InvalidOption(StonechatError):
+    """An option's value does not have the form that its help gives."""
+
+    code = "SC964"
+    kind = Kind.INVALID
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write the project.")] = Path(),
+    template: Annotated[str, typer.Option(help=f"Project to start from: {', '.join(TEMPLATES)}.")] = "messaging",
+) -> None:
+    """Write a new project: data sources, pipes, fixtures and tests as text files, ready for git."""
+    files = template_files(template)
+    if present := sorted(name for name in files if (folder / name).exists()):
+        raise FolderNotEmpty(f"{folder / present[0]} is there already", hint="Choose an empty folder.")
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    out.print(f"Wrote {len(files)} files of the template '{template}' to {folder}. Next: stonechat dev {folder}")
+
+
+@app.command()
+def dev(
+    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    load: Annotated[
+        str | None, typer.Option(help="DATA_SOURCE=FILE or DATA_SOURCE=sample[:ROWS]: load it while the data source is empty.")
+    ] = None,
+    home: Home = None,
+    host: Host = None,
+    port: Port = None,
+    config: Config = None,
+    destructive: Destructive = False,
+) -> None:
+    """Serve a project folder, and deploy it again whenever a file changes."""
+    first = _first_rows(load)
+    with _server(home, host, port, config) as server:
+        asyncio.run(Development(server, folder, first, allow_destructive=destructive).run())
+    out.print("Stopped.")
+
+
+@app.command()
+def serve(home: Home = None, host: Host = None, port: Port = None, config: Config = None) -> None:
+    """Serve what was deployed last, as in production."""
+
+    async def ready() -> None:
+        out.print(f"Stonechat answers at {server.settings.base_url}")
+
+    with _server(home, host, port, config) as server:
+        asyncio.run(server.serve(when_ready=ready))
+
+
+@app.command()
+def deploy(
+    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    check: Annotated[bool, typer.Option("--check", help="Only say what would change.")] = False,
+    destructive: Destructive = False,
+    url: Url = DEFAULT_URL,
+    token: AccessToken = None,
+) -> None:
+    """Deploy a project folder to a running server: all of it, or nothing."""
+    with Remote(url, token) as remote:
+        body = remote.deploy(load_folder(folder), check=check, allow_destructive=destructive)
+    if body["result"] == "no_changes":
+        out.print("No changes.")
+        return
+    for step in body["deployment"]["plan"]:
+        out.print(f"  {step}", markup=False)
+    out.print("Nothing was changed: this was a check." if check else f"Deployment {body['deployment']['id']} is live.")
+
+
+@app.command()
+def append(
+    data_source: Annotated[str, typer.Argument(help="The data source.")],
+    file: Annotated[str, typer.Argument(help="An NDJSON file (.gz and .zst too), or sample[:ROWS].")],
+    url: Url = DEFAULT_URL,
+    token: AccessToken = None,
+) -> None:
+    """Append the rows of a file to a data source of a running server."""
+    with Remote(url, token) as remote:
+        show_totals(data_source, append_rows(remote, data_source, row_source(file)))
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="A SELECT; name a FORMAT in it for another than PrettyCompact.")],
+    url: Url = DEFAULT_URL,
+    token: AccessToken = None,
+) -> None:
+    """Run a statement on a running server."""
+    with Remote(url, token) as remote:
+        response = remote.sql(statement)
+    sys.stdout.buffer.write(response.content)
+
+
+@mock.command("messages")
+def mock_messages(
+    rows: Annotated[int, typer.Option(help="How many.", min=0)] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = SAMPLE_SEED,
+) -> None:
+    """Write sample messages as NDJSON to standard output."""
+    for line in messages(rows, seed):
+        sys.stdout.buffer.write(line)
+
+
+def run() -> None:
+    """Entry point: errors are shown, not raised; exit code 1 for a refusal, 130 for Ctrl-C."""
+    try:
+        app()
+    except StonechatError as error:
+        show_error(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, for example `head`
+
+
+def _server(home: Path | None, host: str | None, port: int | None, config: Path | None) -> Server:
+    overrides: dict[str, Any] = {"home": home, "host": host, "port": port}
+    settings = load_settings(file=config, overrides=overrides)
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    return Server(settings)
+
+
+def _first_rows(text: str | None) -> FirstRows | None:
+    if text is None:
+        return None
+    name, equals, source = text.partition("=")
+    if not (name and equals and source):
+        raise InvalidOption(f"--load {text} is not DATA_SOURCE=FILE", hint="For example --load messages=sample.")
+    row_source(source)
+    return FirstRows(name, source)

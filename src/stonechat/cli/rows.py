@@ -1,0 +1,102 @@
+"""Rows for `append` and `dev --load`: NDJSON files, compressed or not, and generated samples, in batches of whole lines."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from stonechat.errors import Kind, StonechatError
+from stonechat.starters.generator import messages
+
+_BATCH_BYTES = 4_000_000
+SAMPLE = "sample"
+_SAMPLE_ROWS = 100_000
+SAMPLE_SEED = 1
+
+
+class UnreadableRows(StonechatError):
+    """The file to append cannot be read as NDJSON, `.gz` and `.zst` included."""
+
+    code = "SC960"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class RowSource:
+    """Where rows come from. `total` counts what `batches` reports as done: bytes of the file, or rows of a sample."""
+
+    name: str
+    total: int
+    unit: str
+    open: Callable[[], AbstractContextManager[Iterator[tuple[bytes, int]]]]
+
+
+def row_source(text: str) -> RowSource:
+    """`sample`, `sample:ROWS`, or the path of a file. Raises `UnreadableRows`."""
+    name, _, count = text.partition(":")
+    if name == SAMPLE and not Path(text).exists():
+        if count and not count.isdigit():
+            raise UnreadableRows(f"'{count}' is no number of sample rows", hint="Write sample:100000, for example.")
+        rows = int(count) if count else _SAMPLE_ROWS
+        return RowSource(f"{rows:,} sample messages", rows, "rows", lambda: _sample(rows))
+    path = Path(text)
+    if not path.is_file():
+        raise UnreadableRows(f"There is no file {path}")
+    return RowSource(path.name, path.stat().st_size, "bytes", lambda: _file(path))
+
+
+@contextmanager
+def _sample(rows: int) -> Iterator[Iterator[tuple[bytes, int]]]:
+    yield ((batch, count) for batch, count in _batches(messages(rows, SAMPLE_SEED)))
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[Iterator[tuple[bytes, int]]]:
+    try:
+        with path.open("rb") as raw, _decompressed(path, raw) as lines:
+            yield _file_batches(path, raw, lines)
+    except OSError as error:
+        raise UnreadableRows(f"Cannot read {path}: {error.strerror or error}") from error
+
+
+def _file_batches(path: Path, raw: BinaryIO, lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    done = 0
+    try:
+        for batch, _ in _batches(line if line.endswith(b"\n") else line + b"\n" for line in lines):
+            position = raw.tell()
+            yield batch, position - done
+            done = position
+    except (EOFError, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise UnreadableRows(f"{path} is damaged: {error}") from error
+
+
+def _decompressed(path: Path, raw: BinaryIO) -> AbstractContextManager[Iterable[bytes]]:
+    match path.suffix:
+        case ".gz":
+            return io.BufferedReader(gzip.GzipFile(fileobj=raw))  # type: ignore[type-var] # GzipFile is a raw stream
+        case ".zst":
+            reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw, read_across_frames=True)
+            return io.BufferedReader(reader)  # type: ignore[type-var] # the reader is a raw stream
+        case _:
+            return raw
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    batch = bytearray()
+    count = 0
+    for line in lines:
+        batch += line
+        count += 1
+        if len(batch) >= _BATCH_BYTES:
+            yield bytes(batch), count
+            batch.clear()
+            count = 0
+    if batch:
+        yield bytes(batch), count

@@ -1,0 +1,100 @@
+"""Tables and views of a project as ClickHouse statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
+from stonechat.project.model import QUARANTINE_SUFFIX
+from stonechat.project.quarantine import quarantine_columns
+from stonechat.sql.quoting import identifier
+
+# How many blocks a table remembers by their tokens. A replay after a crash brings back at most the blocks that were under
+# way, each of at most a dozen partitions, so a thousand is ample; the list is a small file beside the table.
+DEDUPLICATION_WINDOW = 1000
+QUARANTINE_DAYS = 30
+
+
+def create_table(source: DataSource, database: str) -> str:
+    """CREATE TABLE of a data source."""
+    lines = [_column(column) for column in source.columns] + [_index(index) for index in source.indexes]
+    body = ",\n    ".join(lines)
+    return f"CREATE TABLE {table(database, source.name)}\n(\n    {body}\n)\n{_engine(source.engine)}"
+
+
+def create_quarantine(source: DataSource, database: str) -> str:
+    """CREATE TABLE of a data source's quarantine: rows that did not fit, kept for a month."""
+    body = ",\n    ".join(f"{identifier(name)} {kind}" for name, kind in quarantine_columns(source))
+    return (
+        f"CREATE TABLE {table(database, source.name + QUARANTINE_SUFFIX)}\n(\n    {body}\n)\n"
+        f"ENGINE = MergeTree ORDER BY insertion_date TTL insertion_date + toIntervalDay({QUARANTINE_DAYS})\n"
+        f"SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+    )
+
+
+def create_view(name: str, target: str, statement: str, database: str) -> str:
+    """CREATE MATERIALIZED VIEW of a materialized pipe, writing to its target data source."""
+    return f"CREATE MATERIALIZED VIEW {table(database, name)} TO {table(database, target)} AS\n{statement}"
+
+
+def drop_table(name: str, database: str) -> str:
+    """DROP TABLE of a table or view, gone at once."""
+    return f"DROP TABLE IF EXISTS {table(database, name)} SYNC"
+
+
+def backfill(name: str, target: str, columns: tuple[str, ...], statement: str, database: str) -> str:
+    """INSERT SELECT that gives a new view's target the rows that its source holds already."""
+    names = ", ".join(map(identifier, columns))
+    return (
+        f"INSERT INTO {table(database, target)} ({names})\nSELECT {names} FROM\n(\n{statement}\n) AS {identifier(name)}"
+    )
+
+
+def table(database: str, name: str) -> str:
+    """A quoted, qualified table name."""
+    return f"{identifier(database)}.{identifier(name)}"
+
+
+def _column(column: Column) -> str:
+    parts = [identifier(column.name), str(column.type)]
+    if column.default is not None:
+        parts.append(f"DEFAULT {column.default}")
+    if column.codec is not None:
+        parts.append(f"CODEC({column.codec})")
+    return " ".join(parts)
+
+
+def _index(index: Index) -> str:
+    granularity = f" GRANULARITY {index.granularity}" if index.granularity is not None else ""
+    return f"INDEX {identifier(index.name)} {index.expression} TYPE {index.type}{granularity}"
+
+
+def _engine(engine: TableEngine) -> str:
+    if engine.name == "Null":
+        return "ENGINE = Null"
+    arguments = ", ".join(_engine_arguments(engine))
+    clauses = [f"ENGINE = {engine.name}({arguments})" if arguments else f"ENGINE = {engine.name}"]
+    if engine.partition_key:
+        clauses.append(f"PARTITION BY ({engine.partition_key})")
+    plain = engine.sorting_key in {None, "", "tuple()"}
+    clauses.append("ORDER BY tuple()" if plain else f"ORDER BY ({engine.sorting_key})")
+    if engine.primary_key:
+        clauses.append(f"PRIMARY KEY ({engine.primary_key})")
+    if engine.sampling_key:
+        clauses.append(f"SAMPLE BY ({engine.sampling_key})")
+    if engine.ttl:
+        clauses.append(f"TTL {engine.ttl}")
+    settings = {"non_replicated_deduplication_window": str(DEDUPLICATION_WINDOW)} | dict(engine.settings)
+    clauses.append("SETTINGS " + ", ".join(f"{key} = {value}" for key, value in settings.items()))
+    return "\n".join(clauses)
+
+
+def _engine_arguments(engine: TableEngine) -> Iterator[str]:
+    if engine.sign_column:
+        yield identifier(engine.sign_column)
+    if engine.version_column:
+        yield identifier(engine.version_column)
+        if engine.is_deleted_column:
+            yield identifier(engine.is_deleted_column)
+    if engine.sum_columns:
+        yield f"({', '.join(map(identifier, engine.sum_columns))})"

@@ -1,0 +1,156 @@
+"""Trying a project out in a database of its own before anything live is touched.
+
+Every table and view is really created, empty, and every node is analysed by the engine: what passes here fails later only
+for reasons outside the project, such as a full disk.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+
+from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
+from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
+from stonechat.deploy.plan import view_of
+from stonechat.engine.contract import Engine, EngineFailure, Query
+from stonechat.errors import Kind, Position, StonechatError
+from stonechat.project.composition import compose_placeholder
+from stonechat.project.model import Project
+from stonechat.sql.quoting import identifier, literal
+
+DATABASE_PREFIX = "rehearsal_"
+_LINE_IN_MESSAGE = re.compile(r"\(line (\d+), col (\d+)\)")
+
+
+class InvalidTable(StonechatError):
+    """The engine does not accept a data source as a table."""
+
+    code = "SC710"
+    kind = Kind.INVALID
+
+
+class InvalidNode(StonechatError):
+    """The engine does not accept a node's SQL."""
+
+    code = "SC711"
+    kind = Kind.INVALID
+
+
+class ViewMismatch(StonechatError):
+    """A materialized pipe's columns are not those of its target."""
+
+    code = "SC712"
+    kind = Kind.INVALID
+
+
+def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
+    """Every problem that the engine finds in a project; none when it can be deployed."""
+    database = f"{DATABASE_PREFIX}{secrets.token_hex(6)}"
+    engine.command(f"CREATE DATABASE {identifier(database)}")
+    try:
+        problems = list(_table_problems(project, engine, database))
+        # With a table missing, every node that reads it would fail too and bury the cause.
+        return problems or list(_pipe_problems(project, engine, database))
+    finally:
+        engine.command(f"DROP DATABASE {identifier(database)} SYNC")
+
+
+def remove_leftovers(engine: Engine) -> None:
+    """Drop the databases of rehearsals that a crash cut short."""
+    query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(DATABASE_PREFIX)})"
+    for row in engine.fetch(query):
+        engine.command(f"DROP DATABASE {identifier(str(row['name']))} SYNC")
+
+
+def _table_problems(project: Project, engine: Engine, database: str) -> Iterator[StonechatError]:
+    for source in project.data_sources.values():
+        try:
+            engine.command(create_table(source, database), database=database)
+            engine.command(create_quarantine(source, database), database=database)
+        except EngineFailure as error:
+            yield InvalidTable(
+                f"Data source '{source.name}': {error.message}",
+                hint=error.hint,
+                position=_table_position(source, error),
+            )
+
+
+def _table_position(source: DataSource, error: EngineFailure) -> Position:
+    """The column that the engine's message names first, or the top of the file."""
+    named = [(error.message.find(column.name), column) for column in source.columns if column.name in error.message]
+    return min(named, key=lambda item: item[0])[1].position if named else source.position
+
+
+def _pipe_problems(project: Project, engine: Engine, database: str) -> Iterator[StonechatError]:
+    for pipe in project.pipes.values():
+        found = False
+        for node in pipe.nodes:
+            for problem in _node_problems(project, pipe, node, engine, database):
+                found = True
+                yield problem
+        if not found and pipe.output.type is NodeType.MATERIALIZED:
+            yield from _view_problems(project, pipe, engine, database)
+
+
+def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:
+    try:
+        composed = compose_placeholder(project, pipe, node)
+        engine.query(
+            Query(f"EXPLAIN {composed.sql}", database=database, format="TabSeparated", parameters=composed.bound)
+        )
+    except EngineFailure as error:
+        yield InvalidNode(
+            f"Node '{node.name}': {error.message}", hint=error.hint, position=_node_position(node, error, project, pipe)
+        )
+    except StonechatError as error:
+        yield InvalidNode(f"Node '{node.name}': {error.message}", hint=error.hint, position=node.sql_position)
+
+
+def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pipe) -> Position:
+    """Line and column of a syntax error, where the rendered text still has the lines of the file; else where the SQL begins."""
+    start = node.sql_position
+    match = _LINE_IN_MESSAGE.search(error.message)
+    alone = compose_placeholder(project, pipe, node).sql
+    if match is None or alone.count("\n") != node.sql.count("\n"):
+        return start
+    line, column = int(match[1]), int(match[2])
+    return Position(
+        start.file, start.line + line - 1, (start.column if line == 1 else node.sql_indent + 1) + column - 1
+    )
+
+
+def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -> Iterator[StonechatError]:
+    view = view_of(project, pipe)
+    target = project.data_sources[view.target]
+    described = engine.fetch(f"DESCRIBE ({view.statement})", database=database)
+    given = {str(row["name"]): str(row["type"]) for row in described}
+    stored = engine.fetch(f"DESCRIBE {table(database, target.name)}", database=database)
+    wanted = {str(row["name"]): str(row["type"]) for row in stored}
+    mismatches = list(_mismatches(given, wanted, {column.name for column in target.columns if column.default}))
+    if mismatches:
+        yield ViewMismatch(
+            f"Materialized pipe '{pipe.name}' does not match its data source '{target.name}': {'; '.join(mismatches)}",
+            position=pipe.output.position,
+        )
+        return
+    try:
+        engine.command(create_view(pipe.name, view.target, view.statement, database), database=database)
+    except EngineFailure as error:
+        yield InvalidNode(f"Node '{pipe.output.name}': {error.message}", position=pipe.output.sql_position)
+
+
+def _mismatches(given: dict[str, str], wanted: dict[str, str], optional: set[str]) -> Iterator[str]:
+    for name, kind in given.items():
+        if name not in wanted:
+            yield f"the query gives a column '{name}' that the data source does not have"
+        elif _plain(kind) != _plain(wanted[name]):
+            yield f"the column '{name}' is {kind} in the query and {wanted[name]} in the data source"
+    for name in wanted.keys() - given.keys() - optional:
+        yield f"the query does not give the column '{name}'"
+
+
+def _plain(kind: str) -> str:
+    """A type without what the engine stores alike: dictionary encoding, and the simple form of an aggregate."""
+    kind = re.sub(r"SimpleAggregateFunction\(\w+, (.*)\)$", r"\1", kind)
+    return re.sub(r"LowCardinality\(([^()]*(?:\([^()]*\))?)\)", r"\1", kind)

@@ -1,0 +1,159 @@
+"""Deployments: a whole project in one multipart request, live at once or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stonechat.auth.access import ScopeType
+from stonechat.deploy.apply import Deployer, DeploymentInProgress, Outcome
+from stonechat.deploy.diff import Changes, Difference
+from stonechat.deploy.history import DeploymentRecord, deployment, deployments
+from stonechat.deploy.plan import explain
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import Authenticator
+from stonechat.http.problems import STATUS_BY_KIND, problem_body
+from stonechat.project.live import LiveProject
+from stonechat.project.model import InvalidProject
+from stonechat.state import StateStore
+
+_PART_NAMES = {"data_project://", "data_project_vendored://"}
+_MOST_FILES = 5000
+
+
+class InvalidUpload(StonechatError):
+    """The request does not carry project files as the clients send them."""
+
+    code = "SC950"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True)
+class _Deployments:
+    """The handlers, and what they need."""
+
+    authenticator: Authenticator
+    live: LiveProject
+    deployer: Deployer
+    store: StateStore
+
+    async def deploy(self, request: Request) -> Response:
+        check = _flag(request, "check")
+        destructive = _flag(request, "allow_destructive_operations")
+        return await self._run(request, "deployment", check=check, allow_destructive=destructive)
+
+    async def build(self, request: Request) -> Response:
+        return await self._run(request, "build", check=False, allow_destructive=True)
+
+    async def list_all(self, request: Request) -> Response:
+        self._authorise(request)
+        records = await asyncio.to_thread(deployments, self.store, self._workspace_id)
+        return JSONResponse({"deployments": [_record_json(record) for record in records]})
+
+    async def show(self, request: Request) -> Response:
+        self._authorise(request)
+        identity = request.path_params["id"]
+        record = await asyncio.to_thread(deployment, self.store, self._workspace_id, identity)
+        return JSONResponse({"deployment": _record_json(record)})
+
+    @property
+    def _workspace_id(self) -> str:
+        return self.live.snapshot.workspace.id
+
+    def _authorise(self, request: Request) -> None:
+        self.authenticator.caller(request).require(ScopeType.DEPLOY)
+
+    async def _run(self, request: Request, key: str, *, check: bool, allow_destructive: bool) -> Response:
+        self._authorise(request)
+        files = await _project_files(request)
+        try:
+            outcome = await asyncio.to_thread(
+                self.deployer.deploy, self.live, files, check=check, allow_destructive=allow_destructive
+            )
+        except InvalidProject as error:
+            return _failure(error, key, error.problems)
+        except DeploymentInProgress as error:
+            return _failure(error, key, [error])
+        return JSONResponse(_outcome_json(outcome, key))
+
+
+def routes(authenticator: Authenticator, live: LiveProject, deployer: Deployer, store: StateStore) -> list[Route]:
+    """The deployment API of the contract, as far as deployments go live in one step."""
+    handlers = _Deployments(authenticator, live, deployer, store)
+    return [
+        Route("/v1/build", handlers.build, methods=["POST"]),
+        Route("/v1/deploy", handlers.deploy, methods=["POST"]),
+        Route("/v1/deployments", handlers.list_all, methods=["GET"]),
+        Route("/v1/deployments/{id:int}", handlers.show, methods=["GET"]),
+    ]
+
+
+async def _project_files(request: Request) -> Mapping[str, str]:
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise InvalidUpload("A project is sent as multipart/form-data, one part a file")
+    files: dict[str, str] = {}
+    async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FILES) as form:
+        for name, part in form.multi_items():
+            if name in _PART_NAMES and isinstance(part, UploadFile) and part.filename:
+                files[part.filename] = _text(part.filename, await part.read())
+    return files
+
+
+def _text(name: str, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidUpload(f"{name} is not UTF-8 at byte {error.start}") from error
+
+
+def _flag(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "false").lower() in {"true", "1"}
+
+
+def _failure(error: StonechatError, key: str, problems: Sequence[StonechatError]) -> Response:
+    errors = [
+        {"filename": problem.position.file if problem.position else "", **problem_body(problem)} for problem in problems
+    ]
+    body = {"result": "failed", **problem_body(error), "errors": errors, key: {"errors": errors, "feedback": []}}
+    return JSONResponse(body, status_code=STATUS_BY_KIND[error.kind])
+
+
+def _outcome_json(outcome: Outcome, key: str) -> dict[str, object]:
+    result = "success" if outcome.difference else "no_changes"
+    details = _difference_json(outcome.difference)
+    identity = outcome.deployment_id
+    details |= {"status": "data_ready", "live": identity is not None, "errors": [], "feedback": []}
+    details |= {"id": "" if identity is None else str(identity), "plan": list(explain(outcome.plan))}
+    return {"result": result, key: details}
+
+
+def _difference_json(difference: Difference) -> dict[str, object]:
+    kinds: Mapping[str, Changes] = {
+        "datasource": difference.data_sources,
+        "pipe": difference.pipes,
+        "data_connector": difference.connections,
+    }
+    lists: dict[str, object] = {}
+    for kind, changes in kinds.items():
+        lists[f"new_{kind}_names"] = list(changes.new)
+        lists[f"changed_{kind}_names"] = list(changes.changed)
+        lists[f"deleted_{kind}_names"] = list(changes.deleted)
+    return lists
+
+
+def _record_json(record: DeploymentRecord) -> dict[str, object]:
+    return {
+        "id": str(record.id),
+        "status": "data_ready" if record.live else "deleted",
+        "live": record.live,
+        "created_at": record.created_at.replace(" ", "T"),
+        "updated_at": record.created_at.replace(" ", "T"),
+        "errors": [],
+        "feedback": [],
+    }

@@ -1,0 +1,62 @@
+"""`POST /v0/events`: events in, one answer with how many were taken and how many went to the quarantine."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stonechat.auth.access import ScopeType
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import Authenticator
+from stonechat.http.bodies import read_body
+from stonechat.ingest.ingestion import Ingestion
+from stonechat.project.live import LiveProject
+
+
+class MissingName(StonechatError):
+    """The request does not say which data source its events are for."""
+
+    code = "SC930"
+    kind = Kind.INVALID
+
+
+class InvalidParameter(StonechatError):
+    """A parameter of the Events API has a value that it does not know."""
+
+    code = "SC931"
+    kind = Kind.INVALID
+
+
+def routes(
+    authenticator: Authenticator, live: LiveProject, ingestion: Ingestion, *, max_body_bytes: int
+) -> list[Route]:
+    """The Events API."""
+
+    async def send_events(request: Request) -> Response:
+        caller = authenticator.caller(request)
+        query = request.query_params
+        name = query.get("name", "")
+        if not name:
+            raise MissingName("The parameter 'name' is missing", hint="Call /v0/events?name=<data source>.")
+        snapshot = live.snapshot
+        source = snapshot.data_source(name)
+        caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
+        form = query.get("format", "ndjson")
+        if form not in {"ndjson", "json"}:
+            raise InvalidParameter(f"The format '{form}' is unknown", hint="Use format=ndjson or format=json.")
+        wait = _boolean("wait", query.get("wait", "false"))
+        body = await read_body(request, max_body_bytes)
+        receipt = await ingestion.accept(snapshot.identities[source.name].id, source, body, format=form, wait=wait)
+        content = b'{"successful_rows":%d,"quarantined_rows":%d}' % (receipt.successful_rows, receipt.quarantined_rows)
+        status = 200 if receipt.committed else 202
+        headers = {"Server-Timing": receipt.timing}
+        return Response(content, status_code=status, media_type="application/json", headers=headers)
+
+    return [Route("/v0/events", send_events, methods=["POST"])]
+
+
+def _boolean(name: str, text: str) -> bool:
+    if text.lower() not in {"true", "false", "1", "0", ""}:
+        raise InvalidParameter(f"The parameter '{name}' is neither true nor false: '{text}'")
+    return text.lower() in {"true", "1"}

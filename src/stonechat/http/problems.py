@@ -1,0 +1,74 @@
+"""Every error body of the HTTP API: `error` as clients read it, and `code`, `hint`, `file`, `line`, `column`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.model import InvalidProject
+from stonechat.template.errors import TemplateCustomError
+
+_log = structlog.get_logger(__name__)
+
+STATUS_BY_KIND: Mapping[Kind, int] = {
+    Kind.INVALID: 400,
+    Kind.UNAUTHORIZED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.MISSING: 404,
+    Kind.NOT_ALLOWED: 405,
+    Kind.TIMEOUT: 408,
+    Kind.CONFLICT: 409,
+    Kind.TOO_LARGE: 413,
+    Kind.RATE_LIMITED: 429,
+    Kind.INTERNAL: 500,
+    Kind.UNAVAILABLE: 503,
+}
+_RETRY_SECONDS = 1
+
+
+def problem_body(error: StonechatError) -> dict[str, object]:
+    """The JSON body of an error."""
+    body: dict[str, object] = {"error": str(error), "code": error.code}
+    if error.hint:
+        body["hint"] = error.hint
+    if error.position:
+        body |= {"file": error.position.file, "line": error.position.line, "column": error.position.column}
+    if isinstance(error, InvalidProject):
+        body["errors"] = [problem_body(problem) for problem in error.problems]
+    return body
+
+
+def problem_response(error: StonechatError) -> Response:
+    """The answer for an error: its status by its kind, and `Retry-After` where trying again may help."""
+    if isinstance(error, TemplateCustomError):
+        return JSONResponse(error.body, status_code=error.status)
+    status = STATUS_BY_KIND[error.kind]
+    headers = {"Retry-After": str(getattr(error, "retry_after", _RETRY_SECONDS))} if status in {429, 503} else None
+    return JSONResponse(problem_body(error), status_code=status, headers=headers)
+
+
+async def on_stonechat_error(_request: Request, error: Exception) -> Response:
+    """Exception handler for the program's own errors."""
+    assert isinstance(error, StonechatError)
+    if error.kind is Kind.INTERNAL:
+        _log.error("internal error", code=error.code, message=str(error))
+    return problem_response(error)
+
+
+async def on_http_exception(_request: Request, error: Exception) -> Response:
+    """Exception handler for what routing refuses: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    body = {"error": str(error.detail), "code": f"SC9{error.status_code % 100:02d}"}
+    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+async def on_unexpected(request: Request, error: Exception) -> Response:
+    """Exception handler for what nobody foresaw: logged in full, told to the caller without its insides."""
+    _log.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
+    body = {"error": "Internal server error", "code": StonechatError.code, "hint": "The server's log has the details."}
+    return JSONResponse(body, status_code=500)

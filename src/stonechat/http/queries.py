@@ -1,0 +1,155 @@
+"""Reading: `/v0/pipes/NAME.FORMAT` for endpoints and `/v0/sql` for statements."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stonechat.engine.formats import JSON, TSV, format_of_extension
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import Authenticator
+from stonechat.http.bodies import read_body
+from stonechat.project.live import LiveProject, UnknownPipe
+from stonechat.query.execute import Answer, EndpointRequest, QueryService, StatementRequest
+
+# Keys that clients add to every call and that are no parameters of a pipe.
+_NOT_PARAMETERS = frozenset({"token", "q", "cli_version", "from", "debug", "release_replacements", "__tb__semver"})
+_MAX_PARAMETER_BYTES = 1_000_000
+_FORMATS_HINT = "Endpoints are called as NAME.json, .csv, .ndjson or .parquet."
+
+Values = dict[str, str | Sequence[str]]
+
+
+class CallerGone(StonechatError):
+    """The caller closed the connection before the answer was ready; nobody reads this."""
+
+    code = "SC940"
+    kind = Kind.UNAVAILABLE
+
+
+class InvalidBody(StonechatError):
+    """The body of a call is not the parameters that its content type announces."""
+
+    code = "SC941"
+    kind = Kind.INVALID
+
+
+def routes(authenticator: Authenticator, live: LiveProject, queries: QueryService) -> list[Route]:
+    """Endpoints of pipes, and the Query API."""
+
+    async def call_endpoint(request: Request) -> Response:
+        caller = authenticator.caller(request)
+        name, _, extension = request.path_params["file"].rpartition(".")
+        output = format_of_extension(extension)
+        if not name or output is None:
+            raise UnknownPipe(f"The pipe '{request.path_params['file']}' does not exist", hint=_FORMATS_HINT)
+        values = await _values(request)
+        wrap = _single(values.pop("q", None))
+        wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values))
+        return _response(await _unless_gone(request, queries.endpoint(live.snapshot, caller, wanted)))
+
+    async def run_statement(request: Request) -> Response:
+        caller = authenticator.caller(request)
+        values = await _values(request, raw_key="q")
+        statement = _single(values.pop("q", None))
+        if not statement:
+            raise InvalidBody("The parameter 'q' is missing", hint="Call /v0/sql?q=SELECT...")
+        default = JSON if request.headers.get("content-type", "").startswith("text/plain") else TSV
+        pipe = _single(values.pop("pipeline", None))
+        wanted = StatementRequest(statement, default, _parameters(values), pipe, _output_settings(values))
+        return _response(await _unless_gone(request, queries.statement(live.snapshot, caller, wanted)))
+
+    return [
+        Route("/v0/pipes/{file}", call_endpoint, methods=["GET", "POST"]),
+        Route("/v0/sql", run_statement, methods=["GET", "POST"]),
+    ]
+
+
+def _response(answer: Answer) -> Response:
+    headers = {"Server-Timing": answer.timing, "X-DB-Exec-Rows-Read": str(answer.result.rows_read)}
+    return Response(answer.result.data, headers=headers, media_type=answer.format.media_type)
+
+
+async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
+    """The answer; or, once the caller has hung up, the end of its query."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_until_disconnect(request))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise CallerGone("The caller went away")
+        return task.result()
+    finally:
+        watch.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _until_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _values(request: Request, raw_key: str | None = None) -> Values:
+    """Parameters of the URL and then of the body: a form, a JSON object or, where `raw_key` names one, plain text."""
+    pairs = list(request.query_params.multi_items())
+    if request.method == "POST":
+        body = await read_body(request, _MAX_PARAMETER_BYTES)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        pairs += _body_pairs(body, kind, raw_key)
+    values: Values = {}
+    for key, value in pairs:
+        before = values.get(key)
+        if before is None:
+            values[key] = value
+        else:
+            values[key] = [*([before] if isinstance(before, str) else before), value]
+    return values
+
+
+def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[str, str]]:
+    if not body:
+        return []
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidBody(f"The request body is not UTF-8 at byte {error.start}") from error
+    if kind == "application/json":
+        return _json_pairs(text)
+    pairs = parse_qsl(text, keep_blank_values=True) if kind == "application/x-www-form-urlencoded" else []
+    # `curl -d 'SELECT 1'` calls a statement a form: what has no such key is the statement itself.
+    if raw_key is not None and raw_key not in dict(pairs):
+        return [(raw_key, text)]
+    return pairs
+
+
+def _json_pairs(text: str) -> Iterable[tuple[str, str]]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidBody(f"The request body is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidBody("The request body is not a JSON object of parameters")
+    for key, value in document.items():
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None:
+                yield key, item if isinstance(item, str) else json.dumps(item)
+
+
+def _parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
+    return {key: value for key, value in values.items() if key not in _NOT_PARAMETERS}
+
+
+def _output_settings(values: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
+    return {key: _single(value) or "" for key, value in values.items() if key.startswith("output_format_")}
+
+
+def _single(value: str | Sequence[str] | None) -> str | None:
+    return value if value is None or isinstance(value, str) else value[-1]

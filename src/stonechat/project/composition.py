@@ -1,0 +1,126 @@
+"""From a node to one statement: nodes and pipes that a statement names stand in front of it as CTEs.
+
+Rendering starts at the node that was asked for and goes on to what it names, so that its `error()` wins over a missing
+parameter of a node behind it. Every pipe keeps its nodes in a WITH of its own, so equal node names never meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from stonechat.datafile.resources import Node, Pipe
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.model import QUARANTINE_SUFFIX, Project
+from stonechat.sql.statements import with_clause, words_of
+from stonechat.template.render import Rendered, Template
+
+Values = Mapping[str, str | Sequence[str]]
+
+_MOST_RENDERINGS = 1000
+
+
+class CompositionTooLarge(StonechatError):
+    """More nodes stand behind a statement than one statement should hold."""
+
+    code = "SC303"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """One statement with what it needs to run.
+
+    `reads` names the data sources (quarantines too) that it may read; `bound` holds server-side parameters in clear;
+    `settings` engine settings that templates chose; `used` the request parameters that shaped the text.
+    """
+
+    sql: str
+    reads: frozenset[str]
+    bound: Mapping[str, str]
+    settings: Mapping[str, str]
+    cache_ttl: float | None
+    used: frozenset[str]
+
+
+def compose_pipe(project: Project, pipe: Pipe, values: Values, *, node: Node | None = None) -> Composed:
+    """The statement of a pipe's output node, or of another of its nodes."""
+    composer = _Composer(project, lambda template: template.render(values))
+    return composer.finish(composer.node(pipe, node or pipe.output, ()))
+
+
+def compose_placeholder(project: Project, pipe: Pipe, node: Node) -> Composed:
+    """A node's statement with dummies for missing values, as it is checked before a deployment."""
+    composer = _Composer(project, lambda template: template.placeholder())
+    return composer.finish(composer.node(pipe, node, ()))
+
+
+def compose_statement(
+    project: Project, statement: str, values: Values, *, pipe: Pipe | None = None, underscore: Pipe | None = None
+) -> Composed:
+    """A caller's statement over the project: pipes by name, nodes of `pipe`, and `_` for the rows of `underscore`."""
+    composer = _Composer(project, lambda template: template.render(values))
+    definitions = composer.definitions(statement, pipe, ())
+    if underscore is not None:
+        definitions.append(("_", composer.node(underscore, underscore.output, ())))
+    return composer.finish(with_clause(definitions, statement))
+
+
+class _Composer:
+    """One composition: it renders each node that is reached, and gathers what the renderings ask for."""
+
+    def __init__(self, project: Project, render: Callable[[Template], Rendered]) -> None:
+        self._project = project
+        self._renderer = render
+        self._renderings: list[Rendered] = []
+        self._reads: set[str] = set()
+
+    def finish(self, sql: str) -> Composed:
+        bound: dict[str, str] = {}
+        settings: dict[str, str] = {}
+        for rendered in self._renderings:
+            bound |= rendered.bound
+            settings |= rendered.settings
+        lifetimes = [rendered.cache_ttl for rendered in self._renderings if rendered.cache_ttl is not None]
+        used = frozenset[str]().union(*(rendered.used for rendered in self._renderings))
+        return Composed(sql, frozenset(self._reads), bound, settings, min(lifetimes, default=None), used)
+
+    def node(self, pipe: Pipe, node: Node, path: tuple[str, ...]) -> str:
+        """A node's rendered statement with everything that it names in front of it."""
+        rendered = self._render(pipe, node)
+        inner = (*path, f"{pipe.name}.{node.name}")
+        return with_clause(self.definitions(rendered, pipe, inner), rendered)
+
+    def definitions(self, statement: str, pipe: Pipe | None, path: tuple[str, ...]) -> list[tuple[str, str]]:
+        """The CTEs that a statement in the scope of `pipe` needs, each after those that it needs itself."""
+        found: dict[str, str] = {}
+        self._collect(statement, pipe, path, found)
+        return list(found.items())
+
+    def _collect(self, statement: str, pipe: Pipe | None, path: tuple[str, ...], found: dict[str, str]) -> None:
+        words = words_of(statement)
+        self._note_tables(words)
+        for node in pipe.nodes if pipe else ():
+            step = f"{pipe.name}.{node.name}" if pipe else ""
+            # A name on the path is a column or an alias: a node cannot read itself, not even through others.
+            if pipe and node.name in words and node.name not in found and step not in path:
+                rendered = self._render(pipe, node)
+                self._collect(rendered, pipe, (*path, step), found)
+                found[node.name] = rendered
+        for name in sorted(words & self._project.pipes.keys() - found.keys()):
+            other = self._project.pipes[name]
+            if not any(step.startswith(f"{name}.") for step in path):
+                found[name] = self.node(other, other.output, path)
+
+    def _note_tables(self, words: frozenset[str]) -> None:
+        for name in self._project.data_sources:
+            self._reads.update({name, name + QUARANTINE_SUFFIX} & words)
+
+    def _render(self, pipe: Pipe, node: Node) -> str:
+        if len(self._renderings) >= _MOST_RENDERINGS:
+            raise CompositionTooLarge(
+                f"More than {_MOST_RENDERINGS} nodes stand behind one statement; one is '{node.name}' of '{pipe.name}'"
+            )
+        rendered = self._renderer(self._project.template(pipe, node))
+        self._renderings.append(rendered)
+        return rendered.sql

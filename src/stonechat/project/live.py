@@ -1,0 +1,74 @@
+"""The project that a workspace serves right now: one immutable snapshot, replaced as a whole by a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stonechat.datafile.resources import DataSource, NodeType, Pipe
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.model import Project
+from stonechat.project.workspaces import Identity, Workspace
+
+
+class UnknownPipe(StonechatError):
+    """No endpoint of that name is live."""
+
+    code = "SC304"
+    kind = Kind.MISSING
+
+
+class UnknownDataSource(StonechatError):
+    """No data source of that name or id is live."""
+
+    code = "SC305"
+    kind = Kind.MISSING
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A deployed project with its identifiers. Requests take one snapshot and keep it to their end."""
+
+    workspace: Workspace
+    deployment_id: int
+    project: Project
+    identities: Mapping[str, Identity]
+
+    def endpoint(self, name: str) -> Pipe:
+        """The pipe that is served under a name or id. Raises `UnknownPipe`."""
+        pipe = self.project.pipes.get(self._name_of(name))
+        if pipe is None or pipe.output.type is not NodeType.ENDPOINT:
+            raise UnknownPipe(f"The pipe '{name}' does not exist")
+        return pipe
+
+    def data_source(self, name: str) -> DataSource:
+        """The data source of a name or id. Raises `UnknownDataSource`."""
+        source = self.project.data_sources.get(self._name_of(name))
+        if source is None:
+            raise UnknownDataSource(
+                f'Data Source "{name}" does not exist', hint="Deploy a project that has it, or check the name."
+            )
+        return source
+
+    def _name_of(self, name_or_id: str) -> str:
+        if name_or_id.startswith("t_"):
+            for identity in self.identities.values():
+                if identity.id == name_or_id:
+                    return identity.name
+        return name_or_id
+
+
+class LiveProject:
+    """Holds the snapshot. Assigning one attribute is atomic: readers see the old project or the new, never a mix."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is live now."""
+        return self._snapshot
+
+    def promote(self, snapshot: Snapshot) -> None:
+        """Make another snapshot the live one, for every request that begins from now on."""
+        self._snapshot = snapshot

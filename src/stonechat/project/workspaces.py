@@ -1,0 +1,92 @@
+"""Workspaces and the lasting identifiers of their resources. Owns the tables `workspaces` and `resources`.
+
+A workspace is the unit of isolation: its resources, data and tokens. Its data lives in one database of the engine.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from stonechat.state import StateStore, create_tables, now
+
+_metadata = sa.MetaData()
+_workspaces = sa.Table(
+    "workspaces",
+    _metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False, unique=True),
+    sa.Column("database", sa.String(100), nullable=False, unique=True),
+    sa.Column("created_at", sa.String(26), nullable=False),
+)
+_resources = sa.Table(
+    "resources",
+    _metadata,
+    sa.Column("id", sa.String(34), primary_key=True),
+    sa.Column("workspace_id", sa.String(36), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("created_at", sa.String(26), nullable=False),
+    sa.Column("updated_at", sa.String(26), nullable=False),
+    sa.UniqueConstraint("workspace_id", "name"),
+)
+MIGRATIONS = (create_tables("workspaces-1", _metadata),)
+
+DEFAULT_WORKSPACE_NAME = "stonechat"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace's identity, and the engine's database that holds its tables."""
+
+    id: str
+    name: str
+    database: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The lasting identifier of a data source or pipe: `t_` and 32 hexadecimal digits."""
+
+    id: str
+    name: str
+    created_at: str
+    updated_at: str
+
+
+def default_workspace(store: StateStore) -> Workspace:
+    """The workspace of a data folder; made at its first start."""
+    query = sa.select(_workspaces).where(_workspaces.c.name == DEFAULT_WORKSPACE_NAME)
+    with store.transaction() as connection:
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            identity = str(uuid.uuid4())
+            values = {"id": identity, "name": DEFAULT_WORKSPACE_NAME, "created_at": now()}
+            connection.execute(_workspaces.insert().values(**values, database=f"ws_{identity.replace('-', '')[:12]}"))
+            row = connection.execute(query).one()
+    return Workspace(row.id, row.name, row.database, row.created_at)
+
+
+def identities(connection: sa.Connection, workspace_id: str) -> Mapping[str, Identity]:
+    """The identifiers of a workspace's resources by name."""
+    rows = connection.execute(sa.select(_resources).where(_resources.c.workspace_id == workspace_id))
+    return {row.name: Identity(row.id, row.name, row.created_at, row.updated_at) for row in rows}
+
+
+def assign_identities(
+    connection: sa.Connection, workspace_id: str, names: Iterable[str], *, changed: Iterable[str]
+) -> None:
+    """Give every name an identifier, keep those that exist, note the time of `changed` ones, forget all others."""
+    known = identities(connection, workspace_id)
+    wanted = set(names)
+    mine = _resources.c.workspace_id == workspace_id
+    for name in sorted(wanted - known.keys()):
+        values = {"id": f"t_{secrets.token_hex(16)}", "workspace_id": workspace_id, "name": name}
+        connection.execute(_resources.insert().values(**values, created_at=now(), updated_at=now()))
+    for name in sorted(set(changed) & known.keys()):
+        connection.execute(_resources.update().where(mine, _resources.c.name == name).values(updated_at=now()))
+    connection.execute(_resources.delete().where(mine, _resources.c.name.in_(known.keys() - wanted)))

@@ -1,0 +1,189 @@
+"""The composition root: builds the parts of a server in the order in which they need each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import structlog
+import uvicorn
+
+from stonechat.auth.secrets import SecretBox
+from stonechat.auth.tokens import MIGRATIONS as TOKEN_MIGRATIONS
+from stonechat.auth.tokens import TokenRegistry
+from stonechat.deploy.apply import Deployer
+from stonechat.deploy.history import MIGRATIONS as DEPLOYMENT_MIGRATIONS
+from stonechat.deploy.restore import restore
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import QueryLimits
+from stonechat.errors import Kind, StonechatError
+from stonechat.http import deployments, events, queries, workspace
+from stonechat.http.application import application
+from stonechat.http.authentication import Authenticator
+from stonechat.ingest.ingestion import Ingestion
+from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
+from stonechat.project.workspaces import default_workspace
+from stonechat.query.execute import QueryService
+from stonechat.settings import Settings
+from stonechat.state import StateStore
+
+_log = structlog.get_logger(__name__)
+_MIGRATIONS = (*WORKSPACE_MIGRATIONS, *TOKEN_MIGRATIONS, *DEPLOYMENT_MIGRATIONS)
+_SHUTDOWN_SECONDS = 10
+
+
+class PortTaken(StonechatError):
+    """The address to listen on is in use or not this machine's."""
+
+    code = "SC901"
+    kind = Kind.CONFLICT
+
+
+class UnusableHome(StonechatError):
+    """The data folder cannot be made or written."""
+
+    code = "SC902"
+    kind = Kind.INVALID
+
+
+class Server:
+    """A server over one data folder. Construction restores what was live and replays the write-ahead log."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        with contextlib.ExitStack() as undo:
+            home = _prepared(settings.home)
+            self.engine = ChdbEngine(
+                home / "engine",
+                server_memory_bytes=settings.engine_memory_bytes,
+                reader_connections=settings.query_connections,
+            )
+            undo.callback(self.engine.close)
+            self.store = StateStore(f"sqlite:///{home / 'state.sqlite'}", _MIGRATIONS)
+            undo.callback(self.store.close)
+            place = default_workspace(self.store)
+            self.tokens = TokenRegistry(self.store, SecretBox(home / "secret.key"))
+            self.live = restore(place, self.store, self.engine)
+            self.ingestion = _ingestion(settings, home, self)
+            undo.callback(self.ingestion.close)
+            self.deployer = Deployer(place, self.store, self.engine, self.tokens, self.ingestion.paused)
+            self.queries = QueryService(self.engine, _limits(settings), settings.query_connections, settings.query_queue)
+            undo.callback(self.queries.close)
+            self.tokens.admin(place.id)
+            self._undo = undo.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def admin_token(self) -> str:
+        """The value of the workspace's admin token."""
+        return self.tokens.admin(self.live.snapshot.workspace.id).value
+
+    def close(self) -> None:
+        """Stop in the reverse order of the start: no new reads, commit what was taken, release the engine."""
+        self._undo.close()
+
+    async def serve(self, *, when_ready: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
+        listener = _listener(self.settings)
+        authenticator = Authenticator(self.tokens)
+        app = application(
+            [
+                *events.routes(
+                    authenticator, self.live, self.ingestion, max_body_bytes=self.settings.max_body_bytes
+                ),
+                *queries.routes(authenticator, self.live, self.queries),
+                *deployments.routes(authenticator, self.live, self.deployer, self.store),
+                *workspace.routes(
+                    authenticator, self.live, self.tokens, local_tokens=self.settings.local_tokens
+                ),
+            ]
+        )
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+        http = _HttpServer(config)
+        serving = asyncio.create_task(http.serve(sockets=[listener]))
+        beside = asyncio.create_task(_when(http, when_ready)) if when_ready else None
+        with _stopping_on_signals(http):
+            await serving
+        if beside is not None:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: they end the process by the signal, where a clean stop has exit code 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _when(http: uvicorn.Server, ready: Callable[[], Awaitable[None]]) -> None:
+    while not http.started:  # uvicorn has a flag and no event
+        await asyncio.sleep(0.01)  # noqa: ASYNC110
+    await ready()
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(http: uvicorn.Server) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        http.force_exit = http.should_exit  # the second signal does not wait for open requests
+        http.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _prepared(home: Path) -> Path:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return home.resolve()
+    except OSError as error:
+        raise UnusableHome(f"Cannot use {home} as the data folder: {error.strerror}") from error
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}", hint="Choose another with --port."
+        ) from error
+    return listener
+
+
+def _limits(settings: Settings) -> QueryLimits:
+    return QueryLimits(
+        seconds=settings.query_seconds,
+        memory_bytes=settings.query_memory_bytes,
+        result_bytes=settings.query_result_bytes,
+    )

@@ -1,0 +1,125 @@
+"""Settings: one frozen record, filled from defaults, a TOML file, the environment and the command line, in that order.
+
+Every field carries its help text; the reference page and `stonechat serve --help` are checked against this table.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from stonechat.errors import Kind, StonechatError
+
+ENVIRONMENT_PREFIX = "STONECHAT_"
+
+
+class InvalidSetting(StonechatError):
+    """A setting has an unknown name or a value that does not fit."""
+
+    code = "SC910"
+    kind = Kind.INVALID
+
+
+def _setting(default: Any, description: str) -> Any:
+    return field(default=default, metadata={"help": description})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one server runs. Sizes are in bytes, times in the unit that the name gives."""
+
+    home: Path = _setting(Path("stonechat-data"), "Folder that holds everything the server keeps.")
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(7181, "Port to listen on.")
+    fsync: bool = _setting(
+        True, "Sync the write-ahead log before a 202 answer. Off: a power loss may lose the last acknowledged events."
+    )
+    local_tokens: bool = _setting(
+        True, "Answer GET /tokens, which hands the admin token to callers on this machine's loopback address."
+    )
+    linger_milliseconds: float = _setting(5.0, "How long a block waits for more events before it is committed.")
+    max_body_bytes: int = _setting(100_000_000, "Largest request body, after decompression.")
+    max_pending_bytes: int = _setting(256_000_000, "Events taken but not yet committed before callers get 503.")
+    max_log_bytes: int = _setting(2_000_000_000, "Size of the write-ahead log at which callers get 503.")
+    query_seconds: float = _setting(10.0, "Time limit of one query.")
+    query_memory_bytes: int = _setting(1_000_000_000, "Memory limit of one query.")
+    query_result_bytes: int = _setting(100_000_000, "Largest answer of one query.")
+    query_connections: int = _setting(4, "Queries that run at the same time.")
+    query_queue: int = _setting(256, "Queries that may wait for a connection before callers get 503.")
+    server_memory_bytes: int = _setting(0, "Memory limit of the engine; 0 means 60 % of the machine's.")
+    log_level: str = _setting("info", "Least severe log lines to print: debug, info, warning or error.")
+
+    @property
+    def base_url(self) -> str:
+        """The URL that clients on this machine use."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def engine_memory_bytes(self) -> int:
+        """`server_memory_bytes`, or 60 % of the machine's memory where it is 0."""
+        if self.server_memory_bytes:
+            return self.server_memory_bytes
+        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.6)
+
+
+def load_settings(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from the defaults, then `file` (TOML), then STONECHAT_* variables, then `overrides` that are not None.
+
+    Raises `InvalidSetting` naming the source, the key and what is wrong with it.
+    """
+    settings = Settings()
+    if file is not None:
+        settings = _with(settings, _read_toml(file), source=str(file))
+    variables = os.environ if environment is None else environment
+    known = {ENVIRONMENT_PREFIX + item.name.upper(): item.name for item in fields(Settings)}
+    given = {known[name]: value for name, value in variables.items() if name in known}
+    settings = _with(settings, given, source="the environment")
+    chosen = {key: value for key, value in (overrides or {}).items() if value is not None}
+    return _with(settings, chosen, source="the command line")
+
+
+def _read_toml(file: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSetting(f"Cannot read the settings file {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"The settings file {file} is not valid TOML: {error}") from error
+
+
+def _with(settings: Settings, values: Mapping[str, Any], *, source: str) -> Settings:
+    known = {item.name: item for item in fields(Settings)}
+    changes: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise InvalidSetting(f"Unknown setting '{key}' in {source}", hint=f"Settings are: {', '.join(known)}.")
+        changes[key] = _converted(known[key], value, source)
+    return replace(settings, **changes)
+
+
+def _converted(item: Field[Any], value: Any, source: str) -> Any:
+    kind: type[Any] = type(item.default)
+    try:
+        converted = _boolean(value) if kind is bool else kind(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidSetting(f"Setting '{item.name}' in {source} is not a {kind.__name__}: '{value}'") from error
+    if kind in {int, float} and converted < 0:
+        raise InvalidSetting(f"Setting '{item.name}' in {source} is negative: {value}")
+    return converted
+
+
+def _boolean(value: Any) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if str(value).lower() not in words:
+        raise ValueError(value)
+    return words[str(value).lower()]
