@@ -23,6 +23,7 @@ from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import QueryLimits
 from stonechat.errors import Kind, StonechatError
 from stonechat.http import deployments, events, queries, workspace
+from stonechat.http import tokens as token_routes
 from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
 from stonechat.ingest.ingestion import Ingestion
@@ -72,7 +73,9 @@ class Server:
             self.ingestion = _ingestion(settings, home, self)
             undo.callback(self.ingestion.close)
             self.deployer = Deployer(place, self.store, self.engine, self.tokens, self.ingestion.paused)
-            self.queries = QueryService(self.engine, _limits(settings), settings.query_connections, settings.query_queue)
+            self.queries = QueryService(
+                self.engine, _limits(settings), settings.query_connections, settings.query_queue
+            )
             undo.callback(self.queries.close)
             self.tokens.admin(place.id)
             self._undo = undo.pop_all()
@@ -98,14 +101,11 @@ class Server:
         authenticator = Authenticator(self.tokens)
         app = application(
             [
-                *events.routes(
-                    authenticator, self.live, self.ingestion, max_body_bytes=self.settings.max_body_bytes
-                ),
+                *events.routes(authenticator, self.live, self.ingestion, max_body_bytes=self.settings.max_body_bytes),
                 *queries.routes(authenticator, self.live, self.queries),
                 *deployments.routes(authenticator, self.live, self.deployer, self.store),
-                *workspace.routes(
-                    authenticator, self.live, self.tokens, local_tokens=self.settings.local_tokens
-                ),
+                *token_routes.routes(authenticator, self.tokens),
+                *workspace.routes(authenticator, self.live, self.tokens, local_tokens=self.settings.local_tokens),
             ]
         )
         config = uvicorn.Config(

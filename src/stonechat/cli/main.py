@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from pathlib import Path
@@ -31,14 +32,19 @@ app = typer.Typer(
 )
 mock = typer.Typer(help="Make sample data.", no_args_is_help=True)
 app.add_typer(mock, name="mock")
+tokens = typer.Typer(help="Look at tokens.", no_args_is_help=True)
+app.add_typer(tokens, name="token")
 
-Home = Annotated[Path | None, typer.Option("--home", help="Folder that holds the server's data.", envvar="STONECHAT_HOME")]
+Home = Annotated[
+    Path | None, typer.Option("--home", help="Folder that holds the server's data.", envvar="STONECHAT_HOME")
+]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", envvar="STONECHAT_HOST")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.", envvar="STONECHAT_PORT", min=1, max=65535)]
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).", envvar="STONECHAT_CONFIG")]
 Url = Annotated[str, typer.Option(help="Server to talk to.", envvar="STONECHAT_URL")]
 AccessToken = Annotated[
-    str | None, typer.Option("--token", help="Token; a server on this machine is asked for its own.", envvar="STONECHAT_TOKEN")
+    str | None,
+    typer.Option("--token", help="Token; a server on this machine is asked for its own.", envvar="STONECHAT_TOKEN"),
 ]
 Destructive = Annotated[bool, typer.Option("--allow-destructive-operations", help="Let the deployment delete data.")]
 DEFAULT_URL = "http://127.0.0.1:7181"
@@ -78,7 +84,8 @@ def init(
 def dev(
     folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
     load: Annotated[
-        str | None, typer.Option(help="DATA_SOURCE=FILE or DATA_SOURCE=sample[:ROWS]: load it while the data source is empty.")
+        str | None,
+        typer.Option(help="DATA_SOURCE=FILE or DATA_SOURCE=sample[:ROWS]: load it while the data source is empty."),
     ] = None,
     home: Home = None,
     host: Host = None,
@@ -145,6 +152,23 @@ def sql(
     with Remote(url, token) as remote:
         response = remote.sql(statement)
     sys.stdout.buffer.write(response.content)
+
+
+@tokens.command("ls")
+def list_tokens(
+    as_json: Annotated[bool, typer.Option("--json", help="An object of values by name.")] = False,
+    url: Url = DEFAULT_URL,
+    token: AccessToken = None,
+) -> None:
+    """List the tokens of a running server with their values and scopes."""
+    with Remote(url, token) as remote:
+        listed = remote.tokens()
+    if as_json:
+        sys.stdout.write(json.dumps({item["name"]: item["token"] for item in listed}, indent=2) + "\n")
+        return
+    for item in listed:
+        scopes = ", ".join(":".join(scope.values()) for scope in item["scopes"])
+        out.print(f"{item['name']}  ({scopes})\n  {item['token']}", markup=False)
 
 
 @mock.command("messages")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -53,7 +52,7 @@ class Remote:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def append(self, data_source: str, rows: bytes) -> Appended:
@@ -66,6 +65,11 @@ class Remote:
         quoted = data_source.replace("`", "\\`")
         body = self._json("GET", "/v0/sql", params={"q": f"SELECT count() AS rows FROM `{quoted}` FORMAT JSON"})
         return int(body["data"][0]["rows"])
+
+    def tokens(self) -> Sequence[Mapping[str, Any]]:
+        """The workspace's tokens, values included."""
+        listed: Sequence[Mapping[str, Any]] = self._json("GET", "/v0/tokens")["tokens"]
+        return listed
 
     def sql(self, statement: str) -> httpx.Response:
         """Run a statement; the answer is in the format that the statement names, or JSON."""

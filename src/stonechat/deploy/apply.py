@@ -35,7 +35,8 @@ from stonechat.deploy.restore import remove_strays, snapshot_of
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import LiveProject
-from stonechat.project.model import QUARANTINE_SUFFIX, InvalidProject, Project
+from stonechat.project.model import InvalidProject, Project
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
 

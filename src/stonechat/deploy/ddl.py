@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
-from stonechat.project.model import QUARANTINE_SUFFIX
-from stonechat.project.quarantine import quarantine_columns
+from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 from stonechat.sql.quoting import identifier
 
 # How many blocks a table remembers by their tokens. A replay after a crash brings back at most the blocks that were under

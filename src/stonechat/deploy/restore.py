@@ -9,7 +9,8 @@ from stonechat.deploy.history import deployments
 from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.engine.contract import Engine
 from stonechat.project.live import LiveProject, Snapshot
-from stonechat.project.model import QUARANTINE_SUFFIX, Project
+from stonechat.project.model import Project
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.workspaces import Workspace, identities
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stonechat.engine.formats import JSON, TSV, format_of_extension
+from stonechat.engine.formats import BY_EXTENSION, JSON, TSV
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
@@ -46,7 +46,7 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
     async def call_endpoint(request: Request) -> Response:
         caller = authenticator.caller(request)
         name, _, extension = request.path_params["file"].rpartition(".")
-        output = format_of_extension(extension)
+        output = BY_EXTENSION.get(extension)
         if not name or output is None:
             raise UnknownPipe(f"The pipe '{request.path_params['file']}' does not exist", hint=_FORMATS_HINT)
         values = await _values(request)
@@ -73,7 +73,7 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
 
 def _response(answer: Answer) -> Response:
     headers = {"Server-Timing": answer.timing, "X-DB-Exec-Rows-Read": str(answer.result.rows_read)}
-    return Response(answer.result.data, headers=headers, media_type=answer.format.media_type)
+    return Response(answer.result.data, headers=headers, media_type=answer.media_type)
 
 
 async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:

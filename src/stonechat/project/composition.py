@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from stonechat.datafile.resources import Node, Pipe
 from stonechat.errors import Kind, StonechatError
-from stonechat.project.model import QUARANTINE_SUFFIX, Project
+from stonechat.project.model import Project
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.statements import with_clause, words_of
+from stonechat.sql.tables import table_names
 from stonechat.template.render import Rendered, Template
 
 Values = Mapping[str, str | Sequence[str]]
@@ -98,21 +100,22 @@ class _Composer:
         return list(found.items())
 
     def _collect(self, statement: str, pipe: Pipe | None, path: tuple[str, ...], found: dict[str, str]) -> None:
-        words = words_of(statement)
-        self._note_tables(words)
+        names = table_names(statement)
+        self._note_reads(statement)
         for node in pipe.nodes if pipe else ():
             step = f"{pipe.name}.{node.name}" if pipe else ""
             # A name on the path is a column or an alias: a node cannot read itself, not even through others.
-            if pipe and node.name in words and node.name not in found and step not in path:
+            if pipe and node.name in names and node.name not in found and step not in path:
                 rendered = self._render(pipe, node)
                 self._collect(rendered, pipe, (*path, step), found)
                 found[node.name] = rendered
-        for name in sorted(words & self._project.pipes.keys() - found.keys()):
+        for name in sorted(names & self._project.pipes.keys() - found.keys()):
             other = self._project.pipes[name]
             if not any(step.startswith(f"{name}.") for step in path):
                 found[name] = self.node(other, other.output, path)
 
-    def _note_tables(self, words: frozenset[str]) -> None:
+    def _note_reads(self, statement: str) -> None:
+        words = words_of(statement)
         for name in self._project.data_sources:
             self._reads.update({name, name + QUARANTINE_SUFFIX} & words)
 

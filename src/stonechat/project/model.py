@@ -10,16 +10,22 @@ from stonechat.datafile.problems import InvalidDatafile
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe
 from stonechat.errors import Kind, Position, StonechatError
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.template.render import Template
-from stonechat.template.syntax import TemplateSyntaxError
 
-QUARANTINE_SUFFIX = "_quarantine"
 
 
 class ProjectProblem(StonechatError):
     """One thing that is wrong between files: a double or unknown name, a cycle, a misplaced node."""
 
     code = "SC301"
+    kind = Kind.INVALID
+
+
+class InvalidTemplate(StonechatError):
+    """A node's SQL is no valid template."""
+
+    code = "SC306"
     kind = Kind.INVALID
 
 
@@ -121,15 +127,12 @@ def _compile_all(pipes: Iterable[Pipe], problems: list[StonechatError]) -> Itera
                 yield (pipe.name, node.name), template
 
 
-def _at_node(error: StonechatError, node: Node) -> StonechatError:
-    line = getattr(error, "line", None) or 1
+def _at_node(error: StonechatError, node: Node) -> InvalidTemplate:
+    line = max(getattr(error, "line", 1), 1)
     start = node.sql_position
     column = start.column if line == 1 else node.sql_indent + 1
     position = Position(start.file, start.line + line - 1, column)
-    text = f"Node '{node.name}': {error.message}"
-    if isinstance(error, TemplateSyntaxError):
-        return TemplateSyntaxError(text, hint=error.hint, position=position)
-    return ProjectProblem(text, hint=error.hint, position=position)
+    return InvalidTemplate(f"Node '{node.name}': {error.message}", hint=error.hint, position=position)
 
 
 def _pipe_problems(

@@ -1,0 +1,5 @@
+"""`python -m stonechat`."""
+
+from stonechat.cli.main import run
+
+run()

@@ -1,0 +1,163 @@
+"""Real servers for tests: processes of their own, on free loopback ports, over throw-away data folders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+MESSAGING = REPOSITORY / "src" / "stonechat" / "starters" / "messaging"
+SHARED = REPOSITORY.parent / "shared"
+
+
+class RunningServer:
+    """A `stonechat` process that serves a data folder, and a client for it."""
+
+    def __init__(self, home: Path, *, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self.home = home
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home.with_suffix(".log")
+        command = [sys.executable, "-m", "stonechat", *arguments, "--home", str(home), "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "HOME": str(home.parent), "COLUMNS": "200", **environment},
+            )
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+        try:
+            self._wait_until_ready()
+            self.token: str = self.client.get("/tokens").json()["admin_token"]
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait_until_ready(self, seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with {self.process.returncode}: {self.log.read_text()[-3000:]}")
+            try:
+                if self.client.get("/v0/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.02)
+        raise RuntimeError(f"the server was not ready after {seconds} s: {self.log.read_text()[-3000:]}")
+
+    def request(self, method: str, path: str, *, token: str | None = None, **arguments: Any) -> httpx.Response:
+        """A request with the admin token, or another."""
+        headers = {"Authorization": f"Bearer {token or self.token}", **arguments.pop("headers", {})}
+        return self.client.request(method, path, headers=headers, **arguments)
+
+    def send(self, rows: bytes | str, *, name: str = "messages", wait: bool = True, **arguments: Any) -> httpx.Response:
+        """Events to a data source."""
+        params = {"name": name, "wait": str(wait).lower(), **arguments.pop("params", {})}
+        return self.request("POST", "/v0/events", params=params, content=rows, **arguments)
+
+    def rows(self, path: str, **params: str | int) -> list[dict[str, Any]]:
+        """The data of an endpoint, or of a statement with `/v0/sql`."""
+        response = self.request("GET", path, params=params)
+        assert response.status_code == 200, response.text
+        data: list[dict[str, Any]] = response.json()["data"]
+        return data
+
+    def sql(self, statement: str) -> list[dict[str, Any]]:
+        """Rows of a statement."""
+        return self.rows("/v0/sql", q=f"{statement} FORMAT JSON")
+
+    def value(self, statement: str) -> Any:
+        """The one value of a statement."""
+        (row,) = self.sql(statement)
+        (value,) = row.values()
+        return value
+
+    def deploy(self, files: Mapping[str, str], **params: str) -> httpx.Response:
+        """Deploy a project as the clients do."""
+        parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in files.items()]
+        return self.request("POST", "/v1/deploy", params=params, files=parts)
+
+    def tokens(self) -> dict[str, str]:
+        """Values of all tokens by name, as the owner of the data folder sees them."""
+        command = [sys.executable, "-m", "stonechat", "token", "ls", "--json", "--url", self.url]
+        output = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        tokens: dict[str, str] = httpx.Response(200, content=output).json()
+        return tokens
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End the process by a signal; its exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self.client.close()
+        return code
+
+    def kill(self) -> None:
+        """End the process without a chance to clean up."""
+        self.process.kill()
+        self.process.wait(30)
+        self.client.close()
+
+
+StartServer = Callable[..., RunningServer]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers; whatever still runs after the test is killed. The default data folder is the same each time."""
+    started: list[RunningServer] = []
+
+    def start(home: Path | None = None, *arguments: str, **environment: str) -> RunningServer:
+        server = RunningServer(home or tmp_path / "home", arguments=arguments or ("serve",), environment=environment)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def messaging_files() -> Mapping[str, str]:
+    """The messaging project as it is deployed."""
+    paths = [path for path in MESSAGING.rglob("*") if path.suffix in {".datasource", ".pipe"}]
+    return {path.relative_to(MESSAGING).as_posix(): path.read_text() for path in sorted(paths)}
+
+
+@pytest.fixture(scope="module")
+def messaging_server(
+    tmp_path_factory: pytest.TempPathFactory, messaging_files: Mapping[str, str]
+) -> Iterator[RunningServer]:
+    """One server with the messaging project for the tests of a module, which must not depend on each other's rows."""
+    server = RunningServer(tmp_path_factory.mktemp("messaging") / "home", arguments=("serve",), environment={})
+    response = server.deploy(messaging_files)
+    assert response.status_code == 200, response.text
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the repository; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the real messages, which are not part of the project")
+    return SHARED
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,67 @@
+"""Bodies are decompressed within the limit that holds for plain ones, whatever the sender claims."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+import zstandard
+
+from stonechat.http.bodies import BodyTooLarge, InvalidEncoding, decompressed
+
+_TEXT = b'{"a": 1}\n' * 1000
+_LIMIT = len(_TEXT)
+
+
+def _zstd_without_size(data: bytes) -> bytes:
+    compressor = zstandard.ZstdCompressor().compressobj()
+    return compressor.compress(data) + compressor.flush()
+
+
+_ENCODED = [
+    ("identity", _TEXT),
+    ("", _TEXT),
+    ("gzip", gzip.compress(_TEXT)),
+    ("gzip", gzip.compress(_TEXT[:100]) + gzip.compress(_TEXT[100:])),
+    ("deflate", zlib.compress(_TEXT)),
+    ("zstd", zstandard.compress(_TEXT)),
+    ("zstd", _zstd_without_size(_TEXT)),
+    ("zstd", zstandard.compress(_TEXT[:100]) + zstandard.compress(_TEXT[100:])),
+]
+
+
+@pytest.mark.parametrize(("encoding", "body"), _ENCODED)
+def test_every_encoding_gives_the_text_back(encoding: str, body: bytes) -> None:
+    assert decompressed(body, encoding, _LIMIT) == _TEXT
+
+
+@pytest.mark.parametrize(("encoding", "body"), _ENCODED[2:])
+def test_a_body_one_byte_over_the_limit_is_refused(encoding: str, body: bytes) -> None:
+    with pytest.raises(BodyTooLarge, match=f"larger than {_LIMIT - 1} bytes"):
+        decompressed(body, encoding, _LIMIT - 1)
+
+
+@pytest.mark.parametrize(("encoding", "body"), _ENCODED[2:])
+def test_a_body_cut_short_is_refused(encoding: str, body: bytes) -> None:
+    with pytest.raises(InvalidEncoding):
+        decompressed(body[:-5], encoding, _LIMIT)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_body_in_another_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(InvalidEncoding, match=f"not valid {encoding}"):
+        decompressed(_TEXT, encoding, _LIMIT)
+
+
+def test_an_unknown_encoding_is_refused_by_name() -> None:
+    with pytest.raises(InvalidEncoding, match="'br'"):
+        decompressed(_TEXT, "br", _LIMIT)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_bomb_is_refused_early(encoding: str) -> None:
+    zeros = bytes(50_000_000)
+    bomb = gzip.compress(zeros) if encoding == "gzip" else zstandard.compress(zeros)
+    with pytest.raises(BodyTooLarge):
+        decompressed(bomb, encoding, 1_000_000)

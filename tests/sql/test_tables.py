@@ -1,0 +1,37 @@
+"""Names are found where tables stand, and not where columns, strings and comments do."""
+
+from __future__ import annotations
+
+import pytest
+
+from stonechat.sql.tables import table_names
+
+_CASES = {
+    "SELECT a FROM t": "t",
+    "select user, t.name from t as x where user = 1 group by user": "t",
+    "SELECT * FROM a, b AS c, d": "a b d",
+    "SELECT * FROM a JOIN b ON a.x = b.x LEFT ANY JOIN c USING (x)": "a b c",
+    "SELECT * FROM (SELECT x, y FROM inner_one WHERE z IN set_one) WHERE x IN (SELECT y FROM inner_two)": (
+        "inner_one set_one inner_two"
+    ),
+    "SELECT (SELECT count() FROM scalar), other FROM t": "scalar t",
+    "SELECT * FROM t ARRAY JOIN tags AS tag": "t",
+    "SELECT * FROM t FINAL SAMPLE 0.1 PREWHERE x": "t",
+    'SELECT * FROM `odd name` JOIN "other" ON 1': "odd name,other",
+    "SELECT 'FROM t' -- FROM u\nFROM /* FROM v */ w": "w",
+    "WITH c AS (SELECT * FROM t) SELECT * FROM c JOIN d ON 1": "t d",
+    "WITH (SELECT max(x) FROM t) AS top SELECT * FROM u WHERE x = top": "t u",
+    "SELECT a FROM t UNION ALL SELECT b, c FROM u": "t u",
+    "SELECT * FROM numbers(10)": "numbers",
+    "SELECT * FROM t WHERE a IN (1, 2) AND b NOT IN other, c": "t other",
+    "SELECT 1": "",
+    "": "",
+    ")))(((": "",
+}
+
+
+@pytest.mark.parametrize("statement", _CASES)
+def test_names_in_place_of_tables_are_found(statement: str) -> None:
+    expected = _CASES[statement]
+    names = expected.split(",") if "," in expected else expected.split()
+    assert table_names(statement) == frozenset(names)

@@ -1,0 +1,107 @@
+"""kill -9 while events come in: nothing that was acknowledged is lost, and nothing is there twice.
+
+STONECHAT_CRASH_CYCLES sets the number of kills; 20 by default.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import RunningServer, StartServer
+
+_CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "20"))
+_WRITERS = 4
+
+
+class _Writer(threading.Thread):
+    """Sends events with ids of its own until the server is gone, and remembers what was acknowledged and what was tried."""
+
+    def __init__(self, server: RunningServer, name: str, *, wait: bool) -> None:
+        super().__init__()
+        self._server = server
+        self._name = name
+        self._wait = wait
+        self.sent: list[str] = []
+        self.acknowledged: list[str] = []
+
+    def run(self) -> None:
+        headers = {"Authorization": f"Bearer {self._server.token}"}
+        rng = random.Random(self._name)
+        with httpx.Client(base_url=self._server.url, headers=headers, timeout=30) as client:
+            while True:
+                ids = [f"{self._name}-{len(self.sent) + index}" for index in range(rng.choice([1, 1, 7, 300]))]
+                self.sent += ids
+                try:
+                    params = {"name": "messages", "wait": str(self._wait).lower()}
+                    answer = client.post("/v0/events", params=params, content="\n".join(map(_event, ids)))
+                except httpx.TransportError:
+                    return
+                if answer.status_code in {200, 202} and answer.json()["successful_rows"] == len(ids):
+                    self.acknowledged += ids
+
+
+def _event(identity: str) -> str:
+    number = int(identity.rpartition("-")[2])
+    return json.dumps(
+        {
+            "message_id": identity,
+            "sender_id": f"user_{number % 17}",
+            "recipient_id": f"user_{number % 13}",
+            "conversation_id": f"conv_{number % 5}",
+            "message_type": "text",
+            "message_content": "x" * (number % 200),
+            # Three months, so that a block falls into several partitions, each committed on its own.
+            "timestamp": f"2024-{number % 3 + 1:02d}-01 {number % 24:02d}:00:00",
+            "read": number % 2,
+            "attachments": [],
+            "character_count": number % 200,
+        }
+    )
+
+
+@pytest.mark.timeout(60 + 10 * _CYCLES)
+def test_acknowledged_events_survive_kills_and_are_counted_once(
+    start_server: StartServer, messaging_files: Mapping[str, str], tmp_path: Path
+) -> None:
+    rng = random.Random(7)
+    sent: set[str] = set()
+    acknowledged: set[str] = set()
+    server = start_server(tmp_path / "home")
+    assert server.deploy(messaging_files).status_code == 200
+    for cycle in range(_CYCLES):
+        writers = [_Writer(server, f"c{cycle}w{number}", wait=number % 2 == 0) for number in range(_WRITERS)]
+        for writer in writers:
+            writer.start()
+        time.sleep(rng.uniform(0.05, 0.8))
+        server.kill()
+        for writer in writers:
+            writer.join()
+            sent.update(writer.sent)
+            acknowledged.update(writer.acknowledged)
+        server = start_server(tmp_path / "home")
+        stored = [str(row["message_id"]) for row in server.sql("SELECT message_id FROM messages")]
+        assert len(stored) == len(set(stored)), "an event is there twice"
+        assert acknowledged <= set(stored), f"lost: {sorted(acknowledged - set(stored))[:5]}"
+        assert set(stored) <= sent
+        _check_views(server, len(stored))
+    assert len(acknowledged) > _CYCLES
+    assert server.stop() == 0
+
+
+def _check_views(server: RunningServer, stored: int) -> None:
+    """Statistics come from materialized views: they must have counted each event just as often as the table."""
+    rows = server.rows(
+        "/v0/pipes/hourly_activity.json", start_date="2024-01-01 00:00:00", end_date="2024-12-31 23:59:59"
+    )
+    assert sum(row["messages"] for row in rows) == stored
+    params = {"q": "SELECT sum(sent) AS sent, sum(received) AS received FROM _", "limit": 1000}
+    assert server.rows("/v0/pipes/user_messaging_stats.json", **params) == [{"sent": stored, "received": stored}]
