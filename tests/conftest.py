@@ -87,6 +87,7 @@ class RunningServer:
     def deploy(self, files: Mapping[str, str], **params: str) -> httpx.Response:
         """Deploy a project as the clients do."""
         parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in files.items()]
+        parts.append(("context://", ("cli-version", b"1.0.0", "text/plain")))
         return self.request("POST", "/v1/deploy", params=params, files=parts)
 
     def tokens(self) -> dict[str, str]:

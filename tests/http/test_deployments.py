@@ -29,7 +29,7 @@ _TOTALS = """SCHEMA >
 ENGINE "AggregatingMergeTree"
 ENGINE_SORTING_KEY "kind"
 """
-_COUNTING = """NODE counting
+_COUNTING = """NODE by_kind_states
 SQL >
     SELECT kind, countState() AS n FROM events GROUP BY kind
 
@@ -58,7 +58,8 @@ _PROJECT = {
 @pytest.fixture
 def server(start_server: StartServer) -> Iterator[RunningServer]:
     server = start_server()
-    assert server.deploy(_PROJECT).json()["result"] == "success"
+    response = server.deploy(_PROJECT)
+    assert response.json()["result"] == "success", response.text
     yield server
     assert server.stop() == 0
 
@@ -146,7 +147,7 @@ def test_an_unknown_column_or_table_is_named(server: RunningServer) -> None:
 
 def test_a_view_that_does_not_match_its_target_is_refused(server: RunningServer) -> None:
     files = {**_PROJECT, "datasources/sums.datasource": _TOTALS.replace("AggregateFunction(count)", "UInt8")}
-    files["materializations/summing.pipe"] = _COUNTING.replace("totals", "sums").replace("counting", "summing")
+    files["materializations/summing.pipe"] = _COUNTING.replace("totals", "sums")
     (error,) = _refused(server, files)
     assert "the column 'n' is AggregateFunction(count) in the query and UInt8 in the data source" in error["error"]
 

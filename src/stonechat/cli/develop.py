@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from stonechat.cli.requests import example_requests
 from stonechat.cli.rows import row_source
 from stonechat.deploy.plan import explain
 from stonechat.errors import StonechatError
-from stonechat.project.loader import DATAFILE_SUFFIXES, load_folder
+from stonechat.project.loader import load_folder
 from stonechat.server import Server
 
 
@@ -36,33 +37,47 @@ class Development:
         self._folder = folder
         self._first_rows = first_rows
         self._allow_destructive = allow_destructive
+        self._tried: Mapping[str, str] | None = None
+        self._shown = ""
 
     async def run(self) -> None:
         """Serve until a signal."""
         await self._server.serve(when_ready=self._work)
 
     async def _work(self) -> None:
-        if await self._deploy() and self._first_rows is not None:
+        if await self._deploy_changes() and self._first_rows is not None:
             await asyncio.to_thread(self._load, self._first_rows)
         self._welcome()
-        async for _ in watchfiles.awatch(self._folder, watch_filter=_is_datafile, debounce=200, stop_event=None):
-            await self._deploy()
+        # Timeouts yield too: a change that falls between two watches is seen by its content.
+        changes = watchfiles.awatch(self._folder, debounce=200, rust_timeout=1000, yield_on_timeout=True)
+        async for _ in changes:
+            await self._deploy_changes()
 
-    async def _deploy(self) -> bool:
+    async def _deploy_changes(self) -> bool:
+        """Deploy the folder unless it is as it was at the last try; whether all of it is live now."""
         try:
             files = await asyncio.to_thread(load_folder, self._folder)
+            if files == self._tried:
+                return True
+            self._tried, self._shown = files, ""
             outcome = await asyncio.to_thread(
                 self._server.deployer.deploy, self._server.live, files, allow_destructive=self._allow_destructive
             )
         except StonechatError as error:
-            show_error(error)
-            out.print("[yellow]Nothing was deployed: what was live stays live.[/yellow]")
+            self._show_once(error)
             return False
         for line in explain(outcome.plan):
             out.print(f"  {escape(line)}")
         if outcome.deployment_id is not None:
             out.print(f"[green]Deployed[/green] {escape(str(self._folder))} as deployment {outcome.deployment_id}")
         return True
+
+    def _show_once(self, error: StonechatError) -> None:
+        """A folder that cannot even be read gives the same error every second; it is shown when it is new."""
+        if str(error) != self._shown:
+            show_error(error)
+            out.print("[yellow]Nothing was deployed: what was live stays live.[/yellow]")
+        self._shown = str(error)
 
     def _load(self, first: FirstRows) -> None:
         try:
@@ -81,7 +96,3 @@ class Development:
         for request in example_requests(self._folder, base_url=url, token=token):
             out.print(f"[dim]# {escape(request.title)}[/dim]\n{escape(request.curl())}\n")
         out.print("Change a file and it is deployed; Ctrl-C stops.")
-
-
-def _is_datafile(_change: watchfiles.Change, path: str) -> bool:
-    return path.endswith(DATAFILE_SUFFIXES)

@@ -66,5 +66,5 @@ def record_live(connection: sa.Connection, workspace_id: str, files: Mapping[str
     mine = _deployments.c.workspace_id == workspace_id
     connection.execute(_deployments.update().where(mine).values(live=False))
     values = {"workspace_id": workspace_id, "live": True, "files": json.dumps(dict(files)), "created_at": now()}
-    result = connection.execute(_deployments.insert().values(**values))
-    return int(result.inserted_primary_key[0])
+    statement = _deployments.insert().values(**values).returning(_deployments.c.id)
+    return int(connection.execute(statement).scalar_one())

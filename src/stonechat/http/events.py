@@ -11,6 +11,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
 from stonechat.ingest.ingestion import Ingestion
+from stonechat.ingest.rows import Format
 from stonechat.project.live import LiveProject
 
 
@@ -42,9 +43,7 @@ def routes(
         snapshot = live.snapshot
         source = snapshot.data_source(name)
         caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
-        form = query.get("format", "ndjson")
-        if form not in {"ndjson", "json"}:
-            raise InvalidParameter(f"The format '{form}' is unknown", hint="Use format=ndjson or format=json.")
+        form = _format(query.get("format", "ndjson"))
         wait = _boolean("wait", query.get("wait", "false"))
         body = await read_body(request, max_body_bytes)
         receipt = await ingestion.accept(snapshot.identities[source.name].id, source, body, format=form, wait=wait)
@@ -54,6 +53,14 @@ def routes(
         return Response(content, status_code=status, media_type="application/json", headers=headers)
 
     return [Route("/v0/events", send_events, methods=["POST"])]
+
+
+def _format(text: str) -> Format:
+    match text:
+        case "ndjson" | "json":
+            return text
+        case _:
+            raise InvalidParameter(f"The format '{text}' is unknown", hint="Use format=ndjson or format=json.")
 
 
 def _boolean(name: str, text: str) -> bool:
