@@ -134,7 +134,7 @@ class Server:
 
 
 class _HttpServer(uvicorn.Server):
-    """uvicorn without its own signal handlers: they end the process by the signal, where a clean stop has exit code 0."""
+    """uvicorn without its own signal handlers: they end the process by the signal, not with exit code 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -142,8 +142,8 @@ class _HttpServer(uvicorn.Server):
 
 
 async def _when(http: uvicorn.Server, ready: Callable[[], Awaitable[None]]) -> None:
-    while not http.started:  # uvicorn has a flag and no event
-        await asyncio.sleep(0.01)  # noqa: ASYNC110
+    while not http.started:  # noqa: ASYNC110 - uvicorn has a flag and no event
+        await asyncio.sleep(0.01)
     await ready()
 
 

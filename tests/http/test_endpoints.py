@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-
 from tests.conftest import RunningServer
 
 _PATH = "/v0/pipes/get_messages_by_conversation"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import zstandard
-
 from tests.conftest import RunningServer
 
 _MESSAGE = {

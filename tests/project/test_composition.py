@@ -81,7 +81,7 @@ def test_the_endpoints_error_wins_over_a_missing_parameter_behind_it() -> None:
             ("end", "%\n    {% if not defined(x) %} {{error('give x')}} {% end %}\n    SELECT * FROM behind"),
         )
     )
-    with pytest.raises(TemplateAborted, match="^give x$"):
+    with pytest.raises(TemplateAborted, match=r"^give x$"):
         compose_pipe(project, project.pipes["p"], {})
 
 

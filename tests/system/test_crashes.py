@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from tests.conftest import RunningServer, StartServer
 
 _CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "20"))
@@ -23,7 +22,7 @@ _WRITERS = 4
 
 
 class _Writer(threading.Thread):
-    """Sends events with ids of its own until the server is gone, and remembers what was acknowledged and what was tried."""
+    """Sends events with ids of its own until the server is gone; remembers what was acknowledged and what was tried."""
 
     def __init__(self, server: RunningServer, name: str, *, wait: bool) -> None:
         super().__init__()
@@ -103,5 +102,6 @@ def _check_views(server: RunningServer, stored: int) -> None:
         "/v0/pipes/hourly_activity.json", start_date="2024-01-01 00:00:00", end_date="2024-12-31 23:59:59"
     )
     assert sum(row["messages"] for row in rows) == stored
-    params = {"q": "SELECT sum(sent) AS sent, sum(received) AS received FROM _", "limit": 1000}
-    assert server.rows("/v0/pipes/user_messaging_stats.json", **params) == [{"sent": stored, "received": stored}]
+    q = "SELECT sum(sent) AS sent, sum(received) AS received FROM _"
+    stats = server.rows("/v0/pipes/user_messaging_stats.json", q=q, limit=1000)
+    assert stats == [{"sent": stored, "received": stored}]

@@ -9,18 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-
 from tests.conftest import RunningServer, StartServer
 
-_SOURCE = {
-    "rows.datasource": "SCHEMA >\n    `id` UInt64 `json:$.id`,\n    `text` String `json:$.text`\n\nENGINE_SORTING_KEY id\n"
-}
+_SCHEMA = "SCHEMA >\n    `id` UInt64 `json:$.id`,\n    `text` String `json:$.text`\n\n"
+_SOURCE = {"rows.datasource": f"{_SCHEMA}ENGINE_SORTING_KEY id\n"}
 
 
 def _rows(first: int, count: int, text: str = "") -> str:
@@ -171,7 +169,7 @@ def _wait_for(server: RunningServer, rows: int) -> None:
 
 
 def test_dev_deploys_a_change_and_keeps_what_is_live_when_a_file_is_broken(
-    start_server: StartServer, tmp_path: Path, messaging_files: Mapping[str, str]
+    start_server: StartServer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "project"
     folder.mkdir()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.conftest import RunningServer
 
 _BATCH = 10_000
@@ -22,13 +20,13 @@ def truth(shared: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def server(messaging_server: RunningServer, shared: Path) -> Iterator[RunningServer]:
+def server(messaging_server: RunningServer, shared: Path) -> RunningServer:
     lines = gzip.decompress((shared / "data" / "college_messages.ndjson.gz").read_bytes()).splitlines(keepends=True)
     for start in range(0, len(lines), _BATCH):
         batch = lines[start : start + _BATCH]
         answer = messaging_server.send(b"".join(batch)).json()
         assert answer == {"successful_rows": len(batch), "quarantined_rows": 0}
-    yield messaging_server
+    return messaging_server
 
 
 def test_every_message_is_there(server: RunningServer, truth: dict[str, Any]) -> None:
@@ -42,8 +40,8 @@ def test_every_message_is_there(server: RunningServer, truth: dict[str, Any]) ->
 def test_users_and_top_senders_agree(server: RunningServer, truth: dict[str, Any]) -> None:
     top = server.rows("/v0/pipes/user_messaging_stats.json", order="sent", limit=5)
     assert [[row["user_id"], row["sent"]] for row in top] == truth["top_senders"]
-    params = {"q": "SELECT count() AS users, sum(sent) AS sent, sum(received) AS received FROM _", "limit": 10_000}
-    (sums,) = server.rows("/v0/pipes/user_messaging_stats.json", **params)
+    q = "SELECT count() AS users, sum(sent) AS sent, sum(received) AS received FROM _"
+    (sums,) = server.rows("/v0/pipes/user_messaging_stats.json", q=q, limit=10_000)
     assert sums == {"users": truth["users"], "sent": truth["messages"], "received": truth["messages"]}
 
 

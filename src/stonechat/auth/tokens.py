@@ -94,7 +94,7 @@ class TokenRegistry:
         return self.admin(workspace_id)
 
     def replace_grants(self, connection: sa.Connection, workspace_id: str, grants: Iterable[tuple[str, Scope]]) -> None:
-        """Make the managed tokens of a workspace carry just these (name, scope) pairs, inside a deployment's transaction.
+        """Make a workspace's managed tokens carry just these (name, scope) pairs, inside a deployment's transaction.
 
         Values of tokens that stay are kept. Call `refresh` after the transaction has committed.
         """

@@ -81,7 +81,7 @@ def init(
 
 
 @app.command()
-def dev(
+def dev(  # noqa: PLR0917 - the parameters are the command's options
     folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
     load: Annotated[
         str | None,

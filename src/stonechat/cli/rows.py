@@ -1,4 +1,4 @@
-"""Rows for `append` and `dev --load`: NDJSON files, compressed or not, and generated samples, in batches of whole lines."""
+"""Rows for `append` and `dev --load`, in batches of whole lines: NDJSON files, compressed or not, and samples."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def _file_batches(path: Path, raw: BinaryIO, lines: Iterable[bytes]) -> Iterator
 def _decompressed(path: Path, raw: BinaryIO) -> AbstractContextManager[Iterable[bytes]]:
     match path.suffix:
         case ".gz":
-            return io.BufferedReader(gzip.GzipFile(fileobj=raw))  # type: ignore[type-var] # GzipFile is a raw stream
+            return io.BufferedReader(gzip.GzipFile(fileobj=raw))
         case ".zst":
             reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw, read_across_frames=True)
-            return io.BufferedReader(reader)  # type: ignore[type-var] # the reader is a raw stream
+            return io.BufferedReader(reader)
         case _:
             return raw
 

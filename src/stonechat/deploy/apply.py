@@ -1,7 +1,7 @@
 """Making a project live, all or nothing.
 
-Steps before the switch can be undone and are undone when one fails; the switch is one transaction of the metadata store;
-steps after it only remove what the live project does not name any more, and are repeated at the next start if cut short.
+Steps before the switch can be undone and are undone when one fails; the switch is one transaction of the metadata
+store; steps after it only remove what the live project does not name any more, and are repeated at the next start.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Outcome:
 
 
 class Deployer:
-    """Deploys projects into one workspace. `writing_paused` holds every block back while a step may not overlap with one."""
+    """Deploys projects into one workspace. `writing_paused` holds blocks back while steps run that may not meet one."""
 
     def __init__(
         self,

@@ -8,8 +8,8 @@ from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 from stonechat.sql.quoting import identifier
 
-# How many blocks a table remembers by their tokens. A replay after a crash brings back at most the blocks that were under
-# way, each of at most a dozen partitions, so a thousand is ample; the list is a small file beside the table.
+# How many blocks a table remembers by their tokens. A replay after a crash brings back at most the blocks that were
+# under way, each of at most a dozen partitions, so a thousand is ample; the list is a small file beside the table.
 DEDUPLICATION_WINDOW = 1000
 QUARANTINE_DAYS = 30
 

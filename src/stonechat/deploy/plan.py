@@ -30,7 +30,7 @@ class CreateView:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Give a new view's target the rows that are in its source already. Writing rests meanwhile, so none counts twice."""
+    """Give a new view's target the rows that its source has already. Writing rests meanwhile, so none counts twice."""
 
     view: CreateView
 

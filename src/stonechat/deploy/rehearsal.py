@@ -1,7 +1,7 @@
 """Trying a project out in a database of its own before anything live is touched.
 
-Every table and view is really created, empty, and every node is analysed by the engine: what passes here fails later only
-for reasons outside the project, such as a full disk.
+Every table and view is really created, empty, and every node is analysed by the engine: what passes here fails later
+only for reasons outside the project, such as a full disk.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
 
 
 def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pipe) -> Position:
-    """Line and column of a syntax error, where the rendered text still has the lines of the file; else where the SQL begins."""
+    """Line and column of a syntax error where the rendered text has the file's lines; else where the SQL begins."""
     start = node.sql_position
     match = _LINE_IN_MESSAGE.search(error.message)
     alone = compose_placeholder(project, pipe, node).sql

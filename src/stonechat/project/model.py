@@ -14,7 +14,6 @@ from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.template.render import Template
 
 
-
 class ProjectProblem(StonechatError):
     """One thing that is wrong between files: a double or unknown name, a cycle, a misplaced node."""
 

@@ -9,7 +9,7 @@ from stonechat.datafile.resources import DataSource
 QUARANTINE_SUFFIX = "_quarantine"
 RAW_COLUMN = "c__raw"
 
-#: The columns beside the data source's own. A column of the data source that has such a name is left out: `c__raw` has it.
+#: The columns beside the data source's own. A column of the data source with such a name is left out: `c__raw` has it.
 ADDED_COLUMNS: Mapping[str, str] = {
     "c__error_column": "Array(String)",
     "c__error": "Array(String)",

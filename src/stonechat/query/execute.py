@@ -22,7 +22,6 @@ from stonechat.query.gate import UNDERSCORE, allowed_statement, allowed_wrap
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
 
-
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 

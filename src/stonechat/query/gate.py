@@ -15,7 +15,7 @@ UNDERSCORE = "_"
 
 
 def allowed_wrap(statement: str, ask: Ask) -> References:
-    """Admit a statement over the rows of an endpoint: it reads `_` and nothing else. Raises what `require_read_only` does."""
+    """Admit a statement over the rows of an endpoint: it reads `_` alone. Raises what `require_read_only` does."""
     references = classify(statement, ask)
     require_read_only(references, tables={(None, UNDERSCORE)})
     return references
