@@ -14,8 +14,20 @@ from stonechat.sql.types import DataType
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something in a file that has no effect, or no longer: worth telling, no reason to refuse the file."""
+
+    message: str
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """One column of SCHEMA. `jsonpath` comes without its `json:` prefix; `default` is the expression after DEFAULT."""
+    """One column of SCHEMA.
+
+    `jsonpath` comes without its `json:` prefix, `default` is the expression after DEFAULT, `codec` what stands inside
+    `CODEC(...)`. A column with a default may have no type: it has the one of an empty name.
+    """
 
     name: str
     type: DataType
@@ -83,6 +95,7 @@ class DataSource:
     forward_query: str | None = None
     backfill: str | None = None
     connector: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = field(default=(), compare=False)
 
 
 class NodeType(Enum):
@@ -97,9 +110,11 @@ class NodeType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A NODE of a pipe. `sql` is dedented, a leading `%` kept; `sql_position` is where its first character stands in the file.
+    """A NODE of a pipe.
 
-    `options` holds the keys of its type in lower case: `datasource`, `target_datasource`, `copy_mode`, `export_schedule` ...
+    `sql` is dedented and stripped, a leading `%` kept. `sql_position` is where its first character stands in the file;
+    `sql_indent` is how many characters were cut from each later line.
+    `options` holds the keys of its type in lower case, such as `datasource`, `target_datasource`, `copy_mode`.
     """
 
     name: str
@@ -123,6 +138,7 @@ class Pipe:
     tokens: tuple[TokenGrant, ...] = ()
     tags: tuple[str, ...] = ()
     cache_seconds: int | None = None
+    notices: tuple[Notice, ...] = field(default=(), compare=False)
 
     @property
     def output(self) -> Node:
@@ -139,3 +155,5 @@ class Connection:
     type: str
     settings: Mapping[str, str]
     position: Position = field(compare=False)
+    description: str = ""
+    notices: tuple[Notice, ...] = field(default=(), compare=False)

@@ -1,0 +1,151 @@
+"""Text to instructions: the lines of a datafile, every word with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from stonechat.datafile.instructions import KNOWN
+from stonechat.datafile.problems import DatafileProblem, Findings
+from stonechat.datafile.spans import Span
+from stonechat.errors import Position
+
+
+class UnclosedQuote(DatafileProblem):
+    """A quotation begins on a line and does not end on it."""
+
+    code = "SC110"
+
+
+class TextAfterBlockMark(DatafileProblem):
+    """A `>` opens a block of lines, and something follows it on its own line."""
+
+    code = "SC111"
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction of a file.
+
+    `command` is in upper case. `value` is all that follows it: the rest of the line, without its quotes when it is one
+    quoted word and without a comment, or the lines of a block exactly as they stand. `words` are the words of the line.
+    """
+
+    command: str
+    position: Position
+    value: Span
+    words: tuple[Span, ...]
+    is_block: bool
+
+
+def source_lines(text: str) -> list[str]:
+    """The lines of a file: no byte order mark in front, no line ends."""
+    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+
+
+def scan(path: str, lines: Sequence[str], findings: Findings) -> list[Instruction]:
+    """The instructions of a file in their order. Lines that cannot be read are reported and skipped."""
+    return list(_instructions(path, lines, findings))
+
+
+def last_of_each(instructions: Iterable[Instruction], findings: Findings) -> dict[str, Instruction]:
+    """The instructions by command, TOKEN aside, which may repeat. Of two the last one counts, and a notice says so."""
+    given: dict[str, Instruction] = {}
+    for instruction in instructions:
+        command = instruction.command
+        if command in given:
+            findings.notice(f"{command} is repeated: the last one counts", instruction.position)
+        if command != "TOKEN":
+            given[command] = instruction
+    return given
+
+
+def _instructions(path: str, lines: Sequence[str], findings: Findings) -> Iterator[Instruction]:
+    number = 0
+    while number < len(lines):
+        start = Position(path, number + 1, 1)
+        line = lines[number]
+        number += 1
+        words: list[_Word] = []
+        with findings.collecting():
+            words = list(_words(line, start))
+        if not words:
+            continue
+        command, *arguments = words
+        if arguments and arguments[0].raw == ">":
+            end = _block_end(lines, number)
+            value = Span("\n".join(lines[number:end]), Position(path, number + 1, 1))
+            if len(arguments) > 1:
+                where = arguments[1].span.position
+                findings.report(TextAfterBlockMark("Unexpected text after '>'", where, hint="Begin on the next line"))
+            number = end
+        else:
+            value = _value(Span(line, start), command, arguments)
+        yield Instruction(
+            command=command.raw.upper(),
+            position=Position(path, start.line, command.start + 1),
+            value=value,
+            words=tuple(word.span for word in arguments),
+            is_block=bool(arguments) and arguments[0].raw == ">",
+        )
+
+
+def _block_end(lines: Sequence[str], number: int) -> int:
+    while number < len(lines):
+        line = lines[number]
+        if line and not line[0].isspace() and line.split(None, 1)[0].upper() in KNOWN:
+            break
+        number += 1
+    return number
+
+
+@dataclass(frozen=True)
+class _Word:
+    """A word without its quotes, and as it stands in the line between two offsets."""
+
+    span: Span
+    raw: str
+    start: int
+    end: int
+
+
+def _value(line: Span, command: _Word, arguments: Sequence[_Word]) -> Span:
+    if len(arguments) == 1:
+        return arguments[0].span
+    if not arguments:
+        return Span("", line.at(command.end))
+    return line.part(arguments[0].start, arguments[-1].end)
+
+
+def _words(line: str, start: Position) -> Iterator[_Word]:
+    """Words as a shell sees them. A quotation, or a `{{ }}` expression, groups what is inside it.
+
+    A quote inside a word that is never closed is an apostrophe.
+    """
+    here = Span(line, start)
+    last = {closing: line.rfind(closing) for closing in ("'", '"', "}}")}
+    offset = 0
+    while True:
+        while offset < len(line) and line[offset].isspace():
+            offset += 1
+        if offset == len(line) or line[offset] == "#":
+            return
+        if line[offset] in last and last[line[offset]] == offset:
+            raise UnclosedQuote(f"Expected closing {line[offset]}", here.at(offset))
+        end = _word_end(line, offset, last)
+        raw = line[offset:end]
+        quoted = raw[0] in "'\"" and line.index(raw[0], offset + 1) == end - 1
+        span = Span(raw[1:-1], here.at(offset + 1)) if quoted else Span(raw, here.at(offset))
+        yield _Word(span, raw, offset, end)
+        offset = end
+
+
+def _word_end(line: str, offset: int, last: dict[str, int]) -> int:
+    """The end of the word at an offset. `last` tells where each closing mark occurs for the last time."""
+    while offset < len(line) and not line[offset].isspace():
+        closing = "}}" if line.startswith("{{", offset) else line[offset]
+        if last.get(closing, -1) > offset:
+            offset = line.index(closing, offset + 1) + len(closing)
+        else:
+            offset += 1
+    return offset
