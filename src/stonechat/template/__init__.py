@@ -1,1 +1,1 @@
-
+"""The SQL template language."""

@@ -1,0 +1,105 @@
+"""The closures that expressions are compiled to, where a lambda does not say enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from stonechat.template.context import Context
+
+Evaluate = Callable[[Context], Any]
+"""An expression: its value in a rendering."""
+Bind = Callable[[Context, Any], None]
+"""A target: takes a value."""
+Walk = Callable[[Context], Iterator[None]]
+"""The loops of a comprehension: yields once for each element, with the variables bound."""
+
+
+def nothing(_context: Context) -> None:
+    """The value of a bound that a slice does not have."""
+
+
+def hashable(context: Context, key: object) -> object:
+    """A key, unless hashing it would take long."""
+    context.bound_depth(key)
+    return key
+
+
+def calling(call: Callable[..., object], arguments: list[Evaluate], options: dict[str, Evaluate]) -> Evaluate:
+    """A call, in the form that costs least for its number of arguments: most have one or two."""
+    if options:
+        return lambda context: call(
+            context,
+            *[argument(context) for argument in arguments],
+            **{name: value(context) for name, value in options.items()},
+        )
+    match arguments:
+        case [one]:
+            return lambda context: call(context, one(context))
+        case [one, two]:
+            return lambda context: call(context, one(context), two(context))
+    return lambda context: call(context, *[argument(context) for argument in arguments])
+
+
+def assign_name(name: str) -> Bind:
+    """Bind a variable."""
+
+    def bind(context: Context, value: Any) -> None:
+        context[name] = value
+
+    return bind
+
+
+def assign_item(container: Evaluate, index: Evaluate) -> Bind:
+    """Bind an element of a list or dictionary."""
+
+    def bind(context: Context, value: Any) -> None:
+        changed = container(context)
+        changed[hashable(context, index(context))] = value
+        context.bound_size(changed)
+
+    return bind
+
+
+def unpack(targets: list[Bind]) -> Bind:
+    """Bind several targets to the elements of one value."""
+
+    def bind(context: Context, value: Any) -> None:
+        values = list(value)
+        if len(values) != len(targets):
+            raise ValueError(f"{len(values)} values can not be assigned to {len(targets)} names")
+        for target, item in zip(targets, values, strict=True):
+            target(context, item)
+
+    return bind
+
+
+def once(_context: Context) -> Iterator[None]:
+    """The innermost loop of a comprehension: its element."""
+    yield
+
+
+def loop(bind: Bind, iterable: Evaluate, tests: list[Evaluate], inner: Walk, weight: int) -> Walk:
+    """One `for ... in ... if ...` of a comprehension around the `inner` ones; each turn costs `weight`."""
+
+    def walk(context: Context) -> Iterator[None]:
+        for value in iterable(context):
+            context.spend(weight)
+            bind(context, value)
+            if all(test(context) for test in tests):
+                yield from inner(context)
+
+    return walk
+
+
+def scoped(names: frozenset[str], walk: Walk) -> Walk:
+    """A comprehension's variables end with it: what they shadowed comes back."""
+
+    def run(context: Context) -> Iterator[None]:
+        shadowed = {name: context[name] for name in names if dict.__contains__(context, name)}
+        yield from walk(context)
+        for name in names:
+            context.pop(name, None)
+        context.update(shadowed)
+
+    return run

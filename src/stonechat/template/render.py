@@ -1,0 +1,149 @@
+"""Templates: SQL text in, and for the values of a request, SQL text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from stonechat.template.context import Context, Request, Value
+from stonechat.template.errors import (
+    ParameterMissing,
+    TemplateAborted,
+    TemplateCustomError,
+    TemplateEmpty,
+    TemplateError,
+    TemplateMarkMissing,
+    TemplateRenderError,
+    TemplateTooCostly,
+)
+from stonechat.template.parameters import Parameter, Survey, survey
+from stonechat.template.statements import Step, compile_nodes
+from stonechat.template.syntax import parse
+
+MARK = "%"
+_NO_VALUES: Mapping[str, Value] = MappingProxyType({})
+_NO_SECRETS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One rendering.
+
+    `bound` are server-side parameters of type String, values raw: escape them with `sql.quoting.parameter_text`.
+    `settings` are ClickHouse's, `cache_ttl` is in seconds, `used` are the parameters that were read.
+    """
+
+    sql: str
+    bound: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    cache_ttl: float | None = None
+    used: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """SQL that is compiled once and rendered for each request. SQL without the mark `%` renders to itself.
+
+    `parameters` describes the request parameters, `names` are all that a rendering may read, `warnings` are sentences
+    about names that also mean something to the service. Templates are immutable and may be rendered by many threads.
+    """
+
+    name: str
+    sql: str
+    parameters: tuple[Parameter, ...]
+    names: frozenset[str]
+    warnings: tuple[str, ...]
+    _survey: Survey
+    _dummies: Mapping[str, object]
+    _run: Step | None
+
+    @classmethod
+    def compile(cls, sql: str, *, name: str) -> Template:
+        """Compile the SQL of the node `name` as written. Raises `TemplateSyntaxError` or `TemplateMarkMissing`."""
+        try:
+            return cls._compiled(sql, name)
+        except TemplateError as error:
+            error.locate(name, 1)
+            raise
+
+    @classmethod
+    def _compiled(cls, sql: str, name: str) -> Template:
+        if not sql.lstrip().startswith(MARK):
+            if "{{" in sql:
+                raise TemplateMarkMissing(line=sql.count("\n", 0, sql.index("{{")) + 1)
+            nothing = Survey((), frozenset(), frozenset(), ())
+            return cls(name, sql, (), frozenset(), (), nothing, {}, None)
+        nodes = parse(sql.replace(MARK, "", 1))
+        run = compile_nodes(nodes)
+        found = survey(nodes)
+        return cls(name, sql, found.parameters, found.names, found.warnings, found, found.dummies(), run)
+
+    def render(
+        self,
+        values: Mapping[str, Value],
+        *,
+        secrets: Mapping[str, str] = _NO_SECRETS,
+        now: datetime | None = None,
+    ) -> Rendered:
+        """Render for the values of a request: text, or for a repeated key a sequence of texts.
+
+        Raises a `TemplateError`: `ParameterMissing`, `ParameterInvalid`, `TemplateAborted`, `TemplateCustomError` ...
+        `now` is what `job_timestamp` tells when the request does not (default: the present, UTC).
+        """
+        return self._render(Request(values, self.names, self._survey.lists, secrets, now))
+
+    def placeholder(self) -> Rendered:
+        """Render with dummies for all values, `error` and `custom_error` without effect."""
+        return self._render(Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies))
+
+    def check(self) -> None:
+        """Raise what would fail a build: a template that can not render with dummies, or renders to nothing."""
+        self.placeholder()
+
+    def _render(self, request: Request) -> Rendered:
+        if self._run is None:
+            return self._finished(Context(request), self.sql)
+        context = Context(request)
+        try:
+            _run(self._run, context)
+        except TemplateError as error:
+            error.locate(self.name, context.line)
+            raise
+        return self._finished(context, "".join(context.out))
+
+    def _finished(self, context: Context, sql: str) -> Rendered:
+        if not sql.strip():
+            empty = TemplateEmpty()
+            empty.locate(self.name, 1)
+            raise empty
+        return Rendered(sql, context.bound, context.settings, context.cache_ttl, frozenset(context.used))
+
+
+def _run(step: Step, context: Context) -> None:
+    """Render. Missing parameters explain every other failure but those that end the rendering for good."""
+    try:
+        _explained(step, context)
+    except (TemplateAborted, TemplateCustomError, TemplateTooCostly):
+        raise
+    except TemplateError:
+        if not context.missing:
+            raise
+    if context.missing:
+        raise ParameterMissing(tuple(context.missing), line=min(context.missing.values()))
+
+
+def _explained(step: Step, context: Context) -> None:
+    """Run, turning Python's own failures into template errors."""
+    try:
+        step(context)
+    except KeyError as error:
+        key = error.args[0] if error.args else ""
+        raise TemplateRenderError(
+            f"Missing key '{key}' while rendering the template. Check that the value has it."
+        ) from None
+    except (RecursionError, MemoryError):
+        raise TemplateTooCostly("a value is nested too deeply or too large") from None
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError) as error:
+        raise TemplateRenderError(str(error)) from None
