@@ -30,9 +30,10 @@ from stonechat.ingest.destinations import Destination, Destinations
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.writer import BlockLimits
 from stonechat.project.live import LiveProject
+from stonechat.project.versions import DataVersions
 from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
 from stonechat.project.workspaces import default_workspace
-from stonechat.query.execute import QueryService
+from stonechat.query.execute import QueryBounds, QueryService
 from stonechat.settings import Settings
 from stonechat.state import StateStore
 
@@ -72,15 +73,14 @@ class Server:
             undo.callback(self.store.close)
             place = default_workspace(self.store)
             self.tokens = TokenRegistry(self.store, SecretBox(home / "secret.key"))
+            self.versions = DataVersions()
             self.live = restore(place, self.store, self.engine)
             self.ingestion = Ingestion.open(
                 home / "log", self.engine, _destinations(self.live), _ingestion_settings(settings)
             )
             undo.callback(self.ingestion.close)
             self.deployer = Deployer(place, self.store, self.engine, self.tokens, self.ingestion.paused)
-            self.queries = QueryService(
-                self.engine, _limits(settings), settings.query_connections, settings.query_queue
-            )
+            self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
             undo.callback(self.queries.close)
             self.tokens.admin(place.id)
             self._undo = undo.pop_all()
@@ -210,9 +210,10 @@ def _ingestion_settings(settings: Settings) -> IngestionSettings:
     )
 
 
-def _limits(settings: Settings) -> QueryLimits:
-    return QueryLimits(
+def _query_bounds(settings: Settings) -> QueryBounds:
+    limits = QueryLimits(
         seconds=settings.query_seconds,
         memory_bytes=settings.query_memory_bytes,
         result_bytes=settings.query_result_bytes,
     )
+    return QueryBounds(limits, settings.query_connections, settings.query_queue, settings.cache_bytes)

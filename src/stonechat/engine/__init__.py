@@ -1,1 +1,1 @@
-
+"""The analytical engine: its contract, and the adapters behind it."""

@@ -25,7 +25,8 @@ class Capabilities:
 class QueryLimits:
     """Bounds of one query. Connections are pooled by these values, so keep the number of distinct ones small.
 
-    `seconds` is wall time, `memory_bytes` the peak of the query, `result_bytes` the size of the answer, `threads` per query.
+    `seconds` is wall time, `memory_bytes` the peak of the query, `result_bytes` the size of the answer, `threads` per
+    query.
     """
 
     seconds: float = 10.0
@@ -49,7 +50,8 @@ class Query:
     """One read-only statement.
 
     `parameters` are bound server-side as `{name:Type}`; values are text as `sql.quoting.parameter_text` writes it.
-    `query_id` names the running query for `Engine.cancel`.
+    `settings` may name those of `sql.gate.HARMLESS_SETTINGS`. `query_id` names the running query for `Engine.cancel`:
+    give each query one of its own, or none.
     """
 
     statement: str
@@ -65,7 +67,8 @@ class Query:
 class Insert:
     """One block of rows. The same `token` on the same table again is acknowledged and changes nothing, views included.
 
-    `data` is a sequence of chunks which together are text of `format`; `columns` names the columns that the rows may have.
+    `data` is a sequence of chunks which together are text of `format`; `columns` names the columns that the rows may
+    have.
     """
 
     database: str
@@ -80,14 +83,16 @@ class Engine(Protocol):
     """A ClickHouse: embedded in this process, or remote."""
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What this engine can do."""
+        ...
 
     def query(self, query: Query) -> QueryResult:
         """Run one read-only statement within its limits. Raises `EngineFailure` or a subclass."""
         ...
 
     def cancel(self, query_id: str) -> None:
-        """End a running query of that id, if there is one; its caller gets `QueryCancelled`."""
+        """End the query of that id, whether it runs, waits, or is still to come. Its caller gets `QueryCancelled`."""
         ...
 
     def command(self, statement: str, *, database: str = "default") -> None:
@@ -95,11 +100,20 @@ class Engine(Protocol):
         ...
 
     def insert(self, insert: Insert) -> int:
-        """Commit a block, all or nothing; returns the rows written (0 when the token was seen before)."""
+        """Commit a block and return the rows that the engine took, those of materialized views included.
+
+        The number is the same when the token was seen before. A block that does not fit its table commits nothing. When
+        a materialized view fails, the table may hold the block already: send it again with its token, and only what is
+        missing is written. All of this asks for a deduplication window on the table and on the targets of its views.
+        """
         ...
 
     def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
         """Run a statement of the program's own (never a caller's) with full rights; rows as dictionaries."""
+        ...
+
+    def explain(self, statement: str) -> str:
+        """The plain text that a statement without tables answers: `EXPLAIN ...`, `SELECT parseQueryToJSON(...)`."""
         ...
 
     def close(self) -> None:
@@ -108,7 +122,7 @@ class Engine(Protocol):
 
 
 class EngineFailure(StonechatError):
-    """The engine refused or failed. `number` is ClickHouse's error number, `name` its name (0 and UNKNOWN when it gave none)."""
+    """The engine refused or failed: ClickHouse's error `number` and `name`, 0 and UNKNOWN when it gave none."""
 
     code = "SC800"
     kind = Kind.INVALID
@@ -159,6 +173,13 @@ class DataFolderLocked(EngineFailure):
 
     code = "SC806"
     kind = Kind.CONFLICT
+
+
+class NotReadOnly(EngineFailure):
+    """A reader got what is not one statement that only reads."""
+
+    code = "SC807"
+    kind = Kind.FORBIDDEN
 
 
 #: ClickHouse error number -> class; every other number is a plain EngineFailure.

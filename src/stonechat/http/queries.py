@@ -72,7 +72,7 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
 
 
 def _response(answer: Answer) -> Response:
-    headers = {"Server-Timing": answer.timing, "X-DB-Exec-Rows-Read": str(answer.result.rows_read)}
+    headers = {"Server-Timing": answer.timing, "X-Cache": answer.cache.value}
     return Response(answer.result.data, headers=headers, media_type=answer.media_type)
 
 

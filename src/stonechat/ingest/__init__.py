@@ -1,1 +1,1 @@
-
+"""The write path: verdicts on rows, the write-ahead log, group commit."""

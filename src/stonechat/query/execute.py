@@ -18,6 +18,9 @@ from stonechat.engine.contract import Engine, EngineBusy, Query, QueryLimits, Qu
 from stonechat.engine.formats import JSON, MEDIA_TYPES, Format
 from stonechat.project.composition import Composed, Values, compose_pipe, compose_statement
 from stonechat.project.live import Snapshot
+from stonechat.project.versions import DataVersions
+from stonechat.query.cache import AnswerCache, CacheKey, CacheStatus, may_be_kept
+from stonechat.query.coalescing import Coalescing
 from stonechat.query.gate import UNDERSCORE, allowed_statement, allowed_wrap
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
@@ -54,18 +57,32 @@ class Answer:
 
     result: QueryResult
     media_type: str
+    cache: CacheStatus
     timing: str
 
 
-class QueryService:
-    """Runs read requests on an engine: at most `connections` at a time, with at most `queue` more waiting."""
+@dataclass(frozen=True, slots=True)
+class QueryBounds:
+    """At most `connections` queries run at a time, each within `limits`, and `queue` more wait."""
 
-    def __init__(self, engine: Engine, limits: QueryLimits, connections: int, queue: int) -> None:
+    limits: QueryLimits
+    connections: int
+    queue: int
+    cache_bytes: int
+
+
+class QueryService:
+    """Runs read requests on an engine, and keeps answers while they are true."""
+
+    def __init__(self, engine: Engine, versions: DataVersions, bounds: QueryBounds) -> None:
         self._engine = engine
-        self._limits = limits
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="query")
-        self._most_pending = connections + queue
+        self._versions = versions
+        self._limits = bounds.limits
+        self._threads = ThreadPoolExecutor(bounds.connections, thread_name_prefix="query")
+        self._most_pending = bounds.connections + bounds.queue
         self._pending = 0
+        self._cache = AnswerCache(bounds.cache_bytes)
+        self._flights = Coalescing[QueryResult]()
 
     async def endpoint(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer:
         """Call an endpoint: find it, authorise, compose its statement, run it."""
@@ -82,8 +99,8 @@ class QueryService:
             else:
                 composed = compose_statement(snapshot.project, request.wrap, request.values, underscore=pipe)
         with stages.stage("query"):
-            result = await self._run(snapshot, composed, request.format, request.settings)
-        return Answer(result, request.format.media_type, stages.header)
+            result, cache = await self._result(snapshot, composed, request.format, request.settings)
+        return Answer(result, request.format.media_type, cache, stages.header)
 
     async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
         """Run a caller's statement: authorise what it reads, compose it with the pipes it names, run it."""
@@ -100,32 +117,49 @@ class QueryService:
                 snapshot.project, request.statement, request.values, pipe=pipe, underscore=underscore
             )
         with stages.stage("query"):
-            result = await self._run(snapshot, composed, request.format, request.settings)
+            result, cache = await self._result(snapshot, composed, request.format, request.settings)
         media_type = MEDIA_TYPES.get(named.format or "", request.format.media_type)
-        return Answer(result, media_type, stages.header)
+        return Answer(result, media_type, cache, stages.header)
 
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
         self._threads.shutdown()
 
-    async def _run(
+    async def _result(
         self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]
-    ) -> QueryResult:
-        query_id = uuid.uuid4().hex
-        query = Query(
+    ) -> tuple[QueryResult, CacheStatus]:
+        """The cached answer, or that of the query, which equal requests share."""
+        query = self._query(snapshot, composed, output, settings)
+        lifetime = composed.cache_ttl
+        if lifetime is None and not may_be_kept(snapshot.project, composed):
+            return await self._run(query), CacheStatus.BYPASS
+        key = CacheKey.of(query, snapshot.deployment_id)
+        # Before the query: what changes while it runs makes its answer one of the past.
+        versions = self._versions.of(sorted(composed.reads))
+        known = self._cache.get(key, versions)
+        if known is not None:
+            return known, CacheStatus.HIT
+        result = await self._flights.run((key, versions), lambda: self._run(query))
+        self._cache.put(key, versions, result, lifetime=lifetime)
+        return result, CacheStatus.MISS
+
+    def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
+        return Query(
             composed.sql,
             database=snapshot.workspace.database,
             format=output.name,
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},
             settings={**composed.settings, **settings},
             limits=self._limits,
-            query_id=query_id,
+            query_id=uuid.uuid4().hex,
         )
+
+    async def _run(self, query: Query) -> QueryResult:
         try:
             return await self._in_thread(self._engine.query, query)
         except asyncio.CancelledError:
             # The caller is gone; the thread's own end comes by the cancelled query.
-            self._engine.cancel(query_id)
+            self._engine.cancel(query.query_id)
             raise
 
     async def _in_thread(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:

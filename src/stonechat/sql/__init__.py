@@ -1,1 +1,1 @@
-
+"""ClickHouse's language, without knowledge of projects."""

@@ -1,7 +1,7 @@
 """Which names of a statement stand where a table may stand.
 
-A superset of the tables, in microseconds: it decides which nodes and pipes are put in front of a statement, and a name too
-many costs a definition that the engine does not evaluate. What a caller may read is decided in `sql.references` instead.
+A superset of the tables, in microseconds: it decides which nodes and pipes are put in front of a statement, and a name
+too many costs a definition that the engine does not evaluate. What a caller may read is decided by `sql.references`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Level:
 
 
 def table_names(statement: str) -> frozenset[str]:
-    """Names after FROM, JOIN and IN, and after commas between tables; without those that the statement's WITH defines."""
+    """Names after FROM, JOIN and IN, and after commas between tables; without those that it defines itself."""
     listed = meaningful_tokens(statement)
     found: set[str] = set()
     levels = [_Level()]

@@ -1,1 +1,1 @@
-
+"""Projects to start from, and generated sample data."""

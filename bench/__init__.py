@@ -1,0 +1,1 @@
+"""The benchmark: Stonechat against named references, as ratios from one run."""

@@ -1,0 +1,80 @@
+"""`python -m bench`: everything that is measured, in one run. The tables go to standard output, progress to stderr."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench import endpoints, ingestion
+from bench.processes import HttpProcess, Stonechat, Worker
+from bench.tables import Table
+from stonechat.starters.catalog import template_files
+
+_DATA_SOURCE = "datasources/messages.datasource"
+_MB = 1_000_000
+
+
+def main() -> None:
+    """Run the benchmark and print its tables."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Stonechat against named references.")
+    parser.add_argument("--markdown", action="store_true", help="print Markdown, as in docs/reference/benchmarks.md")
+    options = parser.parse_args()
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="stonechat-bench-") as folder:
+        tables = run(Path(folder))
+    print("\n\n".join(table.markdown() if options.markdown else table.text() for table in tables))
+
+
+def run(folder: Path) -> list[Table]:
+    """Measure writes, then reads; the processes and their data live in `folder`."""
+    files = _messaging()
+    with HttpProcess("bench.no_op", log=folder / "no-op.log") as no_op:
+        _say("writes")
+        with Stonechat(folder / "writes") as server:
+            process: list[tuple[str, float]] = [
+                ("ready in an empty folder, s", server.ready_seconds),
+                ("memory at rest, empty, MB", server.resident_bytes / _MB),
+            ]
+            tables = [*ingestion.measure(folder, server, no_op, files[_DATA_SOURCE])]
+            process.append(("peak memory of the writes, MB", server.peak_bytes / _MB))
+        _say("messages for the reads")
+        home = folder / "reads"
+        with Stonechat(home) as server:
+            server.deploy(files)
+            cpu, rate = endpoints.load_messages(server)
+            process += [("load with materialized views, CPU us/row", cpu), ("the same, rows/s", rate)]
+        shutil.copytree(home, folder / "copy")
+        _say("reads")
+        with (
+            Stonechat(home) as server,
+            Worker("bench.in_process", "--home", str(folder / "copy"), log=folder / "in-process.log") as engine,
+        ):
+            process += [
+                (f"ready with {endpoints.MESSAGES:,} messages, s", server.ready_seconds),
+                (f"memory at rest with {endpoints.MESSAGES:,} messages, MB", server.resident_bytes / _MB),
+            ]
+            tables.append(endpoints.measure(server, engine, no_op))
+            process.append(("peak memory of the reads, MB", server.peak_bytes / _MB))
+    return [*tables, Table("The process", ("What", "Measured"), process)]
+
+
+def _messaging() -> Mapping[str, str]:
+    """The files of the messaging project that are deployed."""
+    return {
+        path: content.decode()
+        for path, content in template_files("messaging").items()
+        if path.endswith((".datasource", ".pipe"))
+    }
+
+
+def _say(stage: str) -> None:
+    print(f"measuring: {stage}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

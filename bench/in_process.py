@@ -1,0 +1,83 @@
+"""The reference for reads, a process of its own: an endpoint's composed statement run on the engine, without HTTP.
+
+It owns a copy of the server's data folder, opened by the same composition root, so that the engine, its limits and
+settings and the live project are those of the server; nothing listens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.processes import answer_questions
+from stonechat.engine.contract import Query, QueryLimits
+from stonechat.engine.formats import JSON
+from stonechat.project.composition import Composed, compose_pipe, compose_statement
+from stonechat.server import Server
+from stonechat.settings import Settings
+from stonechat.sql.quoting import parameter_text
+
+
+class InProcess:
+    """The parts of a server over `home`, without its HTTP side."""
+
+    def __init__(self, home: Path) -> None:
+        self._settings = replace(Settings(), home=home)
+        self._server = Server(self._settings)
+
+    def run(self, calls: Sequence[Mapping[str, str]], pipe: str = "") -> dict[str, object]:
+        """Run an endpoint once for each call's parameters; without a pipe, the statement `q` of each call.
+
+        The composition is not part of what is timed: `latencies` in seconds, `cpu_seconds` of this process.
+        """
+        queries = [self._query(self._compose(pipe, call)) for call in calls]
+        latencies = []
+        cpu = time.process_time()
+        for query in queries:
+            began = time.perf_counter()
+            self._server.engine.query(query)
+            latencies.append(time.perf_counter() - began)
+        return {"latencies": latencies, "cpu_seconds": time.process_time() - cpu}
+
+    def close(self) -> None:
+        """Release the data folder."""
+        self._server.close()
+
+    def _compose(self, pipe: str, call: Mapping[str, str]) -> Composed:
+        snapshot = self._server.live.snapshot
+        if pipe:
+            return compose_pipe(snapshot.project, snapshot.endpoint(pipe), call)
+        return compose_statement(snapshot.project, call["q"], {})
+
+    def _query(self, composed: Composed) -> Query:
+        settings = self._settings
+        return Query(
+            composed.sql,
+            database=self._server.live.snapshot.workspace.database,
+            format=JSON.name,
+            parameters={name: parameter_text(value) for name, value in composed.bound.items()},
+            settings=composed.settings,
+            limits=QueryLimits(
+                seconds=settings.query_seconds,
+                memory_bytes=settings.query_memory_bytes,
+                result_bytes=settings.query_result_bytes,
+            ),
+        )
+
+
+def main() -> None:
+    """Answer questions until there are no more."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    engine = InProcess(parser.parse_args().home)
+    try:
+        answer_questions(engine.run)
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    main()

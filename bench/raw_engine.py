@@ -1,0 +1,63 @@
+"""The reference for writes, a process of its own: chDB's own `send_insert` of the same bytes into the same table.
+
+Nothing of Stonechat runs here but the DDL of the data source: no check, no log, no quarantine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import chdb
+
+from bench.processes import answer_questions
+from bench.rows import blocks
+from stonechat.deploy.ddl import create_table
+from stonechat.project.model import Project
+
+_DATABASE = "raw"
+
+
+class RawEngine:
+    """A chDB over `folder` with the tables of a project, and the rows of a file to insert."""
+
+    def __init__(self, folder: Path, files: Mapping[str, str], rows: Path) -> None:
+        self._lines = rows.read_bytes().splitlines(keepends=True)
+        self._connection: Any = chdb.connect(str(folder))
+        self._tokens = count()
+        self._connection.query(f"CREATE DATABASE {_DATABASE}")
+        for source in Project.from_files(files).data_sources.values():
+            self._connection.query(create_table(source, _DATABASE))
+
+    def insert(self, table: str, block_rows: int, rows: int) -> dict[str, float]:
+        """Insert `rows` rows in blocks of `block_rows`; CPU and wall seconds of this process for it."""
+        prepared = list(blocks(islice(iter(self._lines), rows), block_rows))
+        began, cpu = time.perf_counter(), time.process_time()
+        for block in prepared:
+            # The table forgets blocks that it saw already, so each has a token of its own.
+            statement = (
+                f"INSERT INTO {_DATABASE}.{table} "
+                f"SETTINGS async_insert = 0, insert_deduplication_token = '{next(self._tokens)}'"
+            )
+            with self._connection.send_insert(statement, "JSONEachRow") as inserter:
+                inserter.append(block)
+                inserter.finish()
+        return {"cpu_seconds": time.process_time() - cpu, "seconds": time.perf_counter() - began}
+
+
+def main() -> None:
+    """Answer questions until there are no more."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("folder", "rows", "datasource"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    options = parser.parse_args()
+    files = {options.datasource.name: options.datasource.read_text()}
+    answer_questions(RawEngine(options.folder, files, options.rows).insert)
+
+
+if __name__ == "__main__":
+    main()

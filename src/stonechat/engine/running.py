@@ -1,0 +1,102 @@
+"""The statements that run now: how a caller's id finds one to cancel, and how the engine ends them all when it closes.
+
+chDB takes no query id. Each run gets a random tag, which the adapter writes into a comment of the statement; ClickHouse
+finds it in `system.processes`. A tag belongs to one run, so a late KILL can never hit the next statement on the same
+connection.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from stonechat.engine.contract import EngineBusy, QueryCancelled
+
+#: Ids cancelled before their statement came, remembered until they do: a client may leave before its thread starts.
+EARLY_CANCELLATIONS = 1000
+#: A statement may be between its start and its appearance in `system.processes`: look again after so many seconds.
+_LOOK_AGAIN = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+class Run:
+    """One statement on its way. `tag` is its mark in the engine; `cancelled` and `done` are seen by other threads."""
+
+    def __init__(self) -> None:
+        self.tag = f"stonechat {uuid.uuid4().hex}"
+        self.cancelled = threading.Event()
+        self.done = threading.Event()
+
+    def check(self) -> None:
+        """Raise `QueryCancelled` when somebody asked for the end before the statement began."""
+        if self.cancelled.is_set():
+            raise QueryCancelled("The query was cancelled before it began.", number=394, name="QUERY_WAS_CANCELLED")
+
+
+class RunningStatements:
+    """The registry.
+
+    `kill` ends the statement of a tag and says whether the engine knew it; `wake` rouses those that wait for a
+    connection.
+    """
+
+    def __init__(self, *, kill: Callable[[str], bool], wake: Callable[[], None]) -> None:
+        self._kill = kill
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._runs: set[Run] = set()
+        self._by_id: dict[str, Run] = {}
+        self._cancelled_early: OrderedDict[str, None] = OrderedDict()
+        self._closed = False
+
+    @contextmanager
+    def run(self, query_id: str = "") -> Iterator[Run]:
+        """Register one statement while it runs. Raises `EngineBusy` once the engine closes."""
+        run = Run()
+        with self._lock:
+            if self._closed:
+                raise EngineBusy("The engine is shutting down.")
+            self._runs.add(run)
+            if query_id:
+                self._by_id[query_id] = run
+                if query_id in self._cancelled_early:
+                    del self._cancelled_early[query_id]
+                    run.cancelled.set()
+        try:
+            yield run
+        finally:
+            with self._lock:
+                self._runs.discard(run)
+                if self._by_id.get(query_id) is run:
+                    del self._by_id[query_id]
+            run.done.set()
+
+    def cancel(self, query_id: str) -> None:
+        """End the statement of that id, now or as soon as it comes."""
+        with self._lock:
+            run = self._by_id.get(query_id)
+            if run is None:
+                self._cancelled_early[query_id] = None
+                while len(self._cancelled_early) > EARLY_CANCELLATIONS:
+                    self._cancelled_early.popitem(last=False)
+                return
+        self._end(run)
+
+    def close(self) -> None:
+        """Refuse new statements, cancel those that can be cancelled, and wait until the last one is gone."""
+        with self._lock:
+            self._closed = True
+            runs = list(self._runs)
+        for run in runs:
+            self._end(run)
+        for run in runs:
+            run.done.wait()
+
+    def _end(self, run: Run) -> None:
+        run.cancelled.set()
+        self._wake()
+        for seconds in _LOOK_AGAIN:
+            if run.done.is_set() or self._kill(run.tag) or run.done.wait(seconds):
+                return

@@ -1,0 +1,219 @@
+"""Committing one block: its good rows and its quarantined rows, each once, whatever was interrupted before.
+
+The engine ignores a token that it has seen, so every insert may be repeated as long as equal tokens mean equal rows.
+That is why a block's composition is in the log before its first insert, and why every decision that changes what is
+inserted (a part is split, a part goes to the quarantine) is in the log before it is acted upon.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from stonechat.engine.contract import Engine, EngineFailure, Insert, QueryTooLarge
+from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.destinations import Destination, Destinations, is_transient, is_view_failure
+from stonechat.ingest.events import shown
+from stonechat.ingest.log import Log
+from stonechat.ingest.quarantine import quarantine_row
+from stonechat.ingest.records import Fate, Refused, Rows
+from stonechat.ingest.recovery import PlannedBlock
+from stonechat.ingest.verdicts import Reason
+from stonechat.project.quarantine import RAW_COLUMN
+
+_logger = structlog.get_logger(__name__)
+
+MOST_REFUSALS = 400
+"""Refusals after which the search of a block for the rows at fault ends: what it refuses then goes to the quarantine
+whole. Twice as many parts must fit into a table's deduplication window."""
+_VIEW_ATTEMPTS = 3
+_ATTEMPTS_BEFORE_SPLIT = 3
+
+
+class ViewFailed(StonechatError):
+    """The rows are in the data source, but a materialized view behind it could not take them."""
+
+    code = "SC622"
+    kind = Kind.INVALID
+
+
+class DataSourceGone(StonechatError):
+    """The data source was removed before its rows were committed; they are kept in a file beside the log."""
+
+    code = "SC623"
+    kind = Kind.MISSING
+
+
+@dataclass(slots=True)
+class BlockCounters:
+    """What the commits have done since the start, for the metrics."""
+
+    blocks: int = 0
+    rows: int = 0
+    quarantined_rows: int = 0
+    refused_rows: int = 0
+    refusals: int = 0
+    view_failures: int = 0
+    orphaned_rows: int = 0
+
+
+class BlockCommitter:
+    """Brings planned blocks into the engine. Serves one thread at a time."""
+
+    def __init__(
+        self, engine: Engine, log: Log, destinations: Destinations, folder: Path, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._engine = engine
+        self._log = log
+        self._destinations = destinations
+        self._folder = folder
+        self._clock = clock
+        self.counters = BlockCounters()
+
+    def commit(self, planned: PlannedBlock, rows: Sequence[Rows], *, attempt: int = 0) -> StonechatError | None:
+        """Bring every row into the table, the quarantine or, for a data source that is gone, an orphans' file.
+
+        Returns what the senders must know although nothing is lost: `ViewFailed` or `DataSourceGone`. Raises
+        `EngineFailure` or `LogWriteFailed` where the same call, with `attempt` counted up, may succeed later.
+        """
+        destination = self._destinations(planned.block.data_source)
+        if destination is None:
+            return self._orphan(planned, rows)
+        commit = _Commit(self, destination, planned, attempt)
+        good = [each.good for each in rows if each.good_rows]
+        quarantined = [each.quarantined for each in rows if each.quarantined_rows]
+        if good:
+            commit.insert("", good, sum(each.good_rows for each in rows))
+        if quarantined:
+            commit.quarantine("", quarantined)
+        self.counters.blocks += 1
+        self.counters.rows += sum(each.good_rows for each in rows)
+        self.counters.quarantined_rows += sum(each.quarantined_rows for each in rows)
+        return commit.view_failure
+
+    def insert(self, insert: Insert) -> None:
+        """One insert into the engine."""
+        self._engine.insert(insert)
+
+    def token(self, planned: PlannedBlock, part: str) -> str:
+        """The token of a part of a block: the log and the block name the rows, the part which of them."""
+        block = planned.block
+        return f"{self._log.id}-{block.data_source}-{block.first}-{block.last}{part}"
+
+    def refuse(self, planned: PlannedBlock, path: str, fate: Fate, reason: str) -> Refused:
+        """Record, before anything follows from it, what becomes of a part that the engine refused."""
+        refused = Refused(planned.block, path, fate, reason)
+        self._log.note(refused)
+        planned.refusals[path] = refused
+        self.counters.refusals += 1
+        return refused
+
+    def rejected(self, lines: Sequence[bytes], reason: str) -> bytes:
+        """Canonical rows that the engine refused, as rows of the quarantine."""
+        self.counters.refused_rows += len(lines)
+        return b"".join(_rejected(line, reason, self._clock()) for line in lines)
+
+    def keep_orphans(self, planned: PlannedBlock, lines: Sequence[bytes], reason: str) -> Path:
+        """Write rows that no table takes to a file beside the log, synced."""
+        path = self._folder / f"orphaned-{planned.block.first:016x}.ndjson"
+        with path.open("wb") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        _logger.error("kept rows in a file", file=str(path), data_source=planned.block.data_source, reason=reason)
+        return path
+
+    def _orphan(self, planned: PlannedBlock, rows: Sequence[Rows]) -> StonechatError:
+        path = self.keep_orphans(
+            planned, [piece for each in rows for piece in (each.good, each.quarantined)], "the data source is gone"
+        )
+        self.counters.orphaned_rows += sum(each.good_rows + each.quarantined_rows for each in rows)
+        return DataSourceGone(f"The data source was removed; its last rows are in {path.name}")
+
+
+class _Commit:
+    """One attempt at one block."""
+
+    def __init__(
+        self, committer: BlockCommitter, destination: Destination, planned: PlannedBlock, attempt: int
+    ) -> None:
+        self._committer = committer
+        self._destination = destination
+        self._planned = planned
+        self._attempt = attempt
+        self.view_failure: ViewFailed | None = None
+
+    def insert(self, path: str, chunks: Sequence[bytes], count: int) -> None:
+        """Bring a part into the table; what the engine refuses is halved until the rows at fault stand alone."""
+        refused = self._planned.refusals.get(path) or self._try(path, chunks, count)
+        if refused is None:
+            return
+        lines = [line + b"\n" for line in b"".join(chunks).split(b"\n") if line]
+        if refused.fate is Fate.QUARANTINE:
+            self.quarantine(path, [self._committer.rejected(lines, refused.reason)])
+            return
+        half = len(lines) // 2
+        self.insert(f"{path}0", lines[:half], half)
+        self.insert(f"{path}1", lines[half:], len(lines) - half)
+
+    def quarantine(self, path: str, chunks: Sequence[bytes]) -> None:
+        """Bring rows into the quarantine; if even that refuses them, into a file."""
+        target = self._destination
+        token = self._committer.token(self._planned, f"/{path}q" if path else "/q")
+        insert = Insert(
+            target.database, target.quarantine_table, target.quarantine_columns, "JSONEachRow", chunks, token
+        )
+        try:
+            self._committer.insert(insert)
+        except EngineFailure as failure:
+            if is_transient(failure):
+                raise
+            self._committer.keep_orphans(self._planned, chunks, failure.message)
+
+    def _try(self, path: str, chunks: Sequence[bytes], count: int) -> Refused | None:
+        target = self._destination
+        token = self._committer.token(self._planned, f"/{path}" if path else "")
+        insert = Insert(target.database, target.table, target.columns, "JSONEachRow", chunks, token)
+        for attempt in range(_VIEW_ATTEMPTS):
+            try:
+                self._committer.insert(insert)
+            except EngineFailure as failure:
+                if is_view_failure(failure) and not is_transient(failure):
+                    if attempt == _VIEW_ATTEMPTS - 1:
+                        self._note_view_failure(failure)
+                    continue
+                return self._committer.refuse(self._planned, path, self._fate(failure, count), failure.message)
+            return None
+        return None
+
+    def _fate(self, failure: EngineFailure, count: int) -> Fate:
+        """What to do with a refused part. Raises the failure where waiting is the better answer."""
+        if is_transient(failure):
+            if isinstance(failure, QueryTooLarge) and count > 1 and self._attempt >= _ATTEMPTS_BEFORE_SPLIT:
+                return Fate.SPLIT
+            raise failure
+        hopeless = len(self._planned.refusals) >= MOST_REFUSALS
+        return Fate.QUARANTINE if count == 1 or hopeless else Fate.SPLIT
+
+    def _note_view_failure(self, failure: EngineFailure) -> None:
+        self._committer.counters.view_failures += 1
+        _logger.error("a materialized view failed", table=self._destination.table, reason=failure.message)
+        self.view_failure = ViewFailed(
+            f"A materialized view failed, the rows are in the data source: {failure.message}"
+        )
+
+
+def _rejected(line: bytes, reason: str, now: float) -> bytes:
+    values = {name: shown(bytes(value)) for name, value in _OBJECT.decode(line).items()}
+    return quarantine_row(
+        values, [Reason(RAW_COLUMN, f"the engine refused the row: {reason}")], line.rstrip(b"\n"), now
+    )
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

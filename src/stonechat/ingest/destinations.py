@@ -1,0 +1,71 @@
+"""Where the rows of a data source go, and what the engine's refusals mean for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stonechat.datafile.resources import DataSource
+from stonechat.engine.contract import (
+    DataFolderLocked,
+    EngineBusy,
+    EngineFailure,
+    QueryCancelled,
+    QueryTimeout,
+    QueryTooLarge,
+    StorageFull,
+)
+from stonechat.ingest.types import codec_of
+from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The two tables of a data source, with the columns that rows for them may have."""
+
+    database: str
+    table: str
+    columns: tuple[str, ...]
+    quarantine_table: str
+    quarantine_columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, data_source: DataSource, *, database: str, table: str) -> Destination:
+        """The destination of a data source whose rows live in a table and in `<table>_quarantine`."""
+        return cls(
+            database,
+            table,
+            tuple(column.name for column in data_source.columns if codec_of(column.type) is not None),
+            f"{table}{QUARANTINE_SUFFIX}",
+            tuple(name for name, _ in quarantine_columns(data_source)),
+        )
+
+
+Destinations = Callable[[str], Destination | None]
+"""The destination of a data source's id as it is now; None for an id that no longer exists. Called on the writer's
+thread."""
+
+_TRANSIENT = (StorageFull, EngineBusy, QueryTooLarge, QueryTimeout, QueryCancelled, DataFolderLocked)
+_TRANSIENT_NUMBERS = frozenset({
+    0,  # no number: the connection to the engine broke
+    49,  # LOGICAL_ERROR
+    60, 81,  # UNKNOWN_TABLE, UNKNOWN_DATABASE: a deployment is between two of its steps
+    74, 75,  # CANNOT_READ_FROM_, CANNOT_WRITE_TO_FILE_DESCRIPTOR
+    202, 203, 209, 210, 236, 242, 279,  # too many queries, no free connection, network, aborted, table is read-only
+    252,  # TOO_MANY_PARTS
+    425, 439, 473, 999, 1000, 1001, 1002,  # system error, no thread, deadlock, keeper, Poco, std, unknown exception
+})  # fmt: skip
+_TOO_MANY_PARTITIONS = "partitions for single INSERT block"
+_VIEW = "while pushing to view"
+
+
+def is_transient(failure: EngineFailure) -> bool:
+    """Whether the same rows may be taken later. Everything else is a refusal for what the rows hold."""
+    if failure.number == 252 and _TOO_MANY_PARTITIONS in failure.message:
+        return False
+    return isinstance(failure, _TRANSIENT) or failure.number in _TRANSIENT_NUMBERS
+
+
+def is_view_failure(failure: EngineFailure) -> bool:
+    """Whether the table took the rows and a materialized view behind it did not."""
+    return _VIEW in failure.message

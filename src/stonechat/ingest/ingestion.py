@@ -1,0 +1,280 @@
+"""The write path from a request's bytes to its answer.
+
+`Ingestion.accept` reads as the list of its stages: check, log, commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from stonechat.datafile.resources import DataSource
+from stonechat.engine.contract import Engine
+from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.blocks import BlockCommitter, BlockCounters
+from stonechat.ingest.destinations import Destinations
+from stonechat.ingest.log import Log, LogCounters
+from stonechat.ingest.records import Rows
+from stonechat.ingest.rows import Format, RowReader, slices
+from stonechat.ingest.verdicts import Verdicts
+from stonechat.ingest.writer import BlockLimits, Writer
+
+_logger = structlog.get_logger(__name__)
+
+_SLICE_BYTES = 256 * 1024
+_INLINE_BYTES = 32 * 1024
+"""Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
+
+
+class IngestionBusy(StonechatError):
+    """More rows wait for the engine than memory is set aside for. `retry_after` is in seconds."""
+
+    code = "SC630"
+    kind = Kind.UNAVAILABLE
+    retry_after = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IngestionSettings:
+    """How the write path runs. `sync`: an acknowledged row survives a power loss, not only the end of the process."""
+
+    sync: bool = True
+    pending_bytes: int = 256_000_000
+    log_bytes: int = 2_000_000_000
+    segment_bytes: int = 64 * 1024 * 1024
+    blocks: BlockLimits = field(default_factory=BlockLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a request's rows. `committed`: they are in the engine, not only in the log.
+
+    `timings` are seconds by stage.
+    """
+
+    successful_rows: int
+    quarantined_rows: int
+    committed: bool
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def timing(self) -> str:
+        """The stages as a `Server-Timing` value, in milliseconds."""
+        return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in self.timings.items())
+
+
+class Ingestion:
+    """The write path of one server. `accept` belongs to the event loop; the rest may be called from any thread."""
+
+    def __init__(self, log: Log, writer: Writer, committer: BlockCommitter, pending: _Pending) -> None:
+        self._log = log
+        self._writer = writer
+        self._committer = committer
+        self._pending = pending
+        self._readers: dict[str, tuple[DataSource, RowReader]] = {}
+        self._checkers = ThreadPoolExecutor(1, "check")
+        self._mailbox: _Mailbox | None = None
+
+    @classmethod
+    def open(
+        cls, folder: Path, engine: Engine, destinations: Destinations, settings: IngestionSettings | None = None
+    ) -> Ingestion:
+        """The write path over a log's folder. What the log still holds is committed before this returns.
+
+        The caller owns the folder alone. Raises `LogCorrupt` and `ReplayFailed`.
+        """
+        settings = settings or IngestionSettings()
+        log, recovery = Log.open(
+            folder, sync=settings.sync, segment_bytes=settings.segment_bytes, limit_bytes=settings.log_bytes
+        )
+        committer = BlockCommitter(engine, log, destinations, folder)
+        pending = _Pending(settings.pending_bytes)
+        writer = Writer(log, committer, limits=settings.blocks, released=pending.remove_rows)
+        ingestion = cls(log, writer, committer, pending)
+        log.start(writer.offer)
+        try:
+            replayed = writer.replay(recovery)
+        except BaseException:
+            log.close()
+            raise
+        if replayed:
+            _logger.info("replayed the log", rows=replayed)
+        writer.start()
+        return ingestion
+
+    async def accept(
+        self,
+        data_source_id: str,
+        data_source: DataSource,
+        body: bytes,
+        *,
+        format: Format = "ndjson",  # noqa: A002 - the parameter's name in the API
+        wait: bool = False,
+    ) -> Receipt:
+        """Check the events of a body, keep them in the log and, with `wait`, see them committed.
+
+        Raises `IngestionBusy`, `LogFull` and `LogWriteFailed` (nothing was kept); with `wait` also `CommitDelayed`,
+        `ViewFailed` and `DataSourceGone` (everything was).
+        """
+        began = time.perf_counter()
+        verdicts = await self._check(self._reader(data_source_id, data_source), body, format)
+        checked = time.perf_counter()
+        timings = {"check": checked - began}
+        if not verdicts.good_rows and not verdicts.quarantined_rows:
+            return Receipt(0, 0, committed=True, timings=timings)
+        committed = await self._append(data_source_id, verdicts, wait=wait)
+        logged = time.perf_counter()
+        timings["log"] = logged - checked
+        if committed is not None:
+            await committed
+            timings["commit"] = time.perf_counter() - logged
+        return Receipt(verdicts.good_rows, verdicts.quarantined_rows, committed=wait, timings=timings)
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Commit everything accepted so far; False if it took longer than `timeout` seconds."""
+        return self._writer.flush(timeout)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it no block is in flight, so that tables can be exchanged. Events go on to be accepted."""
+        with self._writer.paused():
+            yield
+
+    @property
+    def log_counters(self) -> LogCounters:
+        """What the log has done."""
+        return self._log.counters
+
+    @property
+    def block_counters(self) -> BlockCounters:
+        """What the commits have done."""
+        return self._committer.counters
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes accepted and not yet committed."""
+        return self._pending.bytes
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Commit what can be committed within the time and stop. What cannot stays in the log for the next start."""
+        self._checkers.shutdown()
+        self._writer.close(timeout)
+        self._log.close()
+
+    def _reader(self, data_source_id: str, data_source: DataSource) -> RowReader:
+        known = self._readers.get(data_source_id)
+        if known is None or known[0] is not data_source:
+            known = self._readers[data_source_id] = (data_source, RowReader.for_data_source(data_source))
+        return known[1]
+
+    async def _check(self, reader: RowReader, body: bytes, form: Format) -> Verdicts:
+        if len(body) <= _INLINE_BYTES:
+            return reader.read(body, form)
+        return await asyncio.get_running_loop().run_in_executor(self._checkers, _check_slices, reader, body, form)
+
+    async def _append(self, data_source_id: str, verdicts: Verdicts, *, wait: bool) -> asyncio.Future[None] | None:
+        """Put the rows into the log; returns once they are kept. The future that it gives ends with their commit."""
+        mailbox = self._mailbox_of(asyncio.get_running_loop())
+        synced, committed = mailbox.future(), mailbox.future() if wait else None
+        rows = Rows(
+            data_source_id,
+            verdicts.good,
+            verdicts.good_rows,
+            verdicts.quarantined,
+            verdicts.quarantined_rows,
+            committed=partial(mailbox.post, committed) if committed is not None else None,
+        )
+        self._pending.add(rows.size)
+        try:
+            self._log.append(rows, partial(self._logged, rows, mailbox, synced))
+        except StonechatError:
+            self._pending.remove(rows.size)
+            raise
+        await synced
+        return committed
+
+    def _logged(
+        self, rows: Rows, mailbox: _Mailbox, synced: asyncio.Future[None], failure: StonechatError | None
+    ) -> None:
+        if failure is not None:
+            self._pending.remove(rows.size)
+        mailbox.post(synced, failure)
+
+    def _mailbox_of(self, loop: asyncio.AbstractEventLoop) -> _Mailbox:
+        if self._mailbox is None or self._mailbox.loop is not loop:
+            self._mailbox = _Mailbox(loop)
+        return self._mailbox
+
+
+def _check_slices(reader: RowReader, body: bytes, form: Format) -> Verdicts:
+    if form == "json":
+        return reader.read(body, form)
+    verdicts = []
+    for piece in slices(body, _SLICE_BYTES):
+        verdicts.append(reader.read(piece))
+        time.sleep(0)  # lets the event loop have the interpreter between two slices
+    return Verdicts.joined(verdicts)
+
+
+class _Pending:
+    """Bytes that are accepted and not yet committed, bounded."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self.bytes = 0
+
+    def add(self, size: int) -> None:
+        with self._lock:
+            if self.bytes and self.bytes + size > self._limit:
+                raise IngestionBusy(f"More than {self._limit} bytes of events wait to be committed")
+            self.bytes += size
+
+    def remove(self, size: int) -> None:
+        with self._lock:
+            self.bytes -= size
+
+    def remove_rows(self, rows: Sequence[Rows]) -> None:
+        self.remove(sum(each.size for each in rows))
+
+
+class _Mailbox:
+    """Brings outcomes from other threads to the futures of one event loop, many with one wake-up."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._outcomes: deque[tuple[asyncio.Future[None], StonechatError | None]] = deque()
+        self._woken = False
+
+    def future(self) -> asyncio.Future[None]:
+        return self.loop.create_future()
+
+    def post(self, future: asyncio.Future[None], outcome: StonechatError | None) -> None:
+        self._outcomes.append((future, outcome))
+        if not self._woken:
+            self._woken = True
+            try:
+                self.loop.call_soon_threadsafe(self._deliver)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                self._outcomes.clear()
+
+    def _deliver(self) -> None:
+        self._woken = False  # before the first look, so that what comes after the last one wakes the loop again
+        while self._outcomes:
+            future, outcome = self._outcomes.popleft()
+            if future.done():
+                continue
+            if outcome is None:
+                future.set_result(None)
+            else:
+                future.set_exception(outcome)

@@ -1,0 +1,364 @@
+"""The write-ahead log: what it has synced survives, whatever happens to the process or the power.
+
+Callers hand in rows and notes from any thread; one thread writes them in groups, syncs each group once and then says
+so. DESIGN.md beside this file has the invariants and the record format.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.records import Done, Note, Rows, Settled, encoded_note
+from stonechat.ingest.recovery import Recovery, recover
+from stonechat.ingest.segments import (
+    HEADER_SIZE,
+    RecordType,
+    Segment,
+    encoded_header,
+    encoded_record,
+    segment_path,
+)
+
+_log = structlog.get_logger(__name__)
+
+_GROUP_BYTES = 8 * 1024 * 1024
+_LARGE_PIECE = 64 * 1024
+_sync_data = getattr(os, "fdatasync", os.fsync)
+
+
+class LogFull(StonechatError):
+    """The log holds as many rows as it may that are not in the engine yet."""
+
+    code = "SC611"
+    kind = Kind.UNAVAILABLE
+
+
+class LogWriteFailed(StonechatError):
+    """The log could not be written, for instance because the disk is full. Nothing of it was acknowledged."""
+
+    code = "SC612"
+    kind = Kind.UNAVAILABLE
+
+
+@dataclass(slots=True)
+class _Entry:
+    """Something to write: rows, or a note. `finished` are the rows that a `Done` is about."""
+
+    content: Rows | Note
+    settled: Settled | None
+    finished: Sequence[Rows] = ()
+
+
+@dataclass(slots=True)
+class _Barrier:
+    """Not written: `settled` is told once everything before it is."""
+
+    settled: Settled
+
+
+@dataclass(slots=True)
+class _Active:
+    segment: Segment
+    descriptor: int
+
+
+@dataclass(slots=True)
+class LogCounters:
+    """What the log has done since it was opened."""
+
+    groups: int = 0
+    syncs: int = 0
+    bytes_written: int = 0
+    failures: int = 0
+
+
+class Log:
+    """A log in a folder of its own. `open` it, `start` it, `append` to it, `close` it.
+
+    `sync` decides whether a group is on the disk (True) or with the operating system (False) when it is acknowledged.
+    """
+
+    def __init__(self, folder: Path, recovery: Recovery, *, sync: bool, segment_bytes: int, limit_bytes: int) -> None:
+        self._folder = folder
+        self._segments = recovery.segments
+        self._next = recovery.next_sequence
+        self._id = recovery.segments[0].log_id if recovery.segments else secrets.token_bytes(16)
+        self._sync = sync
+        self._segment_bytes = segment_bytes
+        self._limit_bytes = limit_bytes
+        self._size = sum(segment.size for segment in recovery.segments)
+        self._queued_bytes = 0
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[_Entry | _Barrier | None] = SimpleQueue()
+        self._active: _Active | None = None
+        self._finished: list[Rows] = []
+        self._owed: list[_Entry] = []
+        self._broken = False
+        self._deliver: Callable[[Rows], None] = lambda _rows: None
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self.counters = LogCounters()
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, sync: bool = True, segment_bytes: int = 64 * 1024 * 1024, limit_bytes: int = 2_000_000_000
+    ) -> tuple[Log, Recovery]:
+        """The log of a folder and what it still owes the engine. Raises `LogCorrupt`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        recovery = recover(folder)
+        log = cls(folder, recovery, sync=sync, segment_bytes=segment_bytes, limit_bytes=limit_bytes)
+        return log, recovery
+
+    @property
+    def id(self) -> str:
+        """What makes this log's tokens its own."""
+        return self._id.hex()
+
+    @property
+    def size(self) -> int:
+        """Bytes in all segments."""
+        return self._size
+
+    def start(self, deliver: Callable[[Rows], None]) -> None:
+        """Begin to write. `deliver` gets all rows that are synced, in the order of their sequence numbers."""
+        self._deliver = deliver
+        self._thread.start()
+
+    def append(self, rows: Rows, settled: Settled) -> None:
+        """Write rows. Raises `LogFull`; `settled` gets `LogWriteFailed` if they could not be kept."""
+        with self._lock:
+            if self._size + self._queued_bytes + rows.size > self._limit_bytes:
+                raise LogFull(
+                    f"The write-ahead log has reached its limit of {self._limit_bytes} bytes",
+                    hint="The engine does not keep up, or refuses to write. Try again later.",
+                )
+            self._queued_bytes += rows.size
+        self._queue.put(_Entry(rows, settled))
+
+    def note(self, note: Note) -> None:
+        """Write a note and wait until it is synced. Raises `LogWriteFailed`."""
+        ended = threading.Event()
+        failures: list[StonechatError] = []
+
+        def settled(failure: StonechatError | None) -> None:
+            if failure is not None:
+                failures.append(failure)
+            ended.set()
+
+        self._queue.put(_Entry(note, settled))
+        ended.wait()
+        if failures:
+            raise failures[0]
+
+    def done(self, note: Done, rows: Sequence[Rows]) -> None:
+        """Note, without waiting, that a block is in the engine. Segments without any other rows are removed in time."""
+        self._queue.put(_Entry(note, None, rows))
+
+    def barrier(self, settled: Settled) -> None:
+        """Have `settled` told once everything that was handed in before is written and delivered."""
+        self._queue.put(_Barrier(settled))
+
+    def close(self) -> None:
+        """Write what was handed in, and stop."""
+        if self._thread.ident is not None:
+            self._queue.put(None)
+            self._thread.join()
+        if self._active is not None:
+            os.close(self._active.descriptor)
+            self._active = None
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group, barriers, going = self._take_group()
+            if group:
+                group, self._owed = [*self._owed, *group], []
+                self._settle(group, self._write_group(group, sync=self._sync and any(map(_needs_sync, group))))
+            for barrier in barriers:
+                barrier.settled(None)
+        if self._finished and self._active is not None:
+            with suppress(OSError):
+                _sync_data(self._active.descriptor)
+                self._release_segments()
+
+    def _take_group(self) -> tuple[list[_Entry], list[_Barrier], bool]:
+        """Everything that waits, up to the size of a group. Barriers end a group."""
+        group: list[_Entry] = []
+        size = 0
+        entry = self._queue.get()
+        while True:
+            if entry is None:
+                return group, [], False
+            if isinstance(entry, _Barrier):
+                return group, [entry], True
+            group.append(entry)
+            size += entry.content.size if isinstance(entry.content, Rows) else 0
+            if size >= _GROUP_BYTES:
+                return group, [], True
+            try:
+                entry = self._queue.get_nowait()
+            except Empty:
+                return group, [], True
+
+    def _write_group(self, group: Sequence[_Entry], *, sync: bool) -> StonechatError | None:
+        if self._broken:
+            return LogWriteFailed("The write-ahead log cannot be written until the server is started again")
+        first = self._next
+        label = first if self._sync else 0
+        pieces = [piece for index, entry in enumerate(group) for piece in _encoded(entry.content, first + index, label)]
+        size = sum(map(len, pieces))
+        try:
+            active = self._active_segment(size)
+            _write(active.descriptor, pieces, active.segment.size)
+            if sync:
+                _sync_data(active.descriptor)
+        except (OSError, MemoryError) as error:
+            self.counters.failures += 1
+            self._abandon()
+            return LogWriteFailed(
+                f"The write-ahead log could not be written: {getattr(error, 'strerror', 'no memory')}"
+            )
+        self._next = first + len(group)
+        self.counters.groups += 1
+        self.counters.syncs += sync
+        self.counters.bytes_written += size
+        with self._lock:
+            active.segment.size += size
+            self._size += size
+        for index, entry in enumerate(group):
+            if isinstance(entry.content, Rows):
+                entry.content.sequence, entry.content.segment = first + index, active.segment
+                active.segment.undone += 1
+            self._finished.extend(entry.finished)
+        if self._finished and (sync or not self._sync):
+            self._release_segments()
+        return None
+
+    def _settle(self, group: Sequence[_Entry], failure: StonechatError | None) -> None:
+        for entry in group:
+            if isinstance(entry.content, Rows):
+                with self._lock:
+                    self._queued_bytes -= entry.content.size
+                if failure is None:
+                    self._deliver(entry.content)
+            elif failure is not None and entry.settled is None:
+                self._owed.append(entry)  # nobody waits for it, so it goes with the next group
+            if entry.settled is not None:
+                entry.settled(failure)
+
+    def _active_segment(self, size: int) -> _Active:
+        active = self._active
+        if active is not None and (
+            active.segment.size + size <= self._segment_bytes or active.segment.size == HEADER_SIZE
+        ):
+            return active
+        if active is not None:
+            _sync_data(active.descriptor)
+            os.close(active.descriptor)
+            self._active = None
+        self._active = self._new_segment()
+        return self._active
+
+    def _new_segment(self) -> _Active:
+        path = segment_path(self._folder, self._next)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            _write(descriptor, [encoded_header(self._id, self._next)], 0)
+            os.fsync(descriptor)
+            _sync_folder(self._folder)
+        except OSError:
+            os.close(descriptor)
+            path.unlink()
+            raise
+        segment = Segment(path, self._id, self._next)
+        self._segments.append(segment)
+        with self._lock:
+            self._size += segment.size
+        return _Active(segment, descriptor)
+
+    def _abandon(self) -> None:
+        """Take back what a failed group has written. The next goes to a new file: this one may have lost what it was
+        given.
+        """
+        if self._active is None:
+            return
+        segment, descriptor = self._active.segment, self._active.descriptor
+        self._active = None
+        try:
+            os.ftruncate(descriptor, segment.size)
+            os.fsync(descriptor)
+        except OSError:
+            self._broken = True  # a later segment would turn what is left here into damage
+        finally:
+            os.close(descriptor)
+        if segment.size == HEADER_SIZE:
+            segment.path.unlink()
+            self._segments.remove(segment)
+            with self._lock:
+                self._size -= segment.size
+
+    def _release_segments(self) -> None:
+        """Remove the oldest segments whose rows are all in the engine. The notes that say so are synced by now."""
+        for rows in self._finished:
+            assert rows.segment is not None
+            rows.segment.undone -= 1
+        self._finished.clear()
+        active = self._active.segment if self._active else None
+        while self._segments and self._segments[0].undone == 0 and self._segments[0] is not active:
+            segment = self._segments[0]
+            try:
+                segment.path.unlink()
+            except OSError as error:
+                _log.warning("cannot remove a segment of the log", file=str(segment.path), reason=error.strerror)
+                return
+            self._segments.pop(0)
+            with self._lock:
+                self._size -= segment.size
+
+
+def _needs_sync(entry: _Entry) -> bool:
+    return not isinstance(entry.content, Done)
+
+
+def _encoded(content: Rows | Note, sequence: int, group: int) -> Sequence[bytes]:
+    if isinstance(content, Rows):
+        return encoded_record(RecordType.ROWS, sequence, group, content.payload())
+    return encoded_record(RecordType.NOTE, sequence, group, (encoded_note(content),))
+
+
+def _write(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:
+    """Write the pieces one after the other: small ones joined, large ones without a copy."""
+    small: list[bytes] = []
+    for piece in pieces:
+        if len(piece) < _LARGE_PIECE:
+            small.append(piece)
+            continue
+        offset = _write_all(descriptor, b"".join(small), offset)
+        offset = _write_all(descriptor, piece, offset)
+        small.clear()
+    _write_all(descriptor, b"".join(small), offset)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> int:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+    return offset
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

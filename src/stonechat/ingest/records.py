@@ -1,0 +1,111 @@
+"""What the write-ahead log records: rows, and what became of them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from stonechat.errors import StonechatError
+
+if TYPE_CHECKING:
+    from stonechat.ingest.segments import Segment
+
+Settled = Callable[[StonechatError | None], None]
+"""Told once what became of something: None for success. Called on the thread that found out; must return at once."""
+
+_ROWS: Final = struct.Struct("<BIII")
+
+
+@dataclass(slots=True, eq=False)
+class Rows:
+    """The rows of one request: two blocks of NDJSON and their row counts. The log sets `sequence` and `segment`.
+
+    `committed` is told what became of them by the writer; None where nobody waits.
+    """
+
+    data_source: str
+    good: bytes
+    good_rows: int
+    quarantined: bytes
+    quarantined_rows: int
+    committed: Settled | None = field(default=None, repr=False)
+    sequence: int = 0
+    segment: Segment | None = field(default=None, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes of both blocks."""
+        return len(self.good) + len(self.quarantined)
+
+    def payload(self) -> tuple[bytes, ...]:
+        """The record's payload in the pieces that it is written from."""
+        name = self.data_source.encode()
+        head = _ROWS.pack(len(name), self.good_rows, self.quarantined_rows, len(self.good))
+        return head, name, self.good, self.quarantined
+
+    @classmethod
+    def decoded(cls, payload: bytes) -> Rows:
+        """The rows of a payload."""
+        length, good_rows, quarantined_rows, good_size = _ROWS.unpack_from(payload)
+        start = _ROWS.size + length
+        name = payload[_ROWS.size : start].decode()
+        return cls(name, payload[start : start + good_size], good_rows, payload[start + good_size :], quarantined_rows)
+
+
+class Block(msgspec.Struct, frozen=True, array_like=True):
+    """All rows of one data source whose sequence numbers lie between `first` and `last`: what is committed as one."""
+
+    data_source: str
+    first: int
+    last: int
+
+
+class Plan(msgspec.Struct, frozen=True, tag=True):
+    """The block is about to be committed. From here on its composition and its tokens never change."""
+
+    block: Block
+
+
+class Fate(Enum):
+    """What is done with the part of a block that the engine refused."""
+
+    SPLIT = "split"
+    QUARANTINE = "quarantine"
+
+
+class Refused(msgspec.Struct, frozen=True, tag=True):
+    """The engine refused a part of the block for its content.
+
+    `path` names the part: "" is the whole block, each "0" or "1" the first or second half of what stands before it.
+    """
+
+    block: Block
+    path: str
+    fate: Fate
+    reason: str
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """Every row of the block is in the engine."""
+
+    block: Block
+
+
+Note = Plan | Refused | Done
+_NOTE: Final = msgspec.json.Decoder(Plan | Refused | Done)
+
+
+def encoded_note(note: Note) -> bytes:
+    """The payload of a note."""
+    return msgspec.json.encode(note)
+
+
+def decoded_note(payload: bytes) -> Note:
+    """The note of a payload."""
+    note: Note = _NOTE.decode(payload)
+    return note

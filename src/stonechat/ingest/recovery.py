@@ -1,0 +1,128 @@
+"""Reading a log that another process left behind: which rows are not in the engine, and what was planned for them."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from stonechat.ingest.records import Block, Done, Note, Plan, Refused, Rows, decoded_note
+from stonechat.ingest.segments import SUFFIX, LogCorrupt, Record, RecordType, Segment, SegmentFile
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class PlannedBlock:
+    """A block that was about to be committed, with what the log knows of its progress. `refusals` is by path."""
+
+    block: Block
+    refusals: dict[str, Refused] = field(default_factory=dict)
+    done: bool = False
+
+
+@dataclass(slots=True)
+class Recovery:
+    """What a scan of the log found: segments from old to new, the next sequence number, the plans by data source."""
+
+    segments: list[Segment] = field(default_factory=list)
+    next_sequence: int = 1
+    plans: dict[str, list[PlannedBlock]] = field(default_factory=dict)
+
+    def undone(self) -> Iterator[tuple[Rows, PlannedBlock | None]]:
+        """The rows that are not known to be in the engine, in order, each with the block that it was planned for."""
+        plans = {data_source: deque(blocks) for data_source, blocks in self.plans.items()}
+        for segment in self.segments:
+            with SegmentFile(segment.path) as file:
+                for record in file.records():
+                    if record.end > segment.size or record.type is not RecordType.ROWS:
+                        continue
+                    rows = Rows.decoded(record.payload)
+                    rows.sequence, rows.segment = record.sequence, segment
+                    planned = _planned(plans.get(rows.data_source), rows.sequence)
+                    if planned is None or not planned.done:
+                        yield rows, planned
+
+    def note(self, note: Note) -> None:
+        """Take a note of the log into account."""
+        blocks = self.plans.setdefault(note.block.data_source, [])
+        if isinstance(note, Plan):
+            blocks.append(PlannedBlock(note.block))
+            return
+        planned = next((each for each in reversed(blocks) if each.block == note.block), None)
+        if planned is None:
+            return  # its plan went with a segment whose rows are all in the engine
+        if isinstance(note, Done):
+            planned.done = True
+        else:
+            planned.refusals[note.path] = note
+
+
+def recover(folder: Path) -> Recovery:
+    """Scan the log in a folder and cut off a torn tail. Raises `LogCorrupt` for any other damage."""
+    recovery = Recovery()
+    paths = sorted(folder.glob(f"*{SUFFIX}"))
+    for path in paths:
+        with SegmentFile(path) as file:
+            segment = _scan(file, recovery, last=path == paths[-1])
+        if segment is None:
+            _log.warning("removed a segment of the log whose header was never completed", file=str(path))
+            path.unlink()
+            continue
+        if segment.first == recovery.next_sequence:
+            path.unlink()  # no record in it, and the next segment will have its name
+            continue
+        if segment.size < path.stat().st_size:
+            _log.warning("cut off the torn end of the log", file=str(path), offset=segment.size)
+            os.truncate(path, segment.size)
+        recovery.segments.append(segment)
+    for rows, _ in recovery.undone():
+        assert rows.segment is not None
+        rows.segment.undone += 1
+    return recovery
+
+
+def _scan(file: SegmentFile, recovery: Recovery, *, last: bool) -> Segment | None:
+    segment = file.header()
+    if segment is None:
+        if last and not file.synced_after(0, 0):
+            return None
+        raise LogCorrupt(file.path, 0, "the header is damaged")
+    _check_order(segment, file.path, recovery)
+    sequence = segment.first
+    for record in file.records():
+        if record.sequence != sequence:
+            raise LogCorrupt(file.path, segment.size, f"record {sequence} is missing")
+        _take(record, recovery)
+        segment.size = record.end
+        sequence += 1
+    if segment.size < file.size and (not last or file.synced_after(segment.size, sequence)):
+        raise LogCorrupt(file.path, segment.size, f"record {sequence} is damaged")
+    recovery.next_sequence = sequence
+    return segment
+
+
+def _check_order(segment: Segment, path: Path, recovery: Recovery) -> None:
+    if path.name != f"{segment.first:016x}{SUFFIX}":
+        raise LogCorrupt(path, 0, f"the segment begins with record {segment.first}, which is not its name")
+    if not recovery.segments:
+        return
+    if segment.log_id != recovery.segments[0].log_id:
+        raise LogCorrupt(path, 0, "the segment belongs to another log")
+    if segment.first != recovery.next_sequence:
+        raise LogCorrupt(path, 0, f"the segment of record {recovery.next_sequence} is missing before it")
+
+
+def _take(record: Record, recovery: Recovery) -> None:
+    if record.type is RecordType.NOTE:
+        recovery.note(decoded_note(record.payload))
+
+
+def _planned(blocks: deque[PlannedBlock] | None, sequence: int) -> PlannedBlock | None:
+    while blocks and blocks[0].block.last < sequence:
+        blocks.popleft()
+    return blocks[0] if blocks and blocks[0].block.first <= sequence else None

@@ -1,0 +1,100 @@
+"""The check at the door: the bytes of a request become the rows that fit and the rows that do not.
+
+Well-formed bodies are decoded whole (`strict`); a body with a row that is not goes line by line, and the lines at fault
+column by column (`events`). Both write canonical NDJSON: the engine never meets an unknown field, a duplicate key, an
+integer out of range or a nested path.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from stonechat.datafile.resources import Column, DataSource
+from stonechat.ingest.codecs import UNREADABLE
+from stonechat.ingest.events import Rejection, read_event, unreadable
+from stonechat.ingest.feeding import fed_columns
+from stonechat.ingest.quarantine import quarantine_row
+from stonechat.ingest.strict import strict_reader
+from stonechat.ingest.verdicts import Verdicts
+
+Format = Literal["ndjson", "json"]
+LONGEST_ROW = 10 * 1024 * 1024
+_KEPT_OF_LONG_ROW = 64 * 1024
+
+
+class RowReader:
+    """Checks events against the columns of one data source. Immutable, so any thread may use it.
+
+    `longest_row` bounds a line, in bytes; `clock` gives the `insertion_date` of quarantined rows.
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], *, longest_row: int = LONGEST_ROW, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._columns = fed_columns(columns)
+        self._strict = strict_reader(self._columns)
+        self._longest_row = longest_row
+        self._clock = clock
+
+    @classmethod
+    def for_data_source(cls, data_source: DataSource) -> RowReader:
+        """The reader of a data source's events. Raises `UnsupportedJsonPath`."""
+        return cls(data_source.columns)
+
+    def read(self, body: bytes, form: Format = "ndjson") -> Verdicts:
+        """The verdict on every row. Blank lines are no rows; `json` means one document, or an array of them."""
+        if form == "json":
+            return self._judge(_documents(body))
+        if self._strict is not None and body and len(body) <= self._longest_row:
+            read = self._strict.read(body)
+            if read is not None:
+                return Verdicts(*read, b"", 0)
+        return self._judge(body.split(b"\n"))
+
+    def _judge(self, events: Iterable[bytes]) -> Verdicts:
+        good: list[bytes] = []
+        quarantined: list[bytes] = []
+        for event in events:
+            text = event.strip()
+            if not text:
+                continue
+            verdict = self._verdict(text)
+            if isinstance(verdict, Rejection):
+                raw = event if len(event) <= self._longest_row else event[:_KEPT_OF_LONG_ROW]
+                quarantined.append(quarantine_row(verdict.values, verdict.reasons, raw, self._clock()))
+            else:
+                good.append(verdict)
+        return Verdicts(b"".join(good), len(good), b"".join(quarantined), len(quarantined))
+
+    def _verdict(self, text: bytes) -> bytes | Rejection:
+        if len(text) > self._longest_row:
+            return unreadable(f"the row is longer than {self._longest_row} bytes; only its beginning is kept")
+        line = self._strict.read_event(text) if self._strict is not None else None
+        return read_event(self._columns, text) if line is None else line
+
+
+def slices(body: bytes, size: int) -> Iterator[bytes]:
+    """The body in consecutive pieces of at most `size` bytes that end where lines end; a longer line is a piece of
+    its own.
+    """
+    start = 0
+    while start < len(body):
+        end = body.rfind(b"\n", start, start + size) + 1 or body.find(b"\n", start) + 1 or len(body)
+        yield body[start:end] if end - start < len(body) else body
+        start = end
+
+
+def _documents(body: bytes) -> Sequence[bytes]:
+    if not body.lstrip().startswith(b"["):
+        return [body]
+    try:
+        return [bytes(document) for document in _ARRAY.decode(body)]
+    except UNREADABLE:
+        return [body]
+
+
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])

@@ -1,0 +1,40 @@
+"""What the check of a request says: the rows that fit, in canonical form, and the others, with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class Misfit(ValueError):
+    """A value that its column cannot hold. Stays inside the row reader, which turns it into a `Reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why one column of a row does not fit."""
+
+    column: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Two blocks of NDJSON: `good` for the table, `quarantined` for its quarantine. Every line ends in a newline."""
+
+    good: bytes
+    good_rows: int
+    quarantined: bytes
+    quarantined_rows: int
+
+    @classmethod
+    def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:
+        """The verdicts of consecutive slices of one body as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            b"".join(part.good for part in parts),
+            sum(part.good_rows for part in parts),
+            b"".join(part.quarantined for part in parts),
+            sum(part.quarantined_rows for part in parts),
+        )

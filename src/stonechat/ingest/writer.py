@@ -1,0 +1,322 @@
+"""The writer: synced rows, gathered into blocks by data source, committed to the engine one block after the other.
+
+One thread. A block waits for company no longer than its linger, which grows with what a commit costs: the engine's
+price of an insert is the same for one row and for thousands.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+import structlog
+
+from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.blocks import BlockCommitter
+from stonechat.ingest.log import Log
+from stonechat.ingest.records import Block, Done, Plan, Rows
+from stonechat.ingest.recovery import PlannedBlock, Recovery
+
+_logger = structlog.get_logger(__name__)
+
+_FIRST_RETRY = 0.05
+_LAST_RETRY = 5.0
+_REPLAY_ATTEMPTS = 8
+_LARGE_BLOCK = 1000
+"""Rows from which on larger blocks save more of the engine's time per row than waiting costs."""
+
+
+class CommitDelayed(StonechatError):
+    """The engine cannot take the rows yet. They are in the log and will be committed; sending them again doubles
+    them.
+    """
+
+    code = "SC620"
+    kind = Kind.UNAVAILABLE
+
+
+class ReplayFailed(StonechatError):
+    """The rows that the log holds cannot be brought into the engine at start."""
+
+    code = "SC621"
+    kind = Kind.UNAVAILABLE
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLimits:
+    """When a block is due: after `linger` seconds, which adapts up to `longest_linger`, or at so many bytes or rows."""
+
+    linger: float = 0.005
+    longest_linger: float = 0.1
+    bytes: int = 32 * 1024 * 1024
+    rows: int = 200_000
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """What waits for one data source. `planned` and `rows` are a block that the engine could not take yet."""
+
+    waiting: list[Rows] = field(default_factory=list)
+    size: int = 0
+    count: int = 0
+    since: float = 0.0
+    linger: float = 0.0
+    planned: PlannedBlock | None = None
+    rows: list[Rows] = field(default_factory=list)
+    attempt: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not self.waiting and not self.rows
+
+    def add(self, rows: Rows, now: float) -> None:
+        if not self.waiting:
+            self.since = now
+        self.waiting.append(rows)
+        self.size += rows.size
+        self.count += rows.good_rows + rows.quarantined_rows
+
+
+@dataclass(slots=True)
+class _Flush:
+    """Asks for everything that was delivered before it. `targets` is the last sequence number by data source."""
+
+    ended: threading.Event
+    targets: dict[str, int] = field(default_factory=dict)
+
+
+class Writer:
+    """Commits what the log delivers. `released` hears of all rows that are committed."""
+
+    def __init__(
+        self,
+        log: Log,
+        committer: BlockCommitter,
+        *,
+        limits: BlockLimits | None = None,
+        released: Callable[[Sequence[Rows]], None] = lambda _rows: None,
+    ) -> None:
+        self._log = log
+        self._committer = committer
+        self._limits = limits or BlockLimits()
+        self._released = released
+        self._inbox: SimpleQueue[Rows | _Flush | None] = SimpleQueue()
+        self._gatherings: dict[str, _Gathering] = {}
+        self._flushes: list[_Flush] = []
+        self._gate = threading.Condition()
+        self._pauses = 0
+        self._committing = False
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.retries = 0
+
+    def replay(self, recovery: Recovery) -> int:
+        """Commit what an earlier process left in the log, on the caller's thread; returns how many rows it was.
+
+        Raises `ReplayFailed`.
+        """
+        replayed = 0
+        open_blocks: dict[str, _Gathering] = {}
+        for rows, planned in recovery.undone():
+            gathering = open_blocks.get(rows.data_source)
+            if gathering is None or gathering.planned is not planned or (planned is None and self._is_full(gathering)):
+                replayed += self._replay_block(gathering)
+                gathering = open_blocks[rows.data_source] = _Gathering(planned=planned)
+            gathering.add(rows, 0.0)
+        return replayed + sum(map(self._replay_block, open_blocks.values()))
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def offer(self, rows: Rows) -> None:
+        """Take rows that are synced in the log. Returns at once."""
+        self._inbox.put(rows)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it no block is in flight. Rows go on to be logged and wait."""
+        with self._gate:
+            self._pauses += 1
+            self._gate.wait_for(lambda: not self._committing)
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._pauses -= 1
+                self._gate.notify_all()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Commit everything that was appended to the log before, without lingering; False if it took too long."""
+        flush = _Flush(threading.Event())
+        self._log.barrier(lambda _failure: self._inbox.put(flush))
+        return flush.ended.wait(timeout)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Commit what can be committed within the time, and stop. The log keeps the rest. A second call does nothing."""
+        if self._stopping or self._thread.ident is None:
+            return
+        self.flush(timeout)
+        self._stopping = True
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._receive(self._seconds_to_next())
+            now = time.monotonic()
+            for data_source, gathering in list(self._gatherings.items()):
+                if self._is_due(data_source, gathering, now):
+                    self._commit_due(data_source, gathering)
+
+    def _receive(self, timeout: float | None) -> None:
+        try:
+            item = self._inbox.get(timeout=timeout)
+            while True:
+                if isinstance(item, Rows):
+                    gathering = self._gatherings.setdefault(item.data_source, _Gathering(linger=self._limits.linger))
+                    gathering.add(item, time.monotonic())
+                elif item is not None:
+                    self._begin_flush(item)
+                item = self._inbox.get_nowait()
+        except Empty:
+            return
+
+    def _seconds_to_next(self) -> float | None:
+        now = time.monotonic()
+        moments = [
+            0.0 if self._is_due(data_source, each, now) else each.since + each.linger - now
+            for data_source, each in self._gatherings.items()
+            if not each.idle
+        ]
+        return max(0.0, min(moments)) if moments else None
+
+    def _is_full(self, gathering: _Gathering) -> bool:
+        return gathering.size >= self._limits.bytes or gathering.count >= self._limits.rows
+
+    def _is_due(self, data_source: str, gathering: _Gathering, now: float) -> bool:
+        if gathering.idle:
+            return False
+        if now >= gathering.since + gathering.linger:
+            return True
+        flushed = any(data_source in flush.targets for flush in self._flushes)
+        return not gathering.rows and (flushed or self._is_full(gathering))
+
+    def _commit_due(self, data_source: str, gathering: _Gathering) -> None:
+        """Commit the block that waits for another attempt, or the next one. Nothing may end the writer's thread."""
+        with self._gate:
+            self._gate.wait_for(lambda: not self._pauses)
+            self._committing = True
+        try:
+            if not gathering.rows:
+                self._cut_block(gathering)
+            began = time.monotonic()
+            told = self._commit(gathering)
+            seconds = time.monotonic() - began
+        except StonechatError as failure:
+            self._delay(gathering, failure)
+        except Exception as error:
+            _logger.exception("a commit failed in an unforeseen way", data_source=data_source)
+            self._delay(gathering, CommitDelayed(f"The rows are kept in the log and will be committed later: {error}"))
+        else:
+            self._settle(data_source, gathering, told, seconds)
+        finally:
+            with self._gate:
+                self._committing = False
+                self._gate.notify_all()
+
+    def _cut_block(self, gathering: _Gathering) -> None:
+        """Make what waits the next block, as far as the limits go; at least the rows of one request."""
+        size = count = taken = 0
+        for rows in gathering.waiting:
+            if taken and (size >= self._limits.bytes or count >= self._limits.rows):
+                break
+            taken += 1
+            size += rows.size
+            count += rows.good_rows + rows.quarantined_rows
+        gathering.rows = gathering.waiting[:taken]
+        del gathering.waiting[:taken]
+        gathering.size -= size
+        gathering.count -= count
+        gathering.attempt = 0
+
+    def _commit(self, gathering: _Gathering) -> StonechatError | None:
+        rows = gathering.rows
+        if gathering.planned is None:
+            planned = PlannedBlock(Block(rows[0].data_source, rows[0].sequence, rows[-1].sequence))
+            self._log.note(Plan(planned.block))
+            gathering.planned = planned
+        told = self._committer.commit(gathering.planned, rows, attempt=gathering.attempt)
+        self._log.done(Done(gathering.planned.block), rows)
+        return told
+
+    def _settle(self, data_source: str, gathering: _Gathering, told: StonechatError | None, seconds: float) -> None:
+        rows = gathering.rows
+        gathering.planned, gathering.rows, gathering.attempt = None, [], 0
+        gathering.linger = self._adapted_linger(sum(each.good_rows for each in rows), seconds)
+        gathering.since = time.monotonic()
+        for each in rows:
+            if each.committed is not None:
+                each.committed(told)
+        self._released(rows)
+        self._end_flushes(data_source, rows[-1].sequence)
+        if gathering.idle:
+            del self._gatherings[data_source]
+
+    def _adapted_linger(self, rows: int, seconds: float) -> float:
+        """How long the next block waits: as long as this one's commit took, three times as long if it was large."""
+        wanted = seconds * (3 if rows >= _LARGE_BLOCK else 1)
+        return min(max(self._limits.linger, wanted), self._limits.longest_linger)
+
+    def _delay(self, gathering: _Gathering, failure: StonechatError) -> None:
+        """Keep the block for another attempt. Who waits for it hears of the failure now."""
+        self.retries += 1
+        gathering.attempt += 1
+        gathering.since = time.monotonic()
+        gathering.linger = min(_FIRST_RETRY * 2**gathering.attempt, _LAST_RETRY)
+        told = CommitDelayed(
+            f"The rows are kept in the log and will be committed later: {failure.message}",
+            hint="Do not send them again.",
+        )
+        _logger.warning("a commit is delayed", attempt=gathering.attempt, code=failure.code, reason=failure.message)
+        for each in gathering.rows:
+            if each.committed is not None:
+                each.committed(told)
+                each.committed = None
+
+    def _begin_flush(self, flush: _Flush) -> None:
+        for data_source, gathering in self._gatherings.items():
+            pending = gathering.waiting or gathering.rows
+            if pending:
+                flush.targets[data_source] = pending[-1].sequence
+        self._flushes.append(flush)
+        self._end_flushes("", 0)
+
+    def _end_flushes(self, data_source: str, committed: int) -> None:
+        for flush in list(self._flushes):
+            if flush.targets.get(data_source, committed + 1) <= committed:
+                del flush.targets[data_source]
+            if not flush.targets:
+                flush.ended.set()
+                self._flushes.remove(flush)
+
+    def _replay_block(self, gathering: _Gathering | None) -> int:
+        if gathering is None:
+            return 0
+        gathering.rows = gathering.waiting
+        for attempt in range(_REPLAY_ATTEMPTS):
+            gathering.attempt = attempt
+            try:
+                self._commit(gathering)
+            except StonechatError as failure:
+                self.retries += 1
+                _logger.warning("the replay is delayed", attempt=attempt, code=failure.code, reason=failure.message)
+                last = failure
+                time.sleep(_FIRST_RETRY * 2**attempt)
+            else:
+                return gathering.count
+        raise ReplayFailed(f"The rows of the write-ahead log cannot be committed: {last.message}", hint=last.hint)

@@ -1,0 +1,131 @@
+"""Answers that are kept for the next caller who asks the same, exactly as long as they are true.
+
+A key holds all that shapes an answer: the statement with its values, the format, the settings, the limits, the database and
+the deployment. Parameters that the statement does not use are not in it, so varying them fills nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from stonechat.engine.contract import Query, QueryLimits, QueryResult
+from stonechat.project.composition import Composed
+from stonechat.project.model import Project
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.sql.statements import words_of
+
+#: Functions whose value another call would not repeat, in lower case. What they stand in is kept only on `cache_ttl`.
+_UNREPEATABLE = frozenset(
+    {
+        *("now", "now64", "nowinblock", "nowinblock64", "today", "yesterday", "current_date", "current_timestamp"),
+        *("curdate", "localtimestamp", "utctimestamp", "utc_timestamp", "utc_date", "unix_timestamp", "timeslots"),
+        *("rand", "rand32", "rand64", "randconstant", "randomstring", "randomfixedstring", "randomprintableascii"),
+        *("randomstringutf8", "fuzzbits", "generateuuidv4", "generateuuidv7", "generaterandom", "generatesnowflakeid"),
+        *("randuniform", "randnormal", "randlognormal", "randexponential", "randchisquared", "randstudentt"),
+        *("randfisherf", "randbernoulli", "randbinomial", "randnegativebinomial", "randpoisson", "rand_canonical"),
+        *("randcanonical", "generateulid", "rownumberinallblocks", "rownumberinblock", "blocknumber", "system"),
+        *("blocksize", "runningaccumulate", "runningdifference", "groupuniqarraysample", "grouparraysample"),
+    }
+)
+_LARGEST_SHARE = 8
+
+
+class CacheStatus(Enum):
+    """What the cache had to do with an answer."""
+
+    HIT = "hit"
+    MISS = "miss"
+    BYPASS = "bypass"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheKey:
+    """All that shapes an answer but the data."""
+
+    database: str
+    deployment_id: int
+    sql: str
+    bound: tuple[tuple[str, str], ...]
+    format: str
+    settings: tuple[tuple[str, str], ...]
+    limits: QueryLimits
+
+    @classmethod
+    def of(cls, query: Query, deployment_id: int) -> CacheKey:
+        """The key of a query under a deployment."""
+        bound, settings = tuple(sorted(query.parameters.items())), tuple(sorted(query.settings.items()))
+        return cls(query.database, deployment_id, query.statement, bound, query.format, settings, query.limits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    result: QueryResult
+    versions: tuple[int, ...]
+    expires: float | None
+
+
+class AnswerCache:
+    """At most `capacity_bytes` of answers, those not used for the longest time going first. One event loop's own."""
+
+    def __init__(self, capacity_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capacity = capacity_bytes
+        self._clock = clock
+        self._entries: OrderedDict[CacheKey, _Entry] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: CacheKey, versions: tuple[int, ...]) -> QueryResult | None:
+        """The answer, unless a data source has changed since; one with a lifetime is kept through changes until its end."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        fresh = entry.versions == versions if entry.expires is None else self._clock() < entry.expires
+        if not fresh:
+            self._remove(key)
+            return None
+        self._entries.move_to_end(key)
+        return entry.result
+
+    def put(self, key: CacheKey, versions: tuple[int, ...], result: QueryResult, *, lifetime: float | None) -> None:
+        """Keep an answer. `versions` are those from before its query began; `lifetime` is in seconds."""
+        size = _size(key, result)
+        if size * _LARGEST_SHARE > self._capacity:
+            return
+        self._remove(key)
+        self._entries[key] = _Entry(result, versions, None if lifetime is None else self._clock() + lifetime)
+        self._size += size
+        while self._size > self._capacity:
+            self._remove(next(iter(self._entries)))
+
+    @property
+    def size(self) -> int:
+        """Bytes kept."""
+        return self._size
+
+    def _remove(self, key: CacheKey) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._size -= _size(key, entry.result)
+
+
+def may_be_kept(project: Project, composed: Composed) -> bool:
+    """Whether the same statement over unchanged data gives the same answer, now and later.
+
+    Not so for the clock, for chance, for the engine's own tables, and for data that expires by itself.
+    """
+    if any(word.lower() in _UNREPEATABLE for word in words_of(composed.sql)):
+        return False
+    return not any(_expires(project, name) for name in composed.reads)
+
+
+def _expires(project: Project, name: str) -> bool:
+    source = project.data_sources.get(name)
+    return name.endswith(QUARANTINE_SUFFIX) if source is None else bool(source.engine.ttl)
+
+
+def _size(key: CacheKey, result: QueryResult) -> int:
+    # The text of the key may be as large as the answer; 1 KB covers the objects around both.
+    return len(result.data) + 4 * len(key.sql) + 1024

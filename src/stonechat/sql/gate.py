@@ -1,0 +1,184 @@
+"""The gate for SQL that a caller wrote: one SELECT, of what the caller may use, with no way around its limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+from stonechat.errors import Kind, StonechatError
+from stonechat.sql.references import References
+from stonechat.sql.scopes import TableName
+
+#: Table functions that every query may use: they make rows and read nothing.
+TABLE_FUNCTIONS = frozenset({"generaterandom", "null", "numbers", "numbers_mt", "values", "zeros", "zeros_mt"})
+#: Table functions that copy pipes may use as well: they read another system.
+COPY_TABLE_FUNCTIONS = TABLE_FUNCTIONS | {
+    *("azureblobstorage", "deltalake", "gcs", "iceberg", "mongodb", "mysql", "postgresql", "s3", "url"),
+}
+#: Tables of the engine that every query may read.
+SYSTEM_TABLES: frozenset[TableName] = frozenset(
+    ("system", name) for name in ("functions", "numbers", "numbers_mt", "one")
+)
+#: Settings that shape an answer and lift no limit, with the values that `check_settings` lets through.
+HARMLESS_SETTINGS = frozenset(
+    {
+        "aggregate_functions_null_for_empty",
+        "any_join_distinct_right_table_keys",
+        "cast_keep_nullable",
+        "date_time_input_format",
+        "date_time_output_format",
+        "final",
+        "group_by_use_nulls",
+        "join_algorithm",
+        "join_use_nulls",
+        "output_format_csv_crlf_end_of_line",
+        "output_format_decimal_trailing_zeros",
+        "output_format_json_array_of_rows",
+        "output_format_json_escape_forward_slashes",
+        "output_format_json_named_tuples_as_objects",
+        "output_format_json_quote_64bit_floats",
+        "output_format_json_quote_64bit_integers",
+        "output_format_json_quote_decimals",
+        "output_format_json_quote_denormals",
+        "output_format_parquet_string_as_string",
+        "prefer_column_name_to_alias",
+        "session_timezone",
+        "transform_null_in",
+        "union_default_mode",
+    }
+)
+_SETTING_VALUE = re.compile(r"[A-Za-z0-9_./-]{0,64}")
+
+#: Scalar functions that read tables, files or other systems, tell about the machine or the session, or only waste time.
+FORBIDDEN_FUNCTIONS = frozenset(
+    {
+        *("catboostevaluate", "evalmlmethod", "executable", "file", "hascolumnintable", "joinget", "joingetornull"),
+        *("authenticateduser", "authuser", "connection_id", "connectionid", "session_user", "user"),
+        *("database", "schema", "displayname", "fqdn", "fullhostname", "hostname", "shardcount", "shardnum", "tcpport"),
+        *("buildid", "globalvariable", "revision", "servertimezone", "serveruuid", "showcertificate", "tid", "uptime"),
+        *(
+            "initial_query_id",
+            "initial_query_start_time",
+            "initialqueryid",
+            "initialquerystarttime",
+            "query_id",
+            "queryid",
+        ),
+        *(
+            "demangle",
+            "errorcodetoname",
+            "hasthreadfuzzer",
+            "ismergetreepartcoveredby",
+            "logtrace",
+            "mergetreepartinfo",
+        ),
+        *("generateserialid", "partitionid", "runningconcurrency", "sleep", "sleepeachrow", "zookeepersessionuptime"),
+        *("transactionid", "transactionlatestsnapshot", "transactionoldestsnapshot"),
+    }
+)
+_FORBIDDEN_FAMILIES = re.compile(
+    r"__|addressto|ai(?:classify|embed|extract|filter|generate|redact|similarity|translate)|dict(?:get|has|isin)"
+    r"|current_?(?!date|timestamp)|(?:default|enabled)(?:profiles|roles)|filesystem|pg_?(?:get|table)"
+    r"|get(?:clienthttpheader|macro|maxtablename|mergetreesetting|oskernelversion|serverport|serversetting|setting)"
+)
+
+
+class SQLNotAllowed(StonechatError):
+    """A statement that its caller may not run. Subclasses say why."""
+
+    code = "SC112"
+    kind = Kind.FORBIDDEN
+
+
+class NotASelect(SQLNotAllowed):
+    """The statement is not a SELECT."""
+
+    code = "SC113"
+
+    def __init__(self, statement: str) -> None:
+        super().__init__(f"Only SELECT statements are allowed, not {statement or 'this'}.")
+
+
+class OutputNotAllowed(SQLNotAllowed):
+    """INTO OUTFILE, or a FORMAT clause where the format is fixed."""
+
+    code = "SC114"
+
+
+class TableNotAllowed(SQLNotAllowed):
+    """The statement reads a table outside the caller's, or one that does not exist: the caller cannot tell which."""
+
+    code = "SC115"
+
+    def __init__(self, table: TableName) -> None:
+        database, name = table
+        super().__init__(f"Resource '{name if database is None else f'{database}.{name}'}' not found.")
+        self.table = table
+
+
+class FunctionNotAllowed(SQLNotAllowed):
+    """The statement calls a function, or reads a table function, that is closed to callers."""
+
+    code = "SC116"
+
+    def __init__(self, name: str, *, table_function: bool = False) -> None:
+        super().__init__(f"The {'table function' if table_function else 'function'} '{name}' is not allowed.")
+
+
+class SettingNotAllowed(SQLNotAllowed):
+    """A setting that is not among the harmless ones, or a value that none of those takes."""
+
+    code = "SC117"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The setting '{name}' is not allowed.")
+
+
+def require_read_only(
+    references: References,
+    *,
+    tables: AbstractSet[TableName] | None,
+    table_functions: AbstractSet[str] = TABLE_FUNCTIONS,
+    settings: bool = False,
+    output_format: bool = False,
+) -> None:
+    """Raise a `SQLNotAllowed` unless the statement is a SELECT that reads only what it may.
+
+    `tables` are the caller's, named as the statement must name them; None lets any table of the connection's own
+    database through, still none with a database in front. `settings` lets harmless SETTINGS through, `output_format` a
+    FORMAT clause.
+    """
+    if references.statement != "SELECT":
+        raise NotASelect(references.statement)
+    if references.writes_file:
+        raise OutputNotAllowed("INTO OUTFILE is not allowed.")
+    if references.format is not None and not output_format:
+        raise OutputNotAllowed("A FORMAT clause is not allowed here.")
+    for table in _ordered(references.tables - SYSTEM_TABLES):
+        if table not in tables if tables is not None else table[0] is not None:
+            raise TableNotAllowed(table)
+    for name in sorted(references.table_functions):
+        if name.lower() not in table_functions:
+            raise FunctionNotAllowed(name, table_function=True)
+    for name in sorted(references.functions):
+        if _is_forbidden(name.lower()):
+            raise FunctionNotAllowed(name)
+    for name in sorted(references.settings):
+        if not settings or name not in HARMLESS_SETTINGS:
+            raise SettingNotAllowed(name)
+
+
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Raise `SettingNotAllowed` unless each setting is harmless and its value a plain word or number."""
+    for name, value in settings.items():
+        if name not in HARMLESS_SETTINGS or not _SETTING_VALUE.fullmatch(value):
+            raise SettingNotAllowed(name)
+
+
+def _is_forbidden(name: str) -> bool:
+    return name in FORBIDDEN_FUNCTIONS or _FORBIDDEN_FAMILIES.match(name) is not None
+
+
+def _ordered(tables: Iterable[TableName]) -> list[TableName]:
+    return sorted(tables, key=lambda table: (table[0] or "", table[1]))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from stonechat.engine.contract import (
+    DataFolderLocked,
+    EngineFailure,
+    QueryCancelled,
+    QueryTimeout,
+    QueryTooLarge,
+    StorageFull,
+)
+from stonechat.engine.failures import failure, translated
+
+MARK = "/* stonechat 476e927a4dd74e89b13bb4679f66fce3 */"
+
+
+CASES = {
+    "Code: 60. DB::Exception: Table w.t does not exist. (UNKNOWN_TABLE)": (
+        *(EngineFailure, 60, "UNKNOWN_TABLE"),
+        "Table w.t does not exist.",
+    ),
+    "Code: 164. DB::Exception: Code: 164. DB::Exception: Cannot modify. (READONLY) (version 26.9.2.1). (READONLY)": (
+        *(EngineFailure, 164, "READONLY"),
+        "Cannot modify.",
+    ),
+    "Streaming insert finish failed: Code: 27. DB::Exception: Cannot parse: (at row 101)\n"
+    ": While executing JSONEachRowRowInputFormat. (CANNOT_PARSE) (version 26.9.2.1)": (
+        *(EngineFailure, 27, "CANNOT_PARSE"),
+        "Cannot parse: (at row 101)",
+    ),
+    f"Code: 62. DB::Exception: Syntax error: failed at position 13 (t): t\n{MARK}. Expected x. (SYNTAX_ERROR)": (
+        *(EngineFailure, 62, "SYNTAX_ERROR"),
+        "Syntax error: failed at position 13 (t): t. Expected x.",
+    ),
+    "Code: 62. DB::Exception: Syntax error: x. : In scope SELECT formatQuery('SELECT (1'). (SYNTAX_ERROR)": (
+        *(EngineFailure, 62, "SYNTAX_ERROR"),
+        "Syntax error: x.",
+    ),
+    "Code: 395. DB::Exception: Code: 159. DB::Exception: mine (TIMEOUT_EXCEEDED): while executing 'f'. (THROW)": (
+        *(EngineFailure, 395, "THROW"),
+        "mine (TIMEOUT_EXCEEDED): while executing 'f'.",
+    ),
+    "Code: 159. DB::Exception: Timeout. (TIMEOUT)": (QueryTimeout, 159, "TIMEOUT", "Timeout."),
+    "Code: 241. DB::Exception: Memory. (MEMORY)": (QueryTooLarge, 241, "MEMORY", "Memory."),
+    "Code: 394. DB::Exception: Cancelled. (CANCEL)": (QueryCancelled, 394, "CANCEL", "Cancelled."),
+    "Code: 243. DB::Exception: No space. (SPACE)": (StorageFull, 243, "SPACE", "No space."),
+    "Code: 76. DB::Exception: Locked. (LOCKED)": (DataFolderLocked, 76, "LOCKED", "Locked."),
+    "something else": (EngineFailure, 0, "UNKNOWN", "something else"),
+    "": (EngineFailure, 0, "UNKNOWN", "The engine failed without saying why."),
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_an_exception_text_becomes_a_class_a_name_and_a_plain_message(text: str) -> None:
+    error = failure(text)
+    assert (type(error), error.number, error.name, error.message) == CASES[text]
+
+
+def test_only_what_the_engine_raises_is_translated() -> None:
+    with pytest.raises(EngineFailure, match="Gone"), translated():
+        raise RuntimeError("Code: 1. DB::Exception: Gone. (X)")
+    with pytest.raises(ValueError, match="mine"), translated():
+        raise ValueError("mine")

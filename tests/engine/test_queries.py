@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import EngineFailure, NotReadOnly, Query, QueryLimits, QueryTimeout, QueryTooLarge
+from stonechat.errors import Kind
+from stonechat.sql.gate import SettingNotAllowed
+
+
+def lines(engine: ChdbEngine, statement: str, database: str = "default", **parameters: str) -> list[object]:
+    result = engine.query(Query(statement, database, "JSONCompactEachRow", parameters))
+    return [json.loads(line) for line in result.data.splitlines()]
+
+
+def test_a_query_reads_its_own_database(engine: ChdbEngine, database: str) -> None:
+    engine.command(f"CREATE DATABASE {database}_b")
+    for name, value in ((database, 1), (f"{database}_b", 2)):
+        engine.command("CREATE TABLE t (a UInt8) ORDER BY a", database=name)
+        engine.command(f"INSERT INTO t SELECT {value}", database=name)
+    for _ in range(3):
+        assert lines(engine, "SELECT a FROM t", database) == [[1]]
+        assert lines(engine, "SELECT a FROM t", f"{database}_b") == [[2]]
+    with pytest.raises(EngineFailure, match="t"):
+        lines(engine, "SELECT a FROM t")
+    engine.command(f"DROP DATABASE {database}_b SYNC")
+
+
+def test_an_unknown_database_is_the_callers_error(engine: ChdbEngine) -> None:
+    with pytest.raises(EngineFailure) as caught:
+        lines(engine, "SELECT 1", "no_such_database")
+    assert caught.value.name == "UNKNOWN_DATABASE"
+
+
+def test_a_result_says_what_was_scanned(engine: ChdbEngine) -> None:
+    result = engine.query(Query("SELECT count() FROM numbers(1000)", "default"))
+    assert (result.rows_read, result.bytes_read) == (1000, 8000)
+    assert 0 < result.elapsed < 5
+
+
+@pytest.mark.parametrize("text", ["plain", "tab\there", "line\nbreak", "back\\slash", "quote'", "", "é🐦"])
+def test_a_parameter_arrives_as_it_was_written(engine: ChdbEngine, text: str) -> None:
+    escaped = text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    assert lines(engine, "SELECT {x:String}", x=escaped) == [[text]]
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 -- c", "SELECT 1;", "SELECT 1 /* c */ ;", "SELECT 1 -- c /*"])
+def test_a_statement_may_end_in_comments_and_semicolons(engine: ChdbEngine, statement: str) -> None:
+    assert lines(engine, statement) == [[1]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE x (a UInt8) ORDER BY a",
+        "INSERT INTO t SELECT 1",
+        "DROP TABLE t",
+        "TRUNCATE TABLE t",
+        "SET max_threads = 8",
+        "SELECT 1 SETTINGS max_execution_time = 600",
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+        "SELECT addressToSymbol(1)",
+    ],
+)
+def test_a_reader_changes_nothing_and_reaches_nothing_else(engine: ChdbEngine, database: str, statement: str) -> None:
+    engine.command("CREATE TABLE t (a UInt8) ORDER BY a AS SELECT 7", database=database)
+    with pytest.raises(EngineFailure):
+        lines(engine, statement, database)
+    assert lines(engine, "SELECT a FROM t", database) == [[7]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 1; SELECT 2",
+        "KILL QUERY WHERE 1",
+        "SYSTEM STOP MERGES",
+        "SELECT 1 INTO OUTFILE '/tmp/stonechat-must-not-exist'",
+        "KILL QUERY WHERE 1; SELECT 1",
+        "",
+        "-- nothing",
+    ],
+)
+def test_what_a_read_only_connection_would_run_is_refused_all_the_same(engine: ChdbEngine, statement: str) -> None:
+    with pytest.raises(EngineFailure) as caught:
+        lines(engine, statement)
+    assert isinstance(caught.value, NotReadOnly) or caught.value.name == "SYNTAX_ERROR"
+
+
+def test_nothing_runs_before_a_syntax_error_is_found(engine: ChdbEngine, database: str) -> None:
+    with pytest.raises(EngineFailure, match=r"^Syntax error.*Multi-statements.*position 9"):
+        lines(engine, "SELECT 1; SYSTEM STOP MERGES; nonsense", database)
+
+
+def test_text_that_is_no_statement_is_refused(engine: ChdbEngine) -> None:
+    with pytest.raises(EngineFailure, match=r"^Syntax error: failed at position 1 \(nonsense\)") as caught:
+        lines(engine, "nonsense")
+    assert "stonechat" not in caught.value.message
+
+
+def test_a_slow_query_meets_its_time_limit(engine: ChdbEngine) -> None:
+    limits = QueryLimits(seconds=0.2)
+    with pytest.raises(QueryTimeout) as caught:
+        engine.query(Query("SELECT count() FROM numbers(100000000000)", "default", limits=limits))
+    assert caught.value.kind is Kind.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("statement", "limits"),
+    [
+        ("SELECT groupArray(number) FROM numbers(100000000)", QueryLimits(memory_bytes=50_000_000)),
+        ("SELECT number FROM numbers(1000000)", QueryLimits(result_bytes=100_000)),
+        ("SELECT toUInt8(1) AS a_very_long_column_name FROM numbers(5000)", QueryLimits(result_bytes=20_000)),
+    ],
+    ids=["memory", "result in memory", "result as text"],
+)
+def test_a_large_query_meets_its_size_limits(engine: ChdbEngine, statement: str, limits: QueryLimits) -> None:
+    with pytest.raises(QueryTooLarge) as caught:
+        engine.query(Query(statement, "default", "JSONEachRow", limits=limits))
+    assert caught.value.kind is Kind.TOO_LARGE
+
+
+def test_settings_hold_for_their_query_only(engine: ChdbEngine) -> None:
+    statement = "SELECT toUInt64(1) AS a"
+    quoted = {"output_format_json_quote_64bit_integers": "1"}
+    for _ in range(3):
+        assert engine.query(Query(statement, "default", "JSONEachRow", settings=quoted)).data == b'{"a":"1"}\n'
+        assert engine.query(Query(statement, "default", "JSONEachRow")).data == b'{"a":1}\n'
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_execution_time": "600"}, {"readonly": "0"}, {"final": "1&readonly=0"}, {"session_timezone": "a b"}],
+)
+def test_settings_that_could_lift_a_limit_are_refused(engine: ChdbEngine, settings: dict[str, str]) -> None:
+    with pytest.raises(SettingNotAllowed):
+        engine.query(Query("SELECT 1", "default", settings=settings))
+
+
+def test_fetch_gives_rows_as_dictionaries(engine: ChdbEngine) -> None:
+    rows = engine.fetch("SELECT number AS n, toString(number) AS s FROM numbers(2)")
+    assert rows == [{"n": 0, "s": "0"}, {"n": 1, "s": "1"}]
+    assert engine.fetch("SELECT 1 WHERE 0") == []
+
+
+def test_commands_run_in_the_database_that_they_name(engine: ChdbEngine, database: str) -> None:
+    engine.command("CREATE TABLE t (a UInt8) ORDER BY a", database=database)
+    assert engine.fetch("SELECT database() AS d, name FROM system.tables WHERE database = d", database=database) == [
+        {"d": database, "name": "t"}
+    ]
+
+
+def test_a_failing_command_says_why(engine: ChdbEngine, database: str) -> None:
+    with pytest.raises(EngineFailure, match=r"^Table .*nope does not exist") as caught:
+        engine.command("DROP TABLE nope", database=database)
+    assert (caught.value.number, caught.value.name) == (60, "UNKNOWN_TABLE")
+
+
+def test_explain_gives_plain_text(engine: ChdbEngine) -> None:
+    assert engine.explain("EXPLAIN AST SELECT 'a\tb'").startswith("SelectWithUnionQuery")
+    assert engine.explain("SELECT 'a\\tb\\\\'") == "a\tb\\\n"
+
+
+def test_the_engine_says_what_it_is(engine: ChdbEngine) -> None:
+    assert (engine.capabilities.name, engine.capabilities.embedded) == ("chDB", True)
+    assert engine.capabilities.version.count(".") == 3

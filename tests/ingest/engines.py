@@ -1,0 +1,55 @@
+"""Engines that misbehave on purpose, around a real one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import Capabilities, Insert, Query, QueryResult
+
+Fault = Callable[[Insert], None]
+"""Asked before each insert; may raise."""
+
+
+@dataclass
+class FaultyEngine:
+    """The real engine, with a fault in front of every insert and a memory of the tokens that went through."""
+
+    engine: ChdbEngine
+    fault: Fault = lambda _insert: None
+    tokens: list[str] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.engine.capabilities
+
+    def insert(self, insert: Insert) -> int:
+        self.gate.wait(30)
+        self.fault(insert)
+        rows = self.engine.insert(insert)
+        self.tokens.append(insert.token)
+        return rows
+
+    def query(self, query: Query) -> QueryResult:
+        return self.engine.query(query)
+
+    def cancel(self, query_id: str) -> None:
+        self.engine.cancel(query_id)
+
+    def command(self, statement: str, *, database: str = "default") -> None:
+        self.engine.command(statement, database=database)
+
+    def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
+        return self.engine.fetch(statement, database=database)
+
+    def explain(self, statement: str) -> str:
+        return self.engine.explain(statement)
+
+    def close(self) -> None:
+        self.engine.close()

@@ -1,0 +1,432 @@
+"""Events go from bytes to committed rows, once, whatever the engine says on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.ingest.conftest import Fed, Feed
+from tests.ingest.engines import Fault, FaultyEngine
+
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import EngineFailure, Insert, QueryTooLarge, StorageFull
+from stonechat.errors import Kind
+from stonechat.ingest import blocks, writer
+from stonechat.ingest.blocks import DataSourceGone, ViewFailed
+from stonechat.ingest.ingestion import Ingestion, IngestionBusy, IngestionSettings, Receipt
+from stonechat.ingest.log import Log
+from stonechat.ingest.records import Rows
+from stonechat.ingest.recovery import recover
+from stonechat.ingest.rows import RowReader
+from stonechat.ingest.segments import SegmentFile
+from stonechat.ingest.writer import BlockLimits, CommitDelayed, ReplayFailed
+
+SCHEMA = "n UInt32 `json:$.n`\ntext String `json:$.text` DEFAULT 'none'"
+Open = Callable[..., Ingestion]
+
+
+@pytest.fixture
+def fed(feed: Feed) -> Fed:
+    return feed(SCHEMA)
+
+
+@pytest.fixture
+def faulty(engine: ChdbEngine) -> FaultyEngine:
+    return FaultyEngine(engine)
+
+
+@pytest.fixture
+def start(fed: Fed, faulty: FaultyEngine, folder: Path) -> Iterator[Open]:
+    """Open the write path over the test's folder and tables; closed at the end."""
+    with ExitStack() as stack:
+
+        def opened(*, gone: bool = False, in_folder: Path = folder, **settings: object) -> Ingestion:
+            ingestion = Ingestion.open(
+                in_folder,
+                faulty,
+                lambda identity: None if gone or identity != "t_1" else fed.destination,
+                IngestionSettings(**settings),  # type: ignore[arg-type]  # each test names fields of the settings
+            )
+            stack.callback(ingestion.close)
+            return ingestion
+
+        yield opened
+
+
+def events(*numbers: int) -> bytes:
+    return b"\n".join(b'{"n":%d,"text":"e%d"}' % (number, number) for number in numbers)
+
+
+def send(ingestion: Ingestion, fed: Fed, body: bytes, *, wait: bool = True) -> Receipt:
+    return asyncio.run(ingestion.accept("t_1", fed.source, body, wait=wait))
+
+
+def numbers(fed: Fed) -> list[object]:
+    return [row["n"] for row in fed.rows("n")]
+
+
+def failing(failure: Exception, times: int = 1) -> Fault:
+    """A fault that raises so many times."""
+    left = [failure] * times
+
+    def fault(_insert: Insert) -> None:
+        if left:
+            raise left.pop()
+
+    return fault
+
+
+def test_with_wait_the_rows_are_there_when_the_receipt_comes(start: Open, fed: Fed) -> None:
+    receipt = send(start(), fed, events(1, 2) + b'\n{"n":-1}\nbroken')
+    assert (receipt.successful_rows, receipt.quarantined_rows, receipt.committed) == (2, 2, True)
+    assert fed.rows() == [{"n": 1, "text": "e1"}, {"n": 2, "text": "e2"}]
+    assert [row["c__error"] for row in fed.quarantined("c__error")] == [
+        ["the line is not JSON: invalid character (byte 0)"],
+        ["value '-1' on column 'n' is not UInt32"],
+    ]
+
+
+def test_a_receipt_says_how_long_each_stage_took(start: Open, fed: Fed) -> None:
+    receipt = send(start(), fed, events(1))
+    assert list(receipt.timings) == ["check", "log", "commit"]
+    assert receipt.timing.startswith("check;dur=")
+    assert receipt.timing.count("dur=") == 3
+
+
+def test_without_wait_the_rows_are_in_the_log_when_the_receipt_comes(
+    start: Open, fed: Fed, faulty: FaultyEngine, folder: Path
+) -> None:
+    faulty.gate.clear()
+    ingestion = start()
+    receipt = send(ingestion, fed, events(1), wait=False)
+    assert (receipt.successful_rows, receipt.committed) == (1, False)
+    assert [rows.good for rows, _ in recover(folder).undone()] == [b'{"n":1,"text":"e1"}\n']
+    assert numbers(fed) == []
+    faulty.gate.set()
+    assert ingestion.flush(10)
+    assert numbers(fed) == [1]
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b"\r\n \n"])
+def test_a_body_without_rows_is_committed_at_once(start: Open, fed: Fed, body: bytes) -> None:
+    ingestion = start()
+    receipt = send(ingestion, fed, body, wait=False)
+    assert (receipt.successful_rows, receipt.quarantined_rows, receipt.committed) == (0, 0, True)
+    assert ingestion.log_counters.groups == 0
+
+
+def test_many_small_requests_share_blocks(start: Open, fed: Fed) -> None:
+    ingestion = start()
+
+    async def burst() -> None:
+        requests = [ingestion.accept("t_1", fed.source, events(number), wait=True) for number in range(1000)]
+        await asyncio.gather(*requests)
+
+    asyncio.run(burst())
+    assert numbers(fed) == list(range(1000))
+    assert ingestion.block_counters.blocks < 100
+    assert ingestion.pending_bytes == 0
+
+
+def test_a_large_body_is_checked_in_slices_and_kept_in_order(start: Open, fed: Fed) -> None:
+    ingestion = start()
+    body = b"\n".join(events(number) if number % 1000 else b'{"n":"x"}' for number in range(40_000))
+    receipt = send(ingestion, fed, body)
+    assert (receipt.successful_rows, receipt.quarantined_rows) == (39_960, 40)
+    assert (fed.count(), fed.count("t_quarantine")) == (39_960, 40)
+
+
+def test_the_event_loop_runs_on_while_a_large_body_is_checked(start: Open, fed: Fed) -> None:
+    ingestion = start()
+    body = events(*range(300_000))
+
+    async def measured() -> float:
+        longest, task = 0.0, asyncio.create_task(ingestion.accept("t_1", fed.source, body))
+        while not task.done():
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - began)
+        return longest
+
+    began = time.perf_counter()
+    longest = asyncio.run(measured())
+    assert longest < max(0.1, (time.perf_counter() - began) / 2)
+
+
+def test_blocks_stay_within_their_limits(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    ingestion = start(blocks=BlockLimits(rows=100))
+    faulty.gate.clear()
+
+    async def burst() -> None:
+        await asyncio.gather(
+            *(ingestion.accept("t_1", fed.source, events(*range(n, n + 30))) for n in range(0, 900, 30))
+        )
+
+    asyncio.run(burst())
+    faulty.gate.set()
+    assert ingestion.flush(10)
+    assert numbers(fed) == list(range(900))
+    assert 7 <= len(faulty.tokens) <= 9
+
+
+def test_a_restart_commits_what_the_log_holds(start: Open, fed: Fed, faulty: FaultyEngine, folder: Path) -> None:
+    log, _ = Log.open(folder)
+    log.start(lambda _rows: None)
+    reader = RowReader.for_data_source(fed.source)
+    for number in range(5):
+        verdicts = reader.read(events(number) + b"\nbroken")
+        log.append(Rows("t_1", verdicts.good, 1, verdicts.quarantined, 1), lambda _failure: None)
+    log.close()
+    start()
+    assert numbers(fed) == [0, 1, 2, 3, 4]
+    assert fed.count("t_quarantine") == 5
+    assert len(faulty.tokens) == 2
+
+
+def test_a_replay_from_any_point_of_the_log_adds_nothing_twice(
+    start: Open, fed: Fed, faulty: FaultyEngine, folder: Path, tmp_path: Path
+) -> None:
+    """The log as it would be after a kill behind each of its records, against an engine that has seen all tokens."""
+    ingestion = start()
+    _refuse_over(faulty, 1000)
+    for body in (events(1, 2), events(3, 2000, 4, 3000, 5) + b"\nbroken", events(6)):
+        send(ingestion, fed, body)
+    (path,) = sorted(folder.glob("*.wal"))
+    whole = path.read_bytes()
+    stored = numbers(fed)
+    assert stored == [1, 2, 3, 4, 5, 6]
+    assert fed.count("t_quarantine") == 3
+    for index, end in enumerate(_record_ends(path)):
+        copy = tmp_path / f"copy{index}"
+        copy.mkdir()
+        (copy / path.name).write_bytes(whole[:end])
+        start(in_folder=copy).close()
+        assert numbers(fed) == stored
+        assert fed.count("t_quarantine") == 3
+        assert not list(recover(copy).undone())
+        shutil.rmtree(copy)
+
+
+def test_only_the_rows_that_the_engine_refuses_go_to_the_quarantine(
+    start: Open, fed: Fed, faulty: FaultyEngine
+) -> None:
+    _refuse_over(faulty, 1000)
+    ingestion = start()
+    receipt = send(ingestion, fed, events(*range(990, 1003)))
+    assert receipt.successful_rows == 13, "they fitted at the door"
+    assert numbers(fed) == list(range(990, 1001))
+    rejected = fed.quarantined("n, text, c__error_column, c__error, c__raw")
+    assert [row["n"] for row in rejected] == ["1001", "1002"]
+    assert rejected[0]["c__error_column"] == ["c__raw"]
+    assert rejected[0]["c__error"] == ["the engine refused the row: too large"]
+    assert json.loads(str(rejected[0]["c__raw"])) == {"n": 1001, "text": "e1001"}
+    assert ingestion.block_counters.refused_rows == 2
+    send(ingestion, fed, events(7))
+    assert 7 in numbers(fed), "the writer goes on"
+
+
+def test_the_engine_itself_refuses_a_row_of_a_column_that_was_narrowed(start: Open, fed: Fed) -> None:
+    fed.engine.command(f"ALTER TABLE {fed.database}.t MODIFY COLUMN text UInt8 DEFAULT 0")
+    ingestion = start()
+    body = b"\n".join(b'{"n":%d,"text":"%s"}' % (n, b"x" if n == 3 else b"5") for n in range(8))
+    send(ingestion, fed, body)
+    assert numbers(fed) == [0, 1, 2, 4, 5, 6, 7]
+    (rejected,) = fed.quarantined("n, c__error")
+    assert rejected["n"] == "3"
+    assert "Cannot parse" in str(rejected["c__error"])
+
+
+def test_a_block_that_is_refused_whole_is_not_searched_for_ever(
+    start: Open, fed: Fed, faulty: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "MOST_REFUSALS", 20)
+    _refuse_over(faulty, 0)
+    ingestion = start()
+    send(ingestion, fed, events(*range(1, 501)))
+    assert fed.count() == 0
+    assert fed.count("t_quarantine") == 500
+    assert ingestion.block_counters.refusals < 60
+
+
+def test_rows_wait_in_the_log_while_the_engine_cannot_write(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    ingestion = start()
+    faulty.fault = failing(StorageFull("no space", number=243), times=3)
+    with pytest.raises(CommitDelayed, match="kept in the log and will be committed later: no space") as caught:
+        send(ingestion, fed, events(1))
+    assert caught.value.kind is Kind.UNAVAILABLE
+    send(ingestion, fed, events(2), wait=False)
+    assert ingestion.flush(20)
+    assert numbers(fed) == [1, 2]
+    assert ingestion.pending_bytes == 0
+
+
+def test_an_unforeseen_error_does_not_end_the_writer(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    ingestion = start()
+    faulty.fault = failing(ZeroDivisionError("surprise"))
+    with pytest.raises(CommitDelayed, match="surprise"):
+        send(ingestion, fed, events(1))
+    assert ingestion.flush(10)
+    assert numbers(fed) == [1]
+
+
+def test_one_data_source_that_waits_does_not_hold_up_another(
+    fed: Fed, faulty: FaultyEngine, folder: Path, database: str
+) -> None:
+    fed.engine.command(f"CREATE TABLE {database}.u AS {database}.t")
+    other = fed.destination.of(fed.source, database=database, table="u")
+    faulty.fault = lambda insert: _fail_for(insert, "t")
+    ingestion = Ingestion.open(folder, faulty, {"t_1": fed.destination, "t_2": other}.get)
+    send(ingestion, fed, events(1), wait=False)
+    asyncio.run(ingestion.accept("t_2", fed.source, events(2), wait=True))
+    assert fed.count("u") == 1
+    faulty.fault = lambda _insert: None
+    ingestion.close()
+    assert fed.count() == 1
+
+
+def test_a_block_too_large_for_the_memory_is_split_in_the_end(
+    start: Open, fed: Fed, faulty: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_LAST_RETRY", 0.01)
+
+    def fault(insert: Insert) -> None:
+        if sum(chunk.count(b"\n") for chunk in insert.data) > 3:
+            raise QueryTooLarge("memory limit", number=241)
+
+    faulty.fault = fault
+    ingestion = start()
+    with pytest.raises(CommitDelayed):
+        send(ingestion, fed, events(*range(10)))
+    assert ingestion.flush(20)
+    assert numbers(fed) == list(range(10))
+    assert fed.count("t_quarantine") == 0
+
+
+def test_a_failing_view_is_told_and_the_rows_are_kept(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    def fault(insert: Insert) -> None:
+        fed.engine.insert(insert)
+        raise EngineFailure("Cannot parse string 'x': while pushing to view w.v", number=6)
+
+    faulty.fault = fault
+    ingestion = start()
+    with pytest.raises(ViewFailed, match="the rows are in the data source"):
+        send(ingestion, fed, events(1, 2))
+    assert numbers(fed) == [1, 2]
+    assert fed.count("t_quarantine") == 0
+    assert ingestion.block_counters.view_failures == 1
+
+
+def test_rows_of_a_removed_data_source_are_kept_in_a_file(start: Open, fed: Fed, folder: Path) -> None:
+    ingestion = start(gone=True)
+    with pytest.raises(DataSourceGone, match=r"orphaned-0000000000000001\.ndjson"):
+        send(ingestion, fed, events(1, 2))
+    assert (folder / "orphaned-0000000000000001.ndjson").read_bytes() == events(1, 2) + b"\n"
+    assert ingestion.block_counters.orphaned_rows == 2
+    ingestion.close()
+    assert not list(recover(folder).undone())
+
+
+def test_a_start_fails_when_the_log_cannot_be_committed(
+    start: Open, fed: Fed, faulty: FaultyEngine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty.fault = failing(StorageFull("no space", number=243), times=1000)
+    ingestion = start()
+    send(ingestion, fed, events(1), wait=False)
+    ingestion.close(timeout=0.1)
+    monkeypatch.setattr(writer, "_FIRST_RETRY", 0.0001)
+    with pytest.raises(ReplayFailed, match="no space"):
+        start()
+    assert len(list(recover(folder).undone())) == 1
+    faulty.fault = lambda _insert: None
+    start()
+    assert numbers(fed) == [1]
+
+
+def test_nothing_is_committed_during_a_pause_and_everything_after(start: Open, fed: Fed) -> None:
+    ingestion = start()
+    with ingestion.paused():
+        send(ingestion, fed, events(1), wait=False)
+        assert not ingestion.flush(0.1)
+        assert numbers(fed) == []
+    assert ingestion.flush(10)
+    assert numbers(fed) == [1]
+
+
+def test_a_pause_begins_when_the_block_in_flight_is_committed(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    ingestion = start()
+    faulty.gate.clear()
+
+    async def paused_while_one_waits() -> list[object]:
+        request = asyncio.create_task(ingestion.accept("t_1", fed.source, events(1), wait=True))
+        await asyncio.sleep(0.05)
+        asyncio.get_running_loop().call_later(0.05, faulty.gate.set)
+        found = await asyncio.to_thread(_numbers_in_a_pause, ingestion, fed)
+        await request
+        return found
+
+    assert asyncio.run(paused_while_one_waits()) == [1]
+
+
+def test_more_pending_bytes_than_allowed_are_refused(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    ingestion = start(pending_bytes=100)
+    faulty.gate.clear()
+    send(ingestion, fed, events(1, 2, 3), wait=False)
+    with pytest.raises(IngestionBusy) as caught:
+        send(ingestion, fed, events(4, 5, 6), wait=False)
+    assert caught.value.retry_after == 1
+    faulty.gate.set()
+    assert ingestion.flush(10)
+    send(ingestion, fed, events(7), wait=True)
+    assert numbers(fed) == [1, 2, 3, 7]
+
+
+def test_a_client_that_goes_away_harms_nobody(start: Open, fed: Fed) -> None:
+    ingestion = start()
+
+    async def abandon() -> None:
+        async def expire(request: Awaitable[object]) -> None:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(request, 0)
+
+        for number in range(20):
+            task = asyncio.create_task(ingestion.accept("t_1", fed.source, events(number), wait=True))
+            await asyncio.sleep(0)
+            await expire(task)
+        await ingestion.accept("t_1", fed.source, events(20), wait=True)
+
+    asyncio.run(abandon())
+    assert ingestion.flush(10)
+    assert numbers(fed) == list(range(21))
+    assert ingestion.pending_bytes == 0
+
+
+def _numbers_in_a_pause(ingestion: Ingestion, fed: Fed) -> list[object]:
+    with ingestion.paused():
+        return numbers(fed)
+
+
+def _refuse_over(faulty: FaultyEngine, limit: int) -> None:
+    """Refuse, as the engine does for content, any block of the table that holds a number over the limit."""
+
+    def fault(insert: Insert) -> None:
+        lines = b"".join(insert.data).splitlines()
+        if insert.table == "t" and any(json.loads(line)["n"] > limit for line in lines):
+            raise EngineFailure("too large", number=469, name="VIOLATED_CONSTRAINT")
+
+    faulty.fault = fault
+
+
+def _fail_for(insert: Insert, table: str) -> None:
+    if insert.table == table:
+        raise StorageFull("no space", number=243)
+
+
+def _record_ends(path: Path) -> list[int]:
+    with SegmentFile(path) as file:
+        return [record.end for record in file.records()]

@@ -1,0 +1,100 @@
+"""Answers are kept while they are true, within a bound, and not where the next call would answer differently."""
+
+from __future__ import annotations
+
+import pytest
+
+from stonechat.engine.contract import Query, QueryResult
+from stonechat.project.composition import Composed
+from stonechat.project.model import Project
+from stonechat.query.cache import AnswerCache, CacheKey, may_be_kept
+
+
+def _key(statement: str = "SELECT 1", deployment: int = 1, **changes: str) -> CacheKey:
+    return CacheKey.of(Query(statement, "db", settings=changes), deployment)
+
+
+def _answer(text: bytes = b"1") -> QueryResult:
+    return QueryResult(text, rows_read=1, bytes_read=1, elapsed=0.1)
+
+
+def test_an_answer_is_kept_until_its_data_changes() -> None:
+    cache = AnswerCache(10_000)
+    cache.put(_key(), (1, 7), _answer(), lifetime=None)
+    assert cache.get(_key(), (1, 7)) == _answer()
+    assert cache.get(_key(), (2, 7)) is None
+    assert cache.get(_key(), (1, 7)) is None
+
+
+def test_an_answer_with_a_lifetime_is_kept_to_its_end() -> None:
+    moment = [0.0]
+    cache = AnswerCache(10_000, lambda: moment[0])
+    cache.put(_key(), (1,), _answer(), lifetime=5)
+    moment[0] = 4.9
+    assert cache.get(_key(), (2,)) == _answer()
+    moment[0] = 5.0
+    assert cache.get(_key(), (1,)) is None
+
+
+def test_whatever_shapes_an_answer_parts_it_from_others() -> None:
+    cache = AnswerCache(100_000)
+    cache.put(_key(), (), _answer(), lifetime=None)
+    others = [
+        _key("SELECT 2"),
+        _key(deployment=2),
+        _key(output_format_json_quote_64bit_integers="1"),
+        CacheKey.of(Query("SELECT 1", "other"), 1),
+        CacheKey.of(Query("SELECT 1", "db", format="CSV"), 1),
+        CacheKey.of(Query("SELECT 1", "db", parameters={"secret": "x"}), 1),
+    ]
+    assert [cache.get(key, ()) for key in others] == [None] * len(others)
+
+
+def test_the_oldest_answers_go_when_the_room_is_used_up() -> None:
+    cache = AnswerCache(20_000)
+    for number in range(100):
+        cache.put(_key(f"SELECT {number}"), (), _answer(bytes(500)), lifetime=None)
+        cache.get(_key("SELECT 0"), ())
+    assert cache.size <= 20_000
+    assert cache.get(_key("SELECT 0"), ()) is not None
+    assert cache.get(_key("SELECT 1"), ()) is None
+    assert cache.get(_key("SELECT 99"), ()) is not None
+
+
+def test_an_answer_that_would_fill_the_cache_is_not_kept() -> None:
+    cache = AnswerCache(20_000)
+    cache.put(_key(), (), _answer(bytes(5000)), lifetime=None)
+    assert cache.size == 0
+
+
+def test_replacing_an_answer_does_not_leak_its_size() -> None:
+    cache = AnswerCache(20_000)
+    for _ in range(50):
+        cache.put(_key(), (), _answer(bytes(500)), lifetime=None)
+    assert cache.size < 2000
+
+
+_PROJECT = Project.from_files(
+    {
+        "rows.datasource": "SCHEMA >\n    `a` DateTime `json:$.a`\n",
+        "fading.datasource": "SCHEMA >\n    `a` DateTime `json:$.a`\n\nENGINE_TTL a + toIntervalDay(1)\n",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "reads", "kept"),
+    [
+        ("SELECT count() FROM rows", {"rows"}, True),
+        ("SELECT 'now()' AS text FROM rows -- rand()", {"rows"}, True),
+        ("SELECT count() FROM rows WHERE a > NOW()", {"rows"}, False),
+        ("SELECT rand() FROM rows", {"rows"}, False),
+        ("SELECT * FROM rows WHERE a < today()", {"rows"}, False),
+        ("SELECT * FROM system.one", set[str](), False),
+        ("SELECT count() FROM fading", {"fading"}, False),
+        ("SELECT count() FROM rows_quarantine", {"rows_quarantine"}, False),
+    ],
+)
+def test_clock_chance_and_fading_data_are_not_kept(statement: str, reads: set[str], kept: bool) -> None:
+    composed = Composed(statement, frozenset(reads), {}, {}, None, frozenset())
+    assert may_be_kept(_PROJECT, composed) is kept

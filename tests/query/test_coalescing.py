@@ -1,0 +1,88 @@
+"""Equal work under way is shared, and goes on as long as anybody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from stonechat.query.coalescing import Coalescing
+
+
+class _Work:
+    def __init__(self) -> None:
+        self.begun = 0
+        self.cancelled = 0
+        self.gate = asyncio.Event()
+
+    async def run(self) -> int:
+        self.begun += 1
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return self.begun
+
+
+def test_equal_keys_share_one_run_and_others_do_not() -> None:
+    async def scenario() -> None:
+        flights, work, other = Coalescing[int](), _Work(), _Work()
+        callers = [asyncio.create_task(flights.run("key", work.run)) for _ in range(10)]
+        callers.append(asyncio.create_task(flights.run("other", other.run)))
+        await asyncio.sleep(0)
+        work.gate.set()
+        other.gate.set()
+        assert list(await asyncio.gather(*callers)) == [1] * 11
+        assert (work.begun, other.begun) == (1, 1)
+        assert await flights.run("key", work.run) == 2
+
+    asyncio.run(scenario())
+
+
+def test_work_ends_with_its_last_caller_and_not_before() -> None:
+    async def scenario() -> None:
+        flights, work = Coalescing[int](), _Work()
+        first, second = (asyncio.create_task(flights.run("key", work.run)) for _ in range(2))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.sleep(0.01)
+        assert work.cancelled == 0
+        second.cancel()
+        await asyncio.sleep(0.01)
+        assert work.cancelled == 1
+
+    asyncio.run(scenario())
+
+
+def test_who_comes_after_the_cancellation_begins_anew() -> None:
+    async def scenario() -> None:
+        flights, work = Coalescing[int](), _Work()
+        first = asyncio.create_task(flights.run("key", work.run))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        second = asyncio.create_task(flights.run("key", work.run))
+        third = asyncio.create_task(flights.run("key", work.run))
+        await asyncio.sleep(0.01)
+        work.gate.set()
+        assert list(await asyncio.gather(second, third)) == [2, 2]
+        assert work.begun == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_reaches_every_caller() -> None:
+    async def scenario() -> None:
+        flights = Coalescing[int]()
+
+        async def fail() -> int:
+            await asyncio.sleep(0.01)
+            raise ValueError("no")
+
+        callers = [asyncio.create_task(flights.run("key", fail)) for _ in range(3)]
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        assert [str(outcome) for outcome in outcomes] == ["no"] * 3
+        with pytest.raises(ValueError, match="no"):
+            await flights.run("key", fail)
+
+    asyncio.run(scenario())
