@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import sys
 from pathlib import Path
 
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.engine.contract import Insert
 
 WINDOW = "SETTINGS non_replicated_deduplication_window = 1000"
 TABLES = (
@@ -43,24 +41,6 @@ def insert_until_killed(folder: Path) -> None:
         os.write(1, f"{token}\n".encode())
 
 
-def insert_where_nothing_fits(folder: Path) -> None:
-    """Insert a block while no file may grow large, then again when it may; print what came of each."""
-    engine = opened(folder)
-    data = b"".join(b'{"k":%d}\n' % (number * 0x9E3779B97F4A7C15 % 2**64) for number in range(300_000))
-    block = Insert("w", "t", ["k"], "JSONEachRow", [data], "large")
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-    try:
-        engine.insert(block)
-    except EngineFailure as error:
-        sys.stdout.write(f"{error.name} ")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    engine.insert(block)
-    sys.stdout.write(f"{engine.fetch('SELECT count() AS t FROM w.t')[0]['t']}\n")
-    engine.close()
-
-
 def opened(folder: Path) -> ChdbEngine:
     engine = ChdbEngine(folder, server_memory_bytes=1_000_000_000)
     for statement in TABLES:
@@ -74,7 +54,5 @@ if __name__ == "__main__":
             replay(Path(folder), int(tokens))
         case ["insert-until-killed", folder]:
             insert_until_killed(Path(folder))
-        case ["insert-where-nothing-fits", folder]:
-            insert_where_nothing_fits(Path(folder))
         case arguments:
             sys.exit(f"unknown: {arguments}")

@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from stonechat.engine import inserts
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.engine.contract import EngineFailure, Insert, StorageFull
+from stonechat.errors import Kind
 
 _TOKENS = itertools.count()
 
@@ -121,6 +123,18 @@ def test_a_failure_behind_the_parser_is_no_success(
         assert caught.value.name == name
         assert count(engine, f"{database}.t") == 0
     assert engine.insert(block(f"{database}.t", [b'{"k":1}'])) == 1
+
+
+def test_a_disk_that_is_nearly_full_takes_no_block(
+    engine: ChdbEngine, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(inserts.OPTIONS, "min_free_disk_bytes_to_perform_insert", str(2**60))
+    writer = inserts.Writer(engine._connect)
+    with pytest.raises(StorageFull) as caught:
+        writer.insert(block(table, [b'{"k":1}']))
+    writer.close()
+    assert caught.value.kind is Kind.UNAVAILABLE
+    assert count(engine, table) == 0
 
 
 def test_a_stream_reports_success_for_a_failure_behind_the_parser(engine: ChdbEngine, database: str) -> None:

@@ -28,8 +28,9 @@ OPTIONS: Final = {
     "max_insert_threads": "1",
     "max_threads": "1",
     "parallel_view_processing": "0",
+    "min_free_disk_bytes_to_perform_insert": "268435456",
 }
-_FAILED: Final = "SELECT sum(value) FROM system.events WHERE event = 'FailedInsertQuery'"
+_FAILED: Final = "SELECT value FROM system.events WHERE event = 'FailedInsertQuery' LIMIT 1"
 
 
 class Writer:
@@ -91,9 +92,9 @@ class Writer:
 
     def _count_failed(self) -> int:
         if self._counter is None:
-            self._counter = self._connect({})
+            self._counter = self._connect({"max_threads": "1"})
         with translated():
-            return int(self._counter.query(_FAILED, "TabSeparated").bytes())
+            return int(self._counter.query(_FAILED, "TabSeparated").bytes() or 0)
 
 
 def _statement(insert: Insert) -> str:

@@ -79,7 +79,7 @@ FORBIDDEN_FUNCTIONS = frozenset(
 )
 _FORBIDDEN_FAMILIES = re.compile(
     r"__|addressto|ai(?:classify|embed|extract|filter|generate|redact|similarity|translate)|dict(?:get|has|isin)"
-    r"|current_?(?!date|timestamp)|(?:default|enabled)(?:profiles|roles)|filesystem|pg_?(?:get|table)"
+    r"|current(?!_?(?:date|timestamp))|(?:default|enabled)(?:profiles|roles)|filesystem|pg_?(?:get|table)"
     r"|get(?:clienthttpheader|macro|maxtablename|mergetreesetting|oskernelversion|serverport|serversetting|setting)"
 )
 

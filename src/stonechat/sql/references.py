@@ -99,17 +99,18 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
 
 
 def _tree(statement: str, ask: Ask) -> dict[str, Any]:
-    """The syntax tree, proven whole: formatted again, it is the statement."""
-    text = literal(statement)
+    """The syntax tree, proven whole: formatted again, it is the statement, but for parentheses that change nothing."""
     try:
         answer = ask(
-            f"WITH {text} AS text, parseQueryToJSON(text) AS tree "
-            "SELECT if(formatQueryFromJSON(tree) = formatQuerySingleLine(text), tree, '')"
+            f"WITH {literal(statement)} AS text, parseQueryToJSON(text) AS tree, "
+            "translate(formatQueryFromJSON(tree), '() ', '') AS again, "
+            "translate(formatQuerySingleLine(text), '() ', '') AS first "
+            "SELECT if(again = first, tree, '')"
         )
     except StonechatError as error:
         return _tree_of_refused(error)
     try:
-        tree: dict[str, Any] = json.loads(answer or "{}")
+        tree: dict[str, Any] = json.loads(answer.strip() or "{}")
     except RecursionError:
         raise UnreadableStatement("The statement is nested too deeply.") from None
     if not tree:

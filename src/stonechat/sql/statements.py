@@ -104,7 +104,7 @@ def _member_heads(statement: str) -> Iterator[tuple[int, int, str]]:
     at_start, first = True, True
     opened: list[bool] = []  # for each open parenthesis: does it hold a member, not an expression?
     meant = meaningful_tokens(statement)
-    for token, following in zip(meant, [*meant[1:], None], strict=True):
+    for token, following in zip(meant, [*meant[1:], None], strict=False):
         word = token.text.upper() if token.kind is TokenKind.WORD else token.text
         if word == "(":
             opened.append(at_start)

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT (x) AS secret, (a IN secret) AS x FROM messages

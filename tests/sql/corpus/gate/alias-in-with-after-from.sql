@@ -1,0 +1,2 @@
+-- SC115 secret
+WITH (SELECT 1) AS secret SELECT * FROM secret

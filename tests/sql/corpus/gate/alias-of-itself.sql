@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT a IN secret AS secret FROM messages

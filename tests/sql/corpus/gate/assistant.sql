@@ -1,0 +1,2 @@
+-- SC116 aiGenerate
+SELECT aiGenerate('x', 'y')

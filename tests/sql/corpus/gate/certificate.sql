@@ -1,0 +1,2 @@
+-- SC116 showCertificate
+SELECT showCertificate()

@@ -1,0 +1,2 @@
+-- allowed
+SELECT a FROM messages;

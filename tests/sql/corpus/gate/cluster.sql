@@ -1,0 +1,2 @@
+-- SC116 cluster
+SELECT * FROM cluster('default', system.one)

@@ -1,0 +1,4 @@
+-- allowed
+SELECT a /* FROM secret */ FROM messages -- JOIN secret
+# FROM secret
+

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT a FROM (WITH secret AS (SELECT 1 AS a) SELECT a FROM secret), secret

@@ -1,0 +1,2 @@
+-- SC116 currentDatabase
+SELECT currentDatabase()

@@ -1,0 +1,2 @@
+-- SC110
+SELECT * FROM (DESCRIBE TABLE secret)

@@ -1,0 +1,2 @@
+-- SC116 dictGetOrDefault
+SELECT dictGetOrDefault('d', 'a', 1, 0)

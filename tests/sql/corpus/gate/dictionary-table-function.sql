@@ -1,0 +1,2 @@
+-- SC116 dictionary
+SELECT * FROM dictionary('d')

@@ -1,0 +1,2 @@
+-- SC115 other.messages
+SELECT a FROM `other.messages`

@@ -1,0 +1,2 @@
+-- SC113 DROP
+DROP TABLE messages

@@ -1,0 +1,2 @@
+-- SC116 viewExplain
+SELECT * FROM (EXPLAIN SELECT 1)

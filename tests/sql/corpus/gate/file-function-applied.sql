@@ -1,0 +1,2 @@
+-- SC116 file
+SELECT 'x' AS a, * APPLY (file) FROM messages

@@ -1,0 +1,2 @@
+-- SC116 file
+SELECT * APPLY (x -> file(x)) FROM messages

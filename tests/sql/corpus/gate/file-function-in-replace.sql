@@ -1,0 +1,2 @@
+-- SC116 file
+SELECT * REPLACE (file('x') AS a) FROM messages

@@ -1,0 +1,2 @@
+-- SC116 file
+SELECT * FROM file('/etc/passwd')

@@ -1,0 +1,2 @@
+-- SC114
+SELECT a FROM messages FORMAT JSON

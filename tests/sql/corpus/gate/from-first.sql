@@ -1,0 +1,2 @@
+-- allowed
+FROM messages SELECT a

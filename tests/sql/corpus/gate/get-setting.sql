@@ -1,0 +1,2 @@
+-- SC116 getSetting
+SELECT getSetting('readonly')

@@ -1,0 +1,2 @@
+-- SC113 GRANT
+GRANT SELECT ON *.* TO x

@@ -1,0 +1,2 @@
+-- SC116 hasColumnInTable
+SELECT hasColumnInTable('db', 'secret', 'a')

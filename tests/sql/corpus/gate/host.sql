@@ -1,0 +1,2 @@
+-- SC116 hostName
+SELECT hostName()

@@ -1,0 +1,2 @@
+-- SC115 information_schema.tables
+SELECT * FROM information_schema.tables

@@ -1,0 +1,2 @@
+-- SC113 INSERT
+INSERT INTO messages SELECT 1

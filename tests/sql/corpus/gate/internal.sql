@@ -1,0 +1,2 @@
+-- SC116 __getScalar
+SELECT __getScalar('x')

@@ -1,0 +1,2 @@
+-- SC116 addressToSymbol
+SELECT addressToSymbol(1)

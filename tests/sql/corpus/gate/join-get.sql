@@ -1,0 +1,2 @@
+-- SC116 joinGet
+SELECT joinGet('secret', 'a', 1)

@@ -1,0 +1,2 @@
+-- SC116 loop
+SELECT * FROM loop(messages)

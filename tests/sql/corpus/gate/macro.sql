@@ -1,0 +1,2 @@
+-- SC116 getMacro
+SELECT getMacro('x')

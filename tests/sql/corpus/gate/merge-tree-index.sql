@@ -1,0 +1,2 @@
+-- SC116 mergeTreeIndex
+SELECT * FROM mergeTreeIndex(currentDatabase(), secret)

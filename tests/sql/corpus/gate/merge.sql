@@ -1,0 +1,2 @@
+-- SC116 merge
+SELECT * FROM merge('.*')

@@ -1,0 +1,2 @@
+-- SC116 catboostEvaluate
+SELECT catboostEvaluate('/x', 1)

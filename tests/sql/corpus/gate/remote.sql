@@ -1,0 +1,2 @@
+-- SC116 remote
+SELECT * FROM remote('127.0.0.1', system.one)

@@ -1,0 +1,2 @@
+-- SC116 getServerPort
+SELECT getServerPort('tcp_port')

@@ -1,0 +1,2 @@
+-- SC116 globalVariable
+SELECT @@version

@@ -1,0 +1,2 @@
+-- SC113 SET
+SET readonly = 0

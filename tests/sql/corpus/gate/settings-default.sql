@@ -1,0 +1,2 @@
+-- SC117 readonly
+SELECT a FROM messages SETTINGS readonly = DEFAULT

@@ -1,0 +1,2 @@
+-- SC111
+SELECT 1; SELECT 2

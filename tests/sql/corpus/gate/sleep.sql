@@ -1,0 +1,2 @@
+-- SC116 sleepEachRow
+SELECT sleepEachRow(3) FROM numbers(100)

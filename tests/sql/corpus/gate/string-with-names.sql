@@ -1,0 +1,2 @@
+-- allowed
+SELECT 'FROM secret', $x$ FROM secret; DROP TABLE secret $x$ FROM messages

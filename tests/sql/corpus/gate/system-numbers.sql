@@ -1,0 +1,2 @@
+-- allowed
+SELECT number FROM system.numbers, system.one LIMIT 3

@@ -1,0 +1,2 @@
+-- SC115 system.processes
+SELECT query FROM messages, system.processes

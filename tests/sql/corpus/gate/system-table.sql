@@ -1,0 +1,2 @@
+-- SC115 system.tables
+SELECT name FROM system.tables

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT 1 FROM messages, secret

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT a FROM secret AS messages

@@ -1,0 +1,3 @@
+-- SC115 secret
+SELECT a FROM/**/secret--
+

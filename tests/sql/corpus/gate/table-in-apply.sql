@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT * APPLY (x -> x IN (SELECT a FROM secret)) FROM messages

@@ -1,0 +1,2 @@
+-- SC115 other.secret
+SELECT a FROM {database:Identifier}.{hidden:Identifier}

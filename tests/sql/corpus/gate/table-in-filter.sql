@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT sum(a) FILTER (WHERE a IN secret) FROM messages

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT in(a, secret), nullIn(a, secret) FROM messages

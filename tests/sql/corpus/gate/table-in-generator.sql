@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT * FROM numbers((SELECT max(a) FROM secret))

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT a FROM messages GROUP BY a HAVING a IN secret

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT a FROM messages INTERSECT SELECT a FROM secret

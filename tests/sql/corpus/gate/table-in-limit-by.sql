@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT a FROM messages LIMIT 1 BY a IN secret

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT * REPLACE ((SELECT max(a) FROM secret) AS a) FROM messages

@@ -1,0 +1,2 @@
+-- SC115 secret
+SELECT (SELECT a FROM secret LIMIT 1) FROM messages

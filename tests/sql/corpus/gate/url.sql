@@ -1,0 +1,2 @@
+-- SC116 url
+SELECT * FROM url('http://example.com/', 'LineAsString')

@@ -1,0 +1,2 @@
+-- SC113 USE
+USE system

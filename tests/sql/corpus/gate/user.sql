@@ -1,0 +1,2 @@
+-- SC116 currentUser
+SELECT currentUser()

@@ -1,0 +1,2 @@
+-- SC116 view
+SELECT * FROM view(SELECT 1)

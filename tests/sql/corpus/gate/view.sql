@@ -1,0 +1,2 @@
+-- SC115 some_view
+SELECT * FROM some_view

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+from tests.engine.shared import shared_engine
+
+from stonechat.engine.contract import EngineBusy
+from stonechat.sql.references import References, SeveralStatements, UnreadableStatement, classify, without_settings
+
+
+def read(statement: str, **parameters: str) -> References:
+    return classify(statement, shared_engine().explain, parameters=parameters)
+
+
+def test_a_select_names_its_tables_functions_settings_and_format() -> None:
+    references = read(
+        """
+        WITH recent AS (SELECT * FROM messages FINAL WHERE sent > now() - INTERVAL 1 DAY)
+        SELECT toDate(sent) AS day, uniqIf(author, kind IN ('a', 'b')), {x:String}
+        FROM recent JOIN team.users AS u USING (author), numbers(3) AS n
+        GROUP BY day SETTINGS join_use_nulls = 1, final = DEFAULT FORMAT CSV
+        """
+    )
+    assert references.statement == "SELECT"
+    assert references.tables == {(None, "messages"), ("team", "users")}
+    assert references.functions == {"greater", "minus", "now", "toIntervalDay", "toDate", "uniqIf", "in"}
+    assert references.table_functions == {"numbers"}
+    assert references.settings == {"join_use_nulls", "final"}
+    assert (references.format, references.writes_file) == ("CSV", False)
+
+
+def test_tables_need_not_exist_and_nothing_runs() -> None:
+    references = read("SELECT throwIf(1), (SELECT sleep(3)) FROM no_database.no_table WHERE no_column IN no_other")
+    assert references.tables == {("no_database", "no_table"), (None, "no_other")}
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("a", (None, "a")),
+        ("`a b`", (None, "a b")),
+        ("`a.b`", (None, "a.b")),
+        ("a.b", ("a", "b")),
+        ("`a.b`.`c\nd`", ("a.b", "c\nd")),
+        ("`it``s`", (None, "it`s")),
+        ('"a""b"', (None, 'a"b')),
+        ("`é🐦`", (None, "é🐦")),
+    ],
+)
+def test_names_come_in_parts_whatever_they_hold(name: str, parts: tuple[str | None, str]) -> None:
+    assert read(f"SELECT 1 FROM {name}").tables == {parts}
+    assert read(f"SELECT 1 IN {name}").tables == {parts}
+
+
+def test_a_name_in_a_parameter_is_one_part() -> None:
+    assert read("SELECT 1 FROM {t:Identifier}", t="a.b`\n").tables == {(None, "a.b`\n")}
+    assert read("SELECT 1 FROM {d:Identifier}.{t:Identifier}", d="d", t="t").tables == {("d", "t")}
+    assert read("SELECT 1 FROM d.{t:Identifier}", t="t").tables == {("d", "t")}
+    with pytest.raises(UnreadableStatement, match=r"^The parameter 't' names a table and has no value\.$"):
+        read("SELECT 1 FROM {t:Identifier}")
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("DROP TABLE t", "DROP"),
+        ("INSERT INTO t VALUES (1)", "INSERT"),
+        ("DESCRIBE t", "DESCRIBE"),
+        ("SHOW TABLES", "SHOWTABLES"),
+        ("EXISTS t", "EXISTSTABLE"),
+        ("EXPLAIN SELECT 1", "EXPLAIN"),
+    ],
+)
+def test_other_statements_are_named_and_not_looked_into(statement: str, kind: str) -> None:
+    assert read(statement) == References(kind)
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("SELECT FRM x y z", r"^Syntax error: failed at position 14 \(y\): y z\. Expected one of"),
+        ("", "^Empty query"),
+        ("SELECT 'it", "not closed"),
+        ("SELECT " + "-" * 30_000, "SELECT|depth|Empty|Syntax"),
+        ("SELECT " + "[" * 5000, "depth"),
+    ],
+)
+def test_what_is_no_sql_is_unreadable_and_says_where(statement: str, message: str) -> None:
+    with pytest.raises(UnreadableStatement, match=message) as caught:
+        read(statement)
+    assert "parseQueryToJSON" not in caught.value.message
+
+
+def test_several_statements_are_refused_and_one_semicolon_is_not() -> None:
+    with pytest.raises(SeveralStatements):
+        read("SELECT 1; SELECT 2")
+    assert read("SELECT 1;").statement == "SELECT"
+
+
+def test_an_engine_without_time_is_not_the_statements_fault() -> None:
+    def busy(_: str) -> str:
+        raise EngineBusy("later")
+
+    with pytest.raises(EngineBusy):
+        classify("SELECT 1", busy)
+
+
+def test_a_tree_that_is_not_the_whole_statement_is_not_trusted() -> None:
+    with pytest.raises(UnreadableStatement, match="cannot be checked"):
+        classify("SELECT 1", lambda _: "\n")
+
+
+def test_settings_move_out_of_the_statement() -> None:
+    statement = (
+        "SELECT a FROM (SELECT 'x' AS a SETTINGS final = true) -- why\n"
+        "SETTINGS join_use_nulls = 1, union_default_mode = 'ALL' FORMAT JSON"
+    )
+    assert without_settings(statement, shared_engine().explain) == (
+        "SELECT a FROM (SELECT 'x' AS a) FORMAT JSON",
+        {"join_use_nulls": "1", "union_default_mode": "ALL", "final": "1"},
+    )
+
+
+def test_a_statement_without_settings_stays_what_it_is() -> None:
+    assert without_settings("SELECT 'a\\'b\n' AS `x y`", shared_engine().explain) == (
+        "SELECT 'a\\'b\\n' AS `x y`",
+        {},
+    )
