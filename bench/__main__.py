@@ -48,7 +48,7 @@ def run(folder: Path) -> list[Table]:
             server.deploy(files)
             cpu, rate = endpoints.load_messages(server)
             process += [("load with materialized views, CPU us/row", cpu), ("the same, rows/s", rate)]
-        shutil.copytree(home, folder / "copy")
+        shutil.copytree(home, folder / "copy", symlinks=True)
         _say("reads")
         with (
             Stonechat(home) as server,
@@ -58,7 +58,7 @@ def run(folder: Path) -> list[Table]:
                 (f"ready with {endpoints.MESSAGES:,} messages, s", server.ready_seconds),
                 (f"memory at rest with {endpoints.MESSAGES:,} messages, MB", server.resident_bytes / _MB),
             ]
-            tables.append(endpoints.measure(server, engine, no_op))
+            tables += endpoints.measure(server, engine, no_op)
             process.append(("peak memory of the reads, MB", server.peak_bytes / _MB))
     return [*tables, Table("The process", ("What", "Measured"), process)]
 

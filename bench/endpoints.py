@@ -1,13 +1,13 @@
 """Reads: endpoints over HTTP against the same statements in process, and against a no-op route.
 
 The reference runs on a copy of the data folder, so both sides are up at once and every round measures one after the
-other. No two calls of a round are the same, so no cache can answer them.
+other. No two calls of a run are the same, so no cache can answer them; one made again and again measures the cache.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -21,27 +21,36 @@ from stonechat.starters.generator import DEFAULT_DAYS, DEFAULT_END, chunks
 
 MESSAGES = 500_000
 _CHUNK = 10_000
-_CALLS = 100
 _ROUNDS = 3
+_ALONE = 100
 _CONNECTIONS = 8
+_TOGETHER = 400
 _SECONDS = 1.0
+_LONGEST_SECONDS = 10.0
+_SAMPLE = 500
 _IDLE_SECONDS = 0.5
 _IDLE_CPU = 0.02
 _LONGEST_SETTLING = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An endpoint with calls of it; `pipe` is empty for statements, whose calls have them as `q`."""
+class Calls:
+    """Calls of an endpoint, by number, no two alike; `pipe` is empty for statements, whose calls have them as `q`."""
 
-    name: str
-    pipe: str
-    calls: Sequence[Mapping[str, str]]
+    def __init__(self, name: str, pipe: str, call: Callable[[int], Mapping[str, str]]) -> None:
+        self.name = name
+        self.pipe = pipe
+        self._call = call
+        self._taken = 0
 
-    @property
-    def path(self) -> str:
-        """Where it is called."""
-        return f"/v0/pipes/{self.pipe}.json" if self.pipe else "/v0/sql"
+    def take(self, number: int) -> Sequence[Mapping[str, str]]:
+        """So many calls that were not made before."""
+        first, self._taken = self._taken, self._taken + number
+        return [self._call(number) for number in range(first, self._taken)]
+
+    def requests(self, calls: Sequence[Mapping[str, str]], token: str) -> Sequence[bytes]:
+        """The requests that make the calls."""
+        path = f"/v0/pipes/{self.pipe}.json" if self.pipe else "/v0/sql"
+        return [request("GET", f"{path}?{urlencode(call)}", token=token) for call in calls]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Round:
     engine_cpu: float
     rate: float
     p99: float
+    cached_rate: float
     no_op_rate: float
 
 
@@ -72,13 +82,77 @@ def load_messages(server: Stonechat) -> tuple[float, float]:
     return cpu / MESSAGES * 1e6, MESSAGES / seconds
 
 
-def measure(server: Stonechat, engine: Worker, no_op: HttpProcess) -> Table:
+def measure(server: Stonechat, engine: Worker, no_op: HttpProcess) -> Sequence[Table]:
     """Call every endpoint of a server that has the messages; `engine` answers from a copy of them."""
-    rows = []
-    for endpoint in _endpoints():
-        engine.ask(pipe=endpoint.pipe, calls=endpoint.calls[:5])
-        rounds = [_round(endpoint, server, engine, no_op) for _ in range(_ROUNDS)]
-        rows.append(_row(endpoint, rounds))
+    results = {calls.name: [_round(calls, server, engine, no_op) for _ in range(_ROUNDS)] for calls in _endpoints()}
+    return [_sequential_table(results), _parallel_table(results)]
+
+
+def _endpoints() -> Sequence[Calls]:
+    """Endpoints of the messaging project, called about people and times that the sample messages have."""
+    sample = [msgspec.json.decode(line) for line in next(chunks(MESSAGES, seed=1, size=_CHUNK)).splitlines()]
+    conversations = list(dict.fromkeys(message["conversation_id"] for message in sample))[:_SAMPLE]
+    users = list(dict.fromkeys(message["sender_id"] for message in sample))[:_SAMPLE]
+    return (
+        Calls("SELECT 1 by /v0/sql", "", lambda number: {"q": f"SELECT 1 AS one, {number} AS call FORMAT JSON"}),
+        Calls(
+            "get_messages_by_conversation, 50 messages",
+            "get_messages_by_conversation",
+            lambda number: _limited("conversation_id", conversations, number),
+        ),
+        Calls(
+            "user_messaging_stats, one user",
+            "user_messaging_stats",
+            lambda number: _limited("user_id", users, number),
+        ),
+        Calls("hourly_activity, 7 days", "hourly_activity", _week),
+    )
+
+
+def _limited(parameter: str, values: Sequence[str], number: int) -> Mapping[str, str]:
+    """A call about one of the values; when all had their turn, it goes on with a larger limit."""
+    turn, index = divmod(number, len(values))
+    return {parameter: values[index], "limit": str(50 + turn)}
+
+
+def _week(number: int) -> Mapping[str, str]:
+    """The bounds of a week, each time one that begins an hour later; when all had their turn, each a quarter longer."""
+    turn, hours = divmod(number, 24 * (DEFAULT_DAYS - 8))
+    start = DEFAULT_END - timedelta(days=DEFAULT_DAYS) + timedelta(hours=hours)
+    return {"start_date": _time(start), "end_date": _time(start + timedelta(days=7, minutes=15 * turn, seconds=-1))}
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _round(calls: Calls, server: Stonechat, engine: Worker, no_op: HttpProcess) -> Round:
+    alone_calls = calls.take(_ALONE)
+    requests = calls.requests(alone_calls, server.token)
+    before = server.cpu_seconds
+    alone = run_load(server.port, requests, connections=1, status=200, count=_ALONE)
+    cpu = server.cpu_seconds - before
+    inside = engine.ask(pipe=calls.pipe, calls=alone_calls)
+    requests = calls.requests(calls.take(_TOGETHER), server.token)
+    together = run_load(
+        server.port, requests, connections=_CONNECTIONS, status=200, count=_TOGETHER, seconds=_LONGEST_SECONDS
+    )
+    same = requests[:1]
+    cached = run_load(server.port, same, connections=_CONNECTIONS, status=200, seconds=_SECONDS)
+    empty = run_load(no_op.port, same, connections=_CONNECTIONS, status=200, seconds=_SECONDS)
+    return Round(
+        p50=alone.percentile(0.5) * 1000,
+        cpu=cpu / alone.requests * 1000,
+        engine_p50=median(inside["latencies"]) * 1000,
+        engine_cpu=inside["cpu_seconds"] / _ALONE * 1000,
+        rate=together.rate,
+        p99=together.percentile(0.99) * 1000,
+        cached_rate=cached.rate,
+        no_op_rate=empty.rate,
+    )
+
+
+def _sequential_table(results: Mapping[str, Sequence[Round]]) -> Table:
     columns = (
         "Endpoint",
         "p50 ms",
@@ -87,72 +161,36 @@ def measure(server: Stonechat, engine: Worker, no_op: HttpProcess) -> Table:
         "CPU ms",
         "in process CPU ms",
         "x in process CPU",
-        f"requests/s, {_CONNECTIONS} connections",
-        "of no-op",
-        "p99 ms",
     )
-    return Table(f"Reads of {MESSAGES:,} messages", columns, rows)
+    rows = [
+        (
+            name,
+            median([each.p50 for each in rounds]),
+            median([each.engine_p50 for each in rounds]),
+            median([each.p50 / each.engine_p50 for each in rounds]),
+            median([each.cpu for each in rounds]),
+            median([each.engine_cpu for each in rounds]),
+            median([each.cpu / each.engine_cpu for each in rounds]),
+        )
+        for name, rounds in results.items()
+    ]
+    return Table(f"Reads of {MESSAGES:,} messages, one after the other", columns, rows)
 
 
-def _endpoints() -> Sequence[Endpoint]:
-    """The endpoints of the messaging project, with calls about people and times that the sample messages have."""
-    sample = [msgspec.json.decode(line) for line in next(chunks(MESSAGES, seed=1, size=_CHUNK)).splitlines()]
-    conversations = list(dict.fromkeys(message["conversation_id"] for message in sample))[:_CALLS]
-    users = list(dict.fromkeys(message["sender_id"] for message in sample))[:_CALLS]
-    return (
-        Endpoint("SELECT 1 by /v0/sql", "", [{"q": f"SELECT {number} AS one FORMAT JSON"} for number in range(_CALLS)]),
-        Endpoint(
-            "get_messages_by_conversation, 50 messages",
-            "get_messages_by_conversation",
-            [{"conversation_id": conversation, "limit": "50"} for conversation in conversations],
-        ),
-        Endpoint("user_messaging_stats, one user", "user_messaging_stats", [{"user_id": user} for user in users]),
-        Endpoint("hourly_activity, 7 days", "hourly_activity", [_week(number) for number in range(_CALLS)]),
-    )
-
-
-def _week(number: int) -> Mapping[str, str]:
-    """The bounds of the seven days that begin so many hours after the first message."""
-    start = DEFAULT_END - timedelta(days=DEFAULT_DAYS) + timedelta(hours=number)
-    return {"start_date": _time(start), "end_date": _time(start + timedelta(days=7, seconds=-1))}
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _round(endpoint: Endpoint, server: Stonechat, engine: Worker, no_op: HttpProcess) -> Round:
-    requests = [request("GET", f"{endpoint.path}?{urlencode(call)}", token=server.token) for call in endpoint.calls]
-    before = server.cpu_seconds
-    alone = run_load(server.port, requests, connections=1, status=200, count=len(requests))
-    cpu = server.cpu_seconds - before
-    inside = engine.ask(pipe=endpoint.pipe, calls=endpoint.calls)
-    together = run_load(server.port, requests, connections=_CONNECTIONS, status=200, seconds=_SECONDS)
-    empty = run_load(no_op.port, requests, connections=_CONNECTIONS, status=200, seconds=_SECONDS)
-    return Round(
-        p50=alone.percentile(0.5) * 1000,
-        cpu=cpu / alone.requests * 1000,
-        engine_p50=median(inside["latencies"]) * 1000,
-        engine_cpu=inside["cpu_seconds"] / len(endpoint.calls) * 1000,
-        rate=together.rate,
-        p99=together.percentile(0.99) * 1000,
-        no_op_rate=empty.rate,
-    )
-
-
-def _row(endpoint: Endpoint, rounds: Sequence[Round]) -> Sequence[str | float]:
-    return (
-        endpoint.name,
-        median([each.p50 for each in rounds]),
-        median([each.engine_p50 for each in rounds]),
-        median([each.p50 / each.engine_p50 for each in rounds]),
-        median([each.cpu for each in rounds]),
-        median([each.engine_cpu for each in rounds]),
-        median([each.cpu / each.engine_cpu for each in rounds]),
-        median([each.rate for each in rounds]),
-        median([each.rate / each.no_op_rate for each in rounds]),
-        median([each.p99 for each in rounds]),
-    )
+def _parallel_table(results: Mapping[str, Sequence[Round]]) -> Table:
+    columns = ("Endpoint", "requests/s", "p99 ms", "of no-op", "from the cache, requests/s", "cache of no-op")
+    rows = [
+        (
+            name,
+            median([each.rate for each in rounds]),
+            median([each.p99 for each in rounds]),
+            median([each.rate / each.no_op_rate for each in rounds]),
+            median([each.cached_rate for each in rounds]),
+            median([each.cached_rate / each.no_op_rate for each in rounds]),
+        )
+        for name, rounds in results.items()
+    ]
+    return Table(f"Reads over {_CONNECTIONS} connections", columns, rows)
 
 
 def _settle(server: Stonechat) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -16,20 +17,33 @@ import uvicorn
 from stonechat.auth.secrets import SecretBox
 from stonechat.auth.tokens import MIGRATIONS as TOKEN_MIGRATIONS
 from stonechat.auth.tokens import TokenRegistry
+from stonechat.auth.variables import MIGRATIONS as VARIABLE_MIGRATIONS
+from stonechat.auth.variables import Variables
 from stonechat.deploy.apply import Deployer
 from stonechat.deploy.history import MIGRATIONS as DEPLOYMENT_MIGRATIONS
 from stonechat.deploy.restore import restore
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import QueryLimits
+from stonechat.engine.contract import Engine, QueryLimits
 from stonechat.errors import Kind, StonechatError
-from stonechat.http import deployments, events, queries, workspace
+from stonechat.http import (
+    datasources,
+    deployments,
+    documentation,
+    events,
+    openapi,
+    pipes,
+    queries,
+    variables,
+    workspace,
+)
 from stonechat.http import tokens as token_routes
 from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
-from stonechat.ingest.destinations import Destination, Destinations
+from stonechat.http.openapi import EndpointDocuments
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
+from stonechat.ingest.routing import LiveDestinations
 from stonechat.ingest.writer import BlockLimits
-from stonechat.project.live import LiveProject
+from stonechat.project.description import LiveDescriptions
 from stonechat.project.versions import DataVersions
 from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
 from stonechat.project.workspaces import default_workspace
@@ -38,7 +52,7 @@ from stonechat.settings import Settings
 from stonechat.state import StateStore
 
 _log = structlog.get_logger(__name__)
-_MIGRATIONS = (*WORKSPACE_MIGRATIONS, *TOKEN_MIGRATIONS, *DEPLOYMENT_MIGRATIONS)
+_MIGRATIONS = (*WORKSPACE_MIGRATIONS, *TOKEN_MIGRATIONS, *DEPLOYMENT_MIGRATIONS, *VARIABLE_MIGRATIONS)
 _SHUTDOWN_SECONDS = 10
 
 
@@ -72,14 +86,19 @@ class Server:
             self.store = StateStore(f"sqlite:///{home / 'state.sqlite'}", _MIGRATIONS)
             undo.callback(self.store.close)
             place = default_workspace(self.store)
-            self.tokens = TokenRegistry(self.store, SecretBox(home / "secret.key"))
+            box = SecretBox(home / "secret.key")
+            self.tokens = TokenRegistry(self.store, box)
+            self.variables = Variables(self.store, box)
+            secrets = self.variables.secrets(place.id)
             self.versions = DataVersions()
-            self.live = restore(place, self.store, self.engine)
+            self.live = restore(place, self.store, self.engine, secrets)
             self.ingestion = Ingestion.open(
-                home / "log", self.engine, _destinations(self.live), _ingestion_settings(settings)
+                home / "log", self.engine, LiveDestinations(self.live, self.versions), _ingestion_settings(settings)
             )
             undo.callback(self.ingestion.close)
-            self.deployer = Deployer(place, self.store, self.engine, self.tokens, self.ingestion.paused)
+            self.deployer = Deployer(
+                place, self.store, self.engine, self.tokens, self.ingestion.paused, secrets=secrets
+            )
             self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
             undo.callback(self.queries.close)
             self.tokens.admin(place.id)
@@ -104,12 +123,18 @@ class Server:
         """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
         listener = _listener(self.settings)
         authenticator = Authenticator(self.tokens)
+        descriptions = LiveDescriptions(self.live)
         app = application(
             [
                 *events.routes(authenticator, self.live, self.ingestion, max_body_bytes=self.settings.max_body_bytes),
+                *pipes.routes(authenticator, descriptions),
+                *openapi.routes(authenticator, EndpointDocuments(self.live, self.engine)),
+                *documentation.routes(),
+                *datasources.routes(authenticator, descriptions, self.engine),
                 *queries.routes(authenticator, self.live, self.queries),
                 *deployments.routes(authenticator, self.live, self.deployer, self.store),
                 *token_routes.routes(authenticator, self.tokens),
+                *variables.routes(authenticator, self.variables),
                 *workspace.routes(authenticator, self.live, self.tokens, local_tokens=self.settings.local_tokens),
             ]
         )
@@ -131,6 +156,16 @@ class Server:
         if beside is not None:
             beside.cancel()
             await asyncio.gather(beside, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def throwaway_engine() -> Iterator[Engine]:
+    """An engine over an empty folder, both gone at the end: to try a project out without a server."""
+    with tempfile.TemporaryDirectory(prefix="stonechat-") as folder:
+        memory = Settings().engine_memory_bytes
+        engine = ChdbEngine(Path(folder) / "engine", server_memory_bytes=memory, reader_connections=1)
+        with contextlib.closing(engine):
+            yield engine
 
 
 class _HttpServer(uvicorn.Server):
@@ -186,19 +221,6 @@ def _listener(settings: Settings) -> socket.socket:
             f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}", hint="Choose another with --port."
         ) from error
     return listener
-
-
-def _destinations(live: LiveProject) -> Destinations:
-    """Where rows go is looked up in what is live at the moment of the write."""
-
-    def destination(identity: str) -> Destination | None:
-        snapshot = live.snapshot
-        for name, source in snapshot.project.data_sources.items():
-            if snapshot.identities[name].id == identity:
-                return Destination.of(source, database=snapshot.workspace.database, table=name)
-        return None
-
-    return destination
 
 
 def _ingestion_settings(settings: Settings) -> IngestionSettings:

@@ -6,7 +6,8 @@ Conventions of the pages:
 - A block that is just `make run`, `stonechat dev ...` or `stonechat serve ...` starts a server, which is awaited, stays
   in the background and is stopped by Ctrl-C at the end of the page, or when a block starts the next one.
 - A ```text or ```json block right behind shows what is printed: `...` stands for anything, in JSON as a value.
-- `<!-- not run: reason -->` right above a block keeps it from running; `<!-- exits 1 -->` says how it ends.
+- `<!-- not run: reason -->` right above a block keeps it from running; `<!-- exits 1 -->` says how it ends;
+  `<!-- after Ctrl-C -->` stops the server first.
 - 127.0.0.1:7181 becomes the server's own address. After a block that changes datafiles, `dev` is given the time to
   deploy them.
 """
@@ -29,6 +30,7 @@ from tests.conftest import REPOSITORY
 from tests.docs.markdown import Block, Page
 
 NOT_RUN = "not run: "
+_AFTER_STOP = "after Ctrl-C"
 _STARTS_SERVER = re.compile(r"(make run|stonechat dev|stonechat serve)\b[^\n&|;]*")
 _READY = re.compile(r"Ctrl-C stops\.|Stonechat answers at")
 _DEPLOYED = re.compile(r"^(Deployed |Nothing was deployed)", re.MULTILINE)
@@ -45,7 +47,7 @@ class BackgroundServer:
         self._command = command
         with output.open("wb") as file:
             self._process = subprocess.Popen(
-                ["bash", "-c", command],
+                ["bash", "-c", f"exec {command}"],
                 cwd=folder,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
@@ -59,6 +61,11 @@ class BackgroundServer:
     def printed(self) -> str:
         """Everything printed so far."""
         return self._output.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def watches(self) -> bool:
+        """Whether it deploys what changes in its folder."""
+        return "serve" not in self._command.split()
 
     @property
     def deployments(self) -> int:
@@ -80,15 +87,22 @@ class BackgroundServer:
                 raise AssertionError(f"{self._command} did not print {pattern.pattern}: {self.printed[-3000:]}")
             time.sleep(0.02)
 
-    def stop(self) -> int:
-        """Ctrl-C for the whole process group, as a terminal sends it; the exit code of the command."""
+    def stop(self) -> None:
+        """Ctrl-C for the whole process group, as a terminal sends it. Fails unless the server ends well.
+
+        Its exit code is 0. GNU make waits for that and then, always, ends itself by the signal it got too.
+        """
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGINT)
         try:
-            return self._process.wait(30)
+            code = self._process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             raise
+        make = self._command.startswith("make")
+        assert code == (-signal.SIGINT if make else 0), f"{self._command} ended with {code}: {self.printed[-3000:]}"
+        assert "Traceback" not in self.printed
+        assert not make or ("Stopped." in self.printed and "Error" not in self.printed), self.printed[-3000:]
 
 
 class Reader:
@@ -120,6 +134,8 @@ class Reader:
 
     def _run(self, page: Page, block: Block) -> str:
         text = block.text.replace(_ADDRESS, f"127.0.0.1:{self.port}")
+        if block.comment == _AFTER_STOP:
+            self._stop_server()
         if _STARTS_SERVER.fullmatch(text.strip()):
             return self._start_server(text.strip())
         files, deployments = self._datafiles(), self._server.deployments if self._server else 0
@@ -140,7 +156,7 @@ class Reader:
         assert ended.returncode == (int(wanted[1]) if wanted else 0), f"{where} {text}\n{printed}"
         if ended.returncode == 0:
             self._remember()
-        if self._server and self._datafiles() != files:
+        if self._server and self._server.watches and self._datafiles() != files:
             self._server.wait_for_deployment(deployments + 1)
         return printed
 
@@ -155,7 +171,7 @@ class Reader:
     def _stop_server(self) -> None:
         if self._server is not None:
             server, self._server = self._server, None
-            assert server.stop() == 0, server.printed[-3000:]
+            server.stop()
 
     def _remember(self) -> None:
         """Keep the folder and the exported variables for the next block."""

@@ -13,10 +13,12 @@ from tests.docs.markdown import Heading, Page, page
 from stonechat.auth.access import ScopeType
 from stonechat.cli.requests import REQUESTS_FILE
 from stonechat.datafile.instructions import IGNORED, INSTRUCTIONS, REFUSED, FileKind
+from stonechat.datafile.resources import NodeType
 from stonechat.engine.formats import BY_EXTENSION
 from stonechat.errors import StonechatError
 from stonechat.http.problems import STATUS_BY_KIND
 from stonechat.project.model import Project
+from stonechat.project.parameters import endpoint_parameters
 from stonechat.project.quarantine import ADDED_COLUMNS
 from stonechat.settings import ENVIRONMENT_PREFIX, Settings
 from stonechat.sql.gate import HARMLESS_SETTINGS, TABLE_FUNCTIONS
@@ -156,7 +158,7 @@ def _messaging() -> Project:
 def test_every_resource_of_the_messaging_project_is_documented() -> None:
     project = _messaging()
     endpoints = {heading.plain for heading in _MESSAGING.headings if heading.depth == 3}
-    served = {pipe.name for pipe in project.pipes.values() if pipe.output.type.value == "endpoint"}
+    served = {pipe.name for pipe in project.pipes_of_type(NodeType.ENDPOINT)}
     assert endpoints == served
     assert set(_MESSAGING.codes(0, _section(_MESSAGING, "Data sources"))) == set(project.data_sources)
     assert set(_MESSAGING.codes(0, _section(_MESSAGING, "Materializations"))) == set(project.pipes) - served
@@ -165,17 +167,13 @@ def test_every_resource_of_the_messaging_project_is_documented() -> None:
 
 def test_every_parameter_of_the_messaging_endpoints_is_documented() -> None:
     project = _messaging()
-    for pipe in project.pipes.values():
-        if pipe.output.type.value == "endpoint":
-            rows = [list(row[:3]) for row in _MESSAGING.rows(_section(_MESSAGING, pipe.name)) if row[0].startswith("`")]
-            found: dict[str, Parameter] = {}
-            for node in pipe.nodes:
-                found |= {item.name: item for item in project.template(pipe, node).parameters}
-            assert sorted(rows) == sorted(_parameter_row(item) for item in found.values()), pipe.name
+    for pipe in project.pipes_of_type(NodeType.ENDPOINT):
+        rows = [list(row[:3]) for row in _MESSAGING.rows(_section(_MESSAGING, pipe.name)) if row[0].startswith("`")]
+        assert rows == [_parameter_row(item) for item in endpoint_parameters(project, pipe)], pipe.name
 
 
 def _parameter_row(parameter: Parameter) -> list[str]:
     given = "required" if parameter.required else ""
     if parameter.default is not None:
-        given = f"`{parameter.default}`"
+        given = "empty" if parameter.default == "" else f"`{parameter.default}`"
     return [f"`{parameter.name}`", parameter.type, given]

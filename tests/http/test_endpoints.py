@@ -121,7 +121,7 @@ def test_a_method_that_is_none_is_refused(messaging_server: RunningServer) -> No
     _error(messaging_server.request("DELETE", f"{_PATH}.json"), 405)
 
 
-@pytest.mark.parametrize("header", [None, "Bearer ", "Bearer p.wrong", "Basic YTpi", "Bearer " + "x" * 5000])
+@pytest.mark.parametrize("header", [None, "Bearer", "Bearer p.wrong", "Basic YTpi", "Bearer " + "x" * 5000])
 def test_without_a_valid_token_there_is_no_answer(messaging_server: RunningServer, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
     for path in [f"{_PATH}.json", "/v0/sql?q=SELECT+1", "/v0/tokens", "/v1/deployments"]:
@@ -147,7 +147,7 @@ def test_a_ten_megabyte_parameter_is_refused(messaging_server: RunningServer) ->
 
 
 def test_a_large_parameter_in_a_form_is_a_value_like_any_other(messaging_server: RunningServer) -> None:
-    response = messaging_server.request("POST", f"{_PATH}.json", data={"conversation_id": "'\\" * 200_000})
+    response = messaging_server.request("POST", f"{_PATH}.json", data={"conversation_id": "'\\" * 100_000})
     assert response.json()["data"] == []
 
 
@@ -166,6 +166,27 @@ def test_statements_come_by_url_form_json_or_plain_text(messaging_server: Runnin
         messaging_server.request("POST", "/v0/sql", content=statement),
     ]
     assert [answer.json()["data"] for answer in answers] == [[{"n": 5}]] * 4
+
+
+def test_harmless_settings_are_taken_and_others_refused(messaging_server: RunningServer) -> None:
+    harmless = "SELECT toUInt64(1) AS n FORMAT JSON SETTINGS output_format_json_quote_64bit_integers = 1"
+    assert messaging_server.request("GET", "/v0/sql", params={"q": harmless}).json()["data"] == [{"n": "1"}]
+    for setting in ["max_execution_time = 0", "max_memory_usage = 0", "readonly = 0", "max_threads = 64"]:
+        response = messaging_server.request("GET", "/v0/sql", params={"q": f"SELECT 1 SETTINGS {setting}"})
+        assert "is not allowed" in _error(response, 403)
+
+
+def test_bound_parameters_are_out_of_a_callers_reach(messaging_server: RunningServer) -> None:
+    response = messaging_server.request("GET", "/v0/sql", params={"q": "SELECT {secret:String}", "secret": "x"})
+    assert "{secret:...} is not allowed" in _error(response, 403)
+
+
+def test_output_settings_come_as_parameters(messaging_server: RunningServer) -> None:
+    params = {"conversation_id": "conv1", "q": "SELECT count() AS n FROM _", "limit": "1"}
+    quoted = {**params, "output_format_json_quote_64bit_integers": "1"}
+    assert messaging_server.request("GET", f"{_PATH}.json", params=quoted).json()["data"] == [{"n": "1"}]
+    bare = {**params, "__tb__csv_header": "0"}
+    assert messaging_server.request("GET", f"{_PATH}.csv", params=bare).text == "1\n"
 
 
 def test_pipes_are_tables_in_statements(messaging_server: RunningServer) -> None:

@@ -254,6 +254,40 @@ def test_a_block_that_is_refused_whole_is_not_searched_for_ever(
     assert ingestion.block_counters.refusals < 60
 
 
+def test_an_interrupted_search_goes_on_where_it_was(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    _refuse_over(faulty, 1000)
+    refuse, calls = faulty.fault, 0
+
+    def fault(insert: Insert) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 4 == 0:
+            raise StorageFull("no space", number=243)
+        refuse(insert)
+
+    faulty.fault = fault
+    ingestion = start()
+    send(ingestion, fed, events(*range(995, 1005)), wait=False)
+    assert ingestion.flush(30)
+    assert numbers(fed) == list(range(995, 1001))
+    assert fed.count("t_quarantine") == 4
+    assert len(faulty.tokens) == len(set(faulty.tokens)), "a part was sent again"
+
+
+def test_rows_that_even_the_quarantine_refuses_are_kept_in_a_file(
+    start: Open, fed: Fed, faulty: FaultyEngine, folder: Path
+) -> None:
+    def fault(insert: Insert) -> None:
+        if insert.table == "t_quarantine":
+            raise EngineFailure("no such column", number=16)
+
+    faulty.fault = fault
+    send(start(), fed, events(1) + b"\nbroken")
+    assert numbers(fed) == [1]
+    (path,) = folder.glob("orphaned-*.ndjson")
+    assert json.loads(path.read_bytes())["c__raw"] == "broken"
+
+
 def test_rows_wait_in_the_log_while_the_engine_cannot_write(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
     ingestion = start()
     faulty.fault = failing(StorageFull("no space", number=243), times=3)

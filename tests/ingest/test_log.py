@@ -192,10 +192,10 @@ def test_segments_go_when_all_their_rows_are_done(folder: Path) -> None:
         for text in "abc":
             append(log, rows(text)).result(10)
         assert len(segments(folder)) == 3
-        log.done(Done(Block("t_1", 2, 2)), [delivered[1]])
+        log.report(Done(Block("t_1", 2, 2)), [delivered[1]])
         append(log, rows("d")).result(10)
         assert len(segments(folder)) >= 4, "the oldest segment still has rows that are not done"
-        log.done(Done(Block("t_1", 1, 1)), [delivered[0]])
+        log.report(Done(Block("t_1", 1, 1)), [delivered[0]])
         append(log, rows("e")).result(10)
         assert segments(folder)[0].name == f"{3:016x}.wal"
     assert contents(folder) == ["c", "d", "e"]
@@ -209,7 +209,7 @@ def test_a_start_continues_with_the_plans_and_refusals_of_the_log(folder: Path) 
         log.note(Plan(one))
         log.note(Refused(one, "", Fate.SPLIT, "why"))
         log.note(Plan(two))
-        log.done(Done(two), [delivered[3]])
+        log.report(Done(two), [delivered[3]])
     found = [(each.good, planned) for each, planned in recover(folder).undone()]
     assert [good for good, _ in found] == [b"a", b"other", b"b", b"d"]
     planned = found[0][1]
@@ -226,7 +226,7 @@ def test_a_full_log_refuses_rows_and_takes_them_again_later(folder: Path) -> Non
         append(log, rows("x" * 500)).result(10)
         with pytest.raises(LogFull, match="limit of 1000 bytes"):
             log.append(rows("y" * 500), lambda _failure: None)
-        log.done(Done(Block("t_1", 1, 1)), delivered)
+        log.report(Done(Block("t_1", 1, 1)), delivered)
         append(log, rows("z" * 300)).result(10)  # its sync lets the first segment go
         append(log, rows("y" * 500)).result(10)
     assert contents(folder) == ["z" * 300, "y" * 500]
@@ -279,7 +279,7 @@ def test_a_note_that_nobody_waits_for_is_written_later_if_it_fails(
         append(log, rows("first")).result(10)
         log.note(Plan(Block("t_1", 1, 1)))
         monkeypatch.setattr(os, "pwrite", failing)
-        log.done(Done(Block("t_1", 1, 1)), delivered)
+        log.report(Done(Block("t_1", 1, 1)), delivered)
         with pytest.raises(LogWriteFailed):
             append(log, rows("fails")).result(10)
         monkeypatch.undo()

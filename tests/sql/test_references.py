@@ -121,7 +121,5 @@ def test_settings_move_out_of_the_statement() -> None:
 
 
 def test_a_statement_without_settings_stays_what_it_is() -> None:
-    assert without_settings("SELECT 'a\\'b\n' AS `x y`", shared_engine().explain) == (
-        "SELECT 'a\\'b\\n' AS `x y`",
-        {},
-    )
+    statement = "SELECT 'settings a\\'b\n' AS `x y` -- as written"
+    assert without_settings(statement, shared_engine().explain) == (statement, {})

@@ -18,6 +18,7 @@ from stonechat.cli.rows import row_source
 from stonechat.deploy.plan import explain
 from stonechat.errors import StonechatError
 from stonechat.project.loader import load_folder
+from stonechat.project.secrets import ENVIRONMENT_FILE, local_secrets
 from stonechat.server import Server
 
 
@@ -37,7 +38,7 @@ class Development:
         self._folder = folder
         self._first_rows = first_rows
         self._allow_destructive = allow_destructive
-        self._tried: Mapping[str, str] | None = None
+        self._tried: tuple[Mapping[str, str], Mapping[str, str]] | None = None
         self._shown = ""
 
     async def run(self) -> None:
@@ -57,9 +58,11 @@ class Development:
         """Deploy the folder unless it is as it was at the last try; whether all of it is live now."""
         try:
             files = await asyncio.to_thread(load_folder, self._folder)
-            if files == self._tried:
+            secrets = await asyncio.to_thread(local_secrets, self._folder)
+            if (files, secrets) == self._tried:
                 return True
-            self._tried, self._shown = files, ""
+            self._tried, self._shown = (files, secrets), ""
+            await asyncio.to_thread(self._push, secrets)
             outcome = await asyncio.to_thread(
                 self._server.deployer.deploy, self._server.live, files, allow_destructive=self._allow_destructive
             )
@@ -78,6 +81,11 @@ class Development:
             show_error(error)
             out.print("[yellow]Nothing was deployed: what was live stays live.[/yellow]")
         self._shown = str(error)
+
+    def _push(self, secrets: Mapping[str, str]) -> None:
+        """Give the workspace the secrets of `.env.local`; those that it has beside them stay."""
+        workspace_id = self._server.live.snapshot.workspace.id
+        self._server.variables.put_all(workspace_id, secrets, edited_by=ENVIRONMENT_FILE)
 
     def _load(self, first: FirstRows) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from stonechat.cli import authoring
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.console import out, show_error
 from stonechat.cli.develop import Development, FirstRows
@@ -31,6 +32,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 mock = typer.Typer(help="Make sample data.", no_args_is_help=True)
+app.command()(authoring.check)
+app.command()(authoring.fmt)
+app.command()(authoring.render)
 app.add_typer(mock, name="mock")
 tokens = typer.Typer(help="Look at tokens.", no_args_is_help=True)
 app.add_typer(tokens, name="token")

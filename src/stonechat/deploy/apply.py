@@ -60,7 +60,10 @@ class Outcome:
 
 
 class Deployer:
-    """Deploys projects into one workspace. `writing_paused` holds blocks back while steps run that may not meet one."""
+    """Deploys projects into one workspace. `writing_paused` holds blocks back while steps run that may not meet one.
+
+    `secrets` are the workspace's, by name, as they are at the moment of asking.
+    """
 
     def __init__(
         self,
@@ -69,12 +72,15 @@ class Deployer:
         engine: Engine,
         tokens: TokenRegistry,
         writing_paused: Callable[[], AbstractContextManager[None]],
+        *,
+        secrets: Mapping[str, str],
     ) -> None:
         self._workspace = workspace
         self._store = store
         self._engine = engine
         self._tokens = tokens
         self._writing_paused = writing_paused
+        self._secrets = secrets
         self._one_at_a_time = threading.Lock()
 
     def deploy(
@@ -88,13 +94,13 @@ class Deployer:
             raise DeploymentInProgress("Another deployment is in progress", hint="Wait for it to end and try again.")
         try:
             before = live.snapshot.project
-            wanted = Project.from_files(files)
+            wanted = Project.from_files(files, self._secrets, secrets_required=True)
             difference = compare(before, wanted)
             if problems := list(refusals(before, wanted, difference, allow_destructive=allow_destructive)):
-                raise InvalidProject(problems)
+                raise InvalidProject(problems, files)
             plan = make_plan(before, wanted, difference)
             if difference and (problems := rehearse(wanted, self._engine)):
-                raise InvalidProject(problems)
+                raise InvalidProject(problems, files)
             if check or not difference:
                 return Outcome(difference, plan, None)
             return Outcome(difference, plan, self._make_live(live, wanted, difference, plan))

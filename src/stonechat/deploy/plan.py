@@ -26,6 +26,7 @@ class CreateView:
     pipe: Pipe
     target: str
     statement: str
+    reads: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def make_plan(live: Project, wanted: Project, difference: Difference) -> Plan:
     """The steps from the live project to the wanted one. Views come after all tables, backfills after all views."""
     tables = tuple(CreateDataSource(wanted.data_sources[name]) for name in difference.data_sources.new)
     views = tuple(view_of(wanted, wanted.pipes[name]) for name in difference.pipes.new if _is_view(wanted.pipes[name]))
-    backfills = tuple(Backfill(view) for view in views if wanted.data_sources[view.target].backfill != "skip")
+    backfills = tuple(Backfill(view) for view in views if _finds_rows(live, wanted, view))
     gone = tuple(DropView(name) for name in difference.pipes.deleted if _is_view(live.pipes[name]))
     dropped = tuple(DropDataSource(name) for name in difference.data_sources.deleted)
     return Plan((*tables, *views, *backfills), (*gone, *dropped))
@@ -77,7 +78,8 @@ def make_plan(live: Project, wanted: Project, difference: Difference) -> Plan:
 
 def view_of(project: Project, pipe: Pipe) -> CreateView:
     """The view that a materialized pipe stands for."""
-    return CreateView(pipe, pipe.output.options["datasource"], compose_pipe(project, pipe, {}).sql)
+    composed = compose_pipe(project, pipe, {})
+    return CreateView(pipe, pipe.output.options["datasource"], composed.sql, composed.reads)
 
 
 def explain(plan: Plan) -> Iterator[str]:
@@ -96,6 +98,11 @@ def explain(plan: Plan) -> Iterator[str]:
                 yield f"drop the data source '{name}' with all its rows"
             case _:
                 assert_never(step)
+
+
+def _finds_rows(live: Project, wanted: Project, view: CreateView) -> bool:
+    """Whether a view may have rows to catch up on; what a new data source gets flows through the view by itself."""
+    return wanted.data_sources[view.target].backfill != "skip" and bool(view.reads & live.data_sources.keys())
 
 
 def _is_view(pipe: Pipe) -> bool:

@@ -10,38 +10,37 @@ import re
 import secrets
 from collections.abc import Iterator
 
+from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
 from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
 from stonechat.deploy.plan import view_of
 from stonechat.engine.contract import Engine, EngineFailure, Query
-from stonechat.errors import Kind, Position, StonechatError
+from stonechat.errors import Position, StonechatError
 from stonechat.project.composition import compose_placeholder
 from stonechat.project.model import Project
-from stonechat.sql.quoting import identifier, literal
+from stonechat.sql.quoting import identifier, literal, parameter_text
 
 DATABASE_PREFIX = "rehearsal_"
+_EXPLAIN = "EXPLAIN "
 _LINE_IN_MESSAGE = re.compile(r"\(line (\d+), col (\d+)\)")
 
 
-class InvalidTable(StonechatError):
+class InvalidTable(DatafileProblem):
     """The engine does not accept a data source as a table."""
 
     code = "SC710"
-    kind = Kind.INVALID
 
 
-class InvalidNode(StonechatError):
+class InvalidNode(DatafileProblem):
     """The engine does not accept a node's SQL."""
 
     code = "SC711"
-    kind = Kind.INVALID
 
 
-class ViewMismatch(StonechatError):
+class ViewMismatch(DatafileProblem):
     """A materialized pipe's columns are not those of its target."""
 
     code = "SC712"
-    kind = Kind.INVALID
 
 
 def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
@@ -70,9 +69,7 @@ def _table_problems(project: Project, engine: Engine, database: str) -> Iterator
             engine.command(create_quarantine(source, database), database=database)
         except EngineFailure as error:
             yield InvalidTable(
-                f"Data source '{source.name}': {error.message}",
-                hint=error.hint,
-                position=_table_position(source, error),
+                f"Data source '{source.name}': {error.message}", _table_position(source, error), hint=error.hint
             )
 
 
@@ -96,15 +93,14 @@ def _pipe_problems(project: Project, engine: Engine, database: str) -> Iterator[
 def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:
     try:
         composed = compose_placeholder(project, pipe, node)
-        engine.query(
-            Query(f"EXPLAIN {composed.sql}", database=database, format="TabSeparated", parameters=composed.bound)
-        )
+        bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
+        engine.query(Query(_EXPLAIN + composed.sql, database=database, format="TabSeparated", parameters=bound))
     except EngineFailure as error:
         yield InvalidNode(
-            f"Node '{node.name}': {error.message}", hint=error.hint, position=_node_position(node, error, project, pipe)
+            f"Node '{node.name}': {error.message}", _node_position(node, error, project, pipe), hint=error.hint
         )
     except StonechatError as error:
-        yield InvalidNode(f"Node '{node.name}': {error.message}", hint=error.hint, position=node.sql_position)
+        yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)
 
 
 def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pipe) -> Position:
@@ -115,9 +111,8 @@ def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pip
     if match is None or alone.count("\n") != node.sql.count("\n"):
         return start
     line, column = int(match[1]), int(match[2])
-    return Position(
-        start.file, start.line + line - 1, (start.column if line == 1 else node.sql_indent + 1) + column - 1
-    )
+    margin = start.column - len(_EXPLAIN) if line == 1 else node.sql_indent + 1
+    return Position(start.file, start.line + line - 1, margin + column - 1)
 
 
 def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -> Iterator[StonechatError]:
@@ -131,13 +126,13 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
     if mismatches:
         yield ViewMismatch(
             f"Materialized pipe '{pipe.name}' does not match its data source '{target.name}': {'; '.join(mismatches)}",
-            position=pipe.output.position,
+            pipe.output.position,
         )
         return
     try:
         engine.command(create_view(pipe.name, view.target, view.statement, database), database=database)
     except EngineFailure as error:
-        yield InvalidNode(f"Node '{pipe.output.name}': {error.message}", position=pipe.output.sql_position)
+        yield InvalidNode(f"Node '{pipe.output.name}': {error.message}", pipe.output.sql_position)
 
 
 def _mismatches(given: dict[str, str], wanted: dict[str, str], optional: set[str]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 
 from stonechat.deploy.ddl import drop_table
@@ -18,12 +20,12 @@ from stonechat.state import StateStore
 _log = structlog.get_logger(__name__)
 
 
-def restore(workspace: Workspace, store: StateStore, engine: Engine) -> LiveProject:
+def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Mapping[str, str]) -> LiveProject:
     """The project that was live when the server stopped, and an engine without traces of what did not become live."""
     engine.command(f"CREATE DATABASE IF NOT EXISTS {identifier(workspace.database)}")
     remove_leftovers(engine)
     record = next((item for item in deployments(store, workspace.id) if item.live), None)
-    project = Project.from_files(record.files) if record else Project.empty()
+    project = Project.from_files(record.files, secrets) if record else Project.empty()
     remove_strays(workspace, engine, project)
     return LiveProject(snapshot_of(workspace, store, project, record.id if record else 0))
 

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stonechat.engine.formats import BY_EXTENSION, JSON, TSV
+from stonechat.engine.formats import BY_EXTENSION, CSV, CSV_WITHOUT_HEADER, JSON, TSV
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
+from stonechat.http.encodings import encoded
 from stonechat.project.live import LiveProject, UnknownPipe
 from stonechat.query.execute import Answer, EndpointRequest, QueryService, StatementRequest
 
@@ -51,8 +52,11 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
             raise UnknownPipe(f"The pipe '{request.path_params['file']}' does not exist", hint=_FORMATS_HINT)
         values = await _values(request)
         wrap = _single(values.pop("q", None))
-        wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values))
-        return _response(await _unless_gone(request, queries.endpoint(live.snapshot, caller, wanted)))
+        if output is CSV and _single(values.get("__tb__csv_header")) in {"0", "false"}:
+            output = CSV_WITHOUT_HEADER
+        known = request.headers.get("if-none-match")
+        wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values), known)
+        return await _response(request, await _unless_gone(request, queries.endpoint(live.snapshot, caller, wanted)))
 
     async def run_statement(request: Request) -> Response:
         caller = authenticator.caller(request)
@@ -63,7 +67,7 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
         default = JSON if request.headers.get("content-type", "").startswith("text/plain") else TSV
         pipe = _single(values.pop("pipeline", None))
         wanted = StatementRequest(statement, default, _parameters(values), pipe, _output_settings(values))
-        return _response(await _unless_gone(request, queries.statement(live.snapshot, caller, wanted)))
+        return await _response(request, await _unless_gone(request, queries.statement(live.snapshot, caller, wanted)))
 
     return [
         Route("/v0/pipes/{file}", call_endpoint, methods=["GET", "POST"]),
@@ -71,9 +75,16 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
     ]
 
 
-def _response(answer: Answer) -> Response:
-    headers = {"Server-Timing": answer.timing, "X-Cache": answer.cache.value}
-    return Response(answer.result.data, headers=headers, media_type=answer.media_type)
+async def _response(request: Request, answer: Answer) -> Response:
+    headers = {"Server-Timing": answer.timing, "X-Cache": answer.cache.value, "Vary": "Accept-Encoding"}
+    if answer.etag is not None:
+        headers |= {"ETag": answer.etag, "Cache-Control": "no-cache"}
+    if answer.result is None:
+        return Response(status_code=304, headers=headers)
+    data, encoding = await encoded(answer.result.data, request.headers.get("accept-encoding", ""))
+    if encoding is not None:
+        headers["Content-Encoding"] = encoding
+    return Response(data, headers=headers, media_type=answer.media_type)
 
 
 async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:

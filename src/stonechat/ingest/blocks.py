@@ -22,16 +22,16 @@ from stonechat.ingest.destinations import Destination, Destinations, is_transien
 from stonechat.ingest.events import shown
 from stonechat.ingest.log import Log
 from stonechat.ingest.quarantine import quarantine_row
-from stonechat.ingest.records import Fate, Refused, Rows
+from stonechat.ingest.records import Fate, Refused, Rows, Taken
 from stonechat.ingest.recovery import PlannedBlock
 from stonechat.ingest.verdicts import Reason
 from stonechat.project.quarantine import RAW_COLUMN
 
 _logger = structlog.get_logger(__name__)
 
-MOST_REFUSALS = 400
-"""Refusals after which the search of a block for the rows at fault ends: what it refuses then goes to the quarantine
-whole. Twice as many parts must fit into a table's deduplication window."""
+MOST_REFUSALS = 2000
+"""Refusals after which the search of a block for the rows at fault ends, which is some ten seconds: the parts that are
+refused from then on go to the quarantine whole."""
 _VIEW_ATTEMPTS = 3
 _ATTEMPTS_BEFORE_SPLIT = 3
 
@@ -88,10 +88,13 @@ class BlockCommitter:
         commit = _Commit(self, destination, planned, attempt)
         good = [each.good for each in rows if each.good_rows]
         quarantined = [each.quarantined for each in rows if each.quarantined_rows]
-        if good:
-            commit.insert("", good, sum(each.good_rows for each in rows))
-        if quarantined:
-            commit.quarantine("", quarantined)
+        try:
+            if good:
+                commit.insert("", good, sum(each.good_rows for each in rows))
+            if quarantined:
+                commit.quarantine("", quarantined)
+        finally:
+            destination.changed()
         self.counters.blocks += 1
         self.counters.rows += sum(each.good_rows for each in rows)
         self.counters.quarantined_rows += sum(each.quarantined_rows for each in rows)
@@ -104,7 +107,7 @@ class BlockCommitter:
     def token(self, planned: PlannedBlock, part: str) -> str:
         """The token of a part of a block: the log and the block name the rows, the part which of them."""
         block = planned.block
-        return f"{self._log.id}-{block.data_source}-{block.first}-{block.last}{part}"
+        return f"{self._log.id}-{block.data_source}-{block.first}-{block.last}/{part}"
 
     def refuse(self, planned: PlannedBlock, path: str, fate: Fate, reason: str) -> Refused:
         """Record, before anything follows from it, what becomes of a part that the engine refused."""
@@ -114,14 +117,20 @@ class BlockCommitter:
         self.counters.refusals += 1
         return refused
 
+    def take(self, planned: PlannedBlock, part: str) -> None:
+        """Record that a part is in the engine, once there are several: a search may outlast what the engine remembers."""
+        if planned.refusals:
+            self._log.report(Taken(planned.block, part))
+            planned.taken.add(part)
+
     def rejected(self, lines: Sequence[bytes], reason: str) -> bytes:
         """Canonical rows that the engine refused, as rows of the quarantine."""
         self.counters.refused_rows += len(lines)
         return b"".join(_rejected(line, reason, self._clock()) for line in lines)
 
-    def keep_orphans(self, planned: PlannedBlock, lines: Sequence[bytes], reason: str) -> Path:
-        """Write rows that no table takes to a file beside the log, synced."""
-        path = self._folder / f"orphaned-{planned.block.first:016x}.ndjson"
+    def keep_orphans(self, planned: PlannedBlock, part: str, lines: Sequence[bytes], reason: str) -> Path:
+        """Write rows that no table takes to a file beside the log, synced. The same rows always go to the same file."""
+        path = self._folder / f"orphaned-{planned.block.first:016x}{part and '-' + part}.ndjson"
         with path.open("wb") as file:
             file.writelines(lines)
             file.flush()
@@ -131,7 +140,7 @@ class BlockCommitter:
 
     def _orphan(self, planned: PlannedBlock, rows: Sequence[Rows]) -> StonechatError:
         path = self.keep_orphans(
-            planned, [piece for each in rows for piece in (each.good, each.quarantined)], "the data source is gone"
+            planned, "", [piece for each in rows for piece in (each.good, each.quarantined)], "the data source is gone"
         )
         self.counters.orphaned_rows += sum(each.good_rows + each.quarantined_rows for each in rows)
         return DataSourceGone(f"The data source was removed; its last rows are in {path.name}")
@@ -151,6 +160,8 @@ class _Commit:
 
     def insert(self, path: str, chunks: Sequence[bytes], count: int) -> None:
         """Bring a part into the table; what the engine refuses is halved until the rows at fault stand alone."""
+        if path in self._planned.taken:
+            return
         refused = self._planned.refusals.get(path) or self._try(path, chunks, count)
         if refused is None:
             return
@@ -164,8 +175,11 @@ class _Commit:
 
     def quarantine(self, path: str, chunks: Sequence[bytes]) -> None:
         """Bring rows into the quarantine; if even that refuses them, into a file."""
+        part = f"{path}q"
+        if part in self._planned.taken:
+            return
         target = self._destination
-        token = self._committer.token(self._planned, f"/{path}q" if path else "/q")
+        token = self._committer.token(self._planned, part)
         insert = Insert(
             target.database, target.quarantine_table, target.quarantine_columns, "JSONEachRow", chunks, token
         )
@@ -174,11 +188,12 @@ class _Commit:
         except EngineFailure as failure:
             if is_transient(failure):
                 raise
-            self._committer.keep_orphans(self._planned, chunks, failure.message)
+            self._committer.keep_orphans(self._planned, part, chunks, failure.message)
+        self._committer.take(self._planned, part)
 
     def _try(self, path: str, chunks: Sequence[bytes], count: int) -> Refused | None:
         target = self._destination
-        token = self._committer.token(self._planned, f"/{path}" if path else "")
+        token = self._committer.token(self._planned, path)
         insert = Insert(target.database, target.table, target.columns, "JSONEachRow", chunks, token)
         for attempt in range(_VIEW_ATTEMPTS):
             try:
@@ -189,7 +204,8 @@ class _Commit:
                         self._note_view_failure(failure)
                     continue
                 return self._committer.refuse(self._planned, path, self._fate(failure, count), failure.message)
-            return None
+            break
+        self._committer.take(self._planned, path)
         return None
 
     def _fate(self, failure: EngineFailure, count: int) -> Fate:

@@ -21,16 +21,22 @@ from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The two tables of a data source, with the columns that rows for them may have."""
+    """The two tables of a data source, with the columns that rows for them may have.
+
+    `changed` is called after every commit to one of them, whether it succeeded or not, before its senders hear of it.
+    """
 
     database: str
     table: str
     columns: tuple[str, ...]
     quarantine_table: str
     quarantine_columns: tuple[str, ...]
+    changed: Callable[[], None] = lambda: None
 
     @classmethod
-    def of(cls, data_source: DataSource, *, database: str, table: str) -> Destination:
+    def of(
+        cls, data_source: DataSource, *, database: str, table: str, changed: Callable[[], None] = lambda: None
+    ) -> Destination:
         """The destination of a data source whose rows live in a table and in `<table>_quarantine`."""
         return cls(
             database,
@@ -38,6 +44,7 @@ class Destination:
             tuple(column.name for column in data_source.columns if codec_of(column.type) is not None),
             f"{table}{QUARANTINE_SUFFIX}",
             tuple(name for name, _ in quarantine_columns(data_source)),
+            changed,
         )
 
 

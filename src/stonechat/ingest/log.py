@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from stonechat.errors import Kind, StonechatError
-from stonechat.ingest.records import Done, Note, Rows, Settled, encoded_note
+from stonechat.ingest.records import Done, Note, Rows, Settled, Taken, encoded_note
 from stonechat.ingest.recovery import Recovery, recover
 from stonechat.ingest.segments import (
     HEADER_SIZE,
@@ -52,7 +52,7 @@ class LogWriteFailed(StonechatError):
 
 @dataclass(slots=True)
 class _Entry:
-    """Something to write: rows, or a note. `finished` are the rows that a `Done` is about."""
+    """Something to write: rows, or a note. `finished` are the rows that a note of their end is about."""
 
     content: Rows | Note
     settled: Settled | None
@@ -159,9 +159,9 @@ class Log:
         if failures:
             raise failures[0]
 
-    def done(self, note: Done, rows: Sequence[Rows]) -> None:
-        """Note, without waiting, that a block is in the engine. Segments without any other rows are removed in time."""
-        self._queue.put(_Entry(note, None, rows))
+    def report(self, note: Taken | Done, finished: Sequence[Rows] = ()) -> None:
+        """Note progress without waiting. Segments all of whose rows are among `finished` are removed in time."""
+        self._queue.put(_Entry(note, None, finished))
 
     def barrier(self, settled: Settled) -> None:
         """Have `settled` told once everything that was handed in before is written and delivered."""
@@ -182,13 +182,23 @@ class Log:
             group, barriers, going = self._take_group()
             if group:
                 group, self._owed = [*self._owed, *group], []
-                self._settle(group, self._write_group(group, sync=self._sync and any(map(_needs_sync, group))))
+                self._process(group)
             for barrier in barriers:
                 barrier.settled(None)
         if self._finished and self._active is not None:
             with suppress(OSError):
                 _sync_data(self._active.descriptor)
                 self._release_segments()
+
+    def _process(self, group: Sequence[_Entry]) -> None:
+        """Write a group and tell. Nothing may end the log's thread, or callers would wait for ever."""
+        try:
+            failure = self._write_group(group, sync=self._sync and any(map(_needs_sync, group)))
+        except Exception:
+            _log.exception("the log failed in an unforeseen way and takes nothing more")
+            self._broken = True
+            failure = _broken()
+        self._settle(group, failure)
 
     def _take_group(self) -> tuple[list[_Entry], list[_Barrier], bool]:
         """Everything that waits, up to the size of a group. Barriers end a group."""
@@ -211,7 +221,7 @@ class Log:
 
     def _write_group(self, group: Sequence[_Entry], *, sync: bool) -> StonechatError | None:
         if self._broken:
-            return LogWriteFailed("The write-ahead log cannot be written until the server is started again")
+            return _broken()
         first = self._next
         label = first if self._sync else 0
         pieces = [piece for index, entry in enumerate(group) for piece in _encoded(entry.content, first + index, label)]
@@ -325,8 +335,12 @@ class Log:
                 self._size -= segment.size
 
 
+def _broken() -> LogWriteFailed:
+    return LogWriteFailed("The write-ahead log cannot be written until the server is started again")
+
+
 def _needs_sync(entry: _Entry) -> bool:
-    return not isinstance(entry.content, Done)
+    return not isinstance(entry.content, Taken | Done)
 
 
 def _encoded(content: Rows | Note, sequence: int, group: int) -> Sequence[bytes]:

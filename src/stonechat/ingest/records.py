@@ -90,14 +90,21 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
+class Taken(msgspec.Struct, frozen=True, tag=True):
+    """A part of a block that was split is in the engine. `path` as in `Refused`; its quarantine has a "q" behind it."""
+
+    block: Block
+    path: str
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
     """Every row of the block is in the engine."""
 
     block: Block
 
 
-Note = Plan | Refused | Done
-_NOTE: Final = msgspec.json.Decoder(Plan | Refused | Done)
+Note = Plan | Refused | Taken | Done
+_NOTE: Final = msgspec.json.Decoder(Note)
 
 
 def encoded_note(note: Note) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from stonechat.ingest.records import Block, Done, Note, Plan, Refused, Rows, decoded_note
+from stonechat.ingest.records import Block, Done, Note, Plan, Refused, Rows, Taken, decoded_note
 from stonechat.ingest.segments import SUFFIX, LogCorrupt, Record, RecordType, Segment, SegmentFile
 
 _log = structlog.get_logger(__name__)
@@ -18,10 +18,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class PlannedBlock:
-    """A block that was about to be committed, with what the log knows of its progress. `refusals` is by path."""
+    """A block that was about to be committed, with what the log knows of its progress.
+
+    `refusals` is by the path of the part; `taken` has the paths of the parts that are in the engine.
+    """
 
     block: Block
     refusals: dict[str, Refused] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     done: bool = False
 
 
@@ -58,6 +62,8 @@ class Recovery:
             return  # its plan went with a segment whose rows are all in the engine
         if isinstance(note, Done):
             planned.done = True
+        elif isinstance(note, Taken):
+            planned.taken.add(note.path)
         else:
             planned.refusals[note.path] = note
 

@@ -157,7 +157,7 @@ class Writer:
         return flush.ended.wait(timeout)
 
     def close(self, timeout: float = 10.0) -> None:
-        """Commit what can be committed within the time, and stop. The log keeps the rest. A second call does nothing."""
+        """Commit what can be committed within the time, and stop. The log keeps the rest. A second call is harmless."""
         if self._stopping or self._thread.ident is None:
             return
         self.flush(timeout)
@@ -251,7 +251,7 @@ class Writer:
             self._log.note(Plan(planned.block))
             gathering.planned = planned
         told = self._committer.commit(gathering.planned, rows, attempt=gathering.attempt)
-        self._log.done(Done(gathering.planned.block), rows)
+        self._log.report(Done(gathering.planned.block), rows)
         return told
 
     def _settle(self, data_source: str, gathering: _Gathering, told: StonechatError | None, seconds: float) -> None:

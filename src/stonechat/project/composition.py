@@ -47,7 +47,7 @@ class Composed:
 
 def compose_pipe(project: Project, pipe: Pipe, values: Values, *, node: Node | None = None) -> Composed:
     """The statement of a pipe's output node, or of another of its nodes."""
-    composer = _Composer(project, lambda template: template.render(values))
+    composer = _Composer(project, lambda template: template.render(values, secrets=project.secrets))
     return composer.finish(composer.node(pipe, node or pipe.output, ()))
 
 
@@ -61,7 +61,7 @@ def compose_statement(
     project: Project, statement: str, values: Values, *, pipe: Pipe | None = None, underscore: Pipe | None = None
 ) -> Composed:
     """A caller's statement over the project: pipes by name, nodes of `pipe`, and `_` for the rows of `underscore`."""
-    composer = _Composer(project, lambda template: template.render(values))
+    composer = _Composer(project, lambda template: template.render(values, secrets=project.secrets))
     definitions = composer.definitions(statement, pipe, ())
     if underscore is not None:
         definitions.append(("_", composer.node(underscore, underscore.output, ())))

@@ -1,41 +1,57 @@
-"""What the files of a project mean together: resources by name, compiled templates, and checks across files."""
+"""What the files of a project mean together: resources by name, compiled templates, lineage, and all that is wrong."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+from types import MappingProxyType
 
-from stonechat.datafile.problems import InvalidDatafile
+from stonechat.datafile.problems import DatafileProblem, Findings, InvalidDatafile
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe
+from stonechat.datafile.scanner import source_lines
 from stonechat.errors import Kind, Position, StonechatError
+from stonechat.project.checks import (
+    cycles,
+    double_names,
+    node_names,
+    secrets_in_views,
+    unknown_tables,
+    unknown_targets,
+    wrong_connections,
+)
+from stonechat.project.lineage import Lineage, NodeKey, lineage_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.secrets import Resource, Secrets, filled, secret_problems
 from stonechat.template.render import Template
 
-
-class ProjectProblem(StonechatError):
-    """One thing that is wrong between files: a double or unknown name, a cycle, a misplaced node."""
-
-    code = "SC301"
-    kind = Kind.INVALID
+_NO_SECRETS: Secrets = MappingProxyType({})
 
 
-class InvalidTemplate(StonechatError):
+class InvalidTemplate(DatafileProblem):
     """A node's SQL is no valid template."""
 
     code = "SC306"
-    kind = Kind.INVALID
 
 
 class InvalidProject(StonechatError):
-    """A project that cannot be deployed; `problems` holds every reason that was found, each with its position."""
+    """A project that cannot be deployed.
+
+    `problems` holds every reason that was found, in the order of the files; those with a place in one of `files`
+    (path -> text) get an excerpt of it.
+    """
 
     code = "SC302"
     kind = Kind.INVALID
 
-    def __init__(self, problems: Sequence[StonechatError]) -> None:
+    def __init__(self, problems: Sequence[StonechatError], files: Mapping[str, str] = MappingProxyType({})) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.position is None, problem.position)))
+        for problem in self.problems:
+            if isinstance(problem, DatafileProblem) and not problem.excerpt and problem.place.file in files:
+                Findings(source_lines(files[problem.place.file])).report(problem)
         count = len(self.problems)
         first = self.problems[0]
         text = str(first) if count == 1 else f"{first} (and {count - 1} more problem{'s' if count > 2 else ''})"
@@ -44,13 +60,18 @@ class InvalidProject(StonechatError):
 
 @dataclass(frozen=True)
 class Project:
-    """A valid project. `files` is what it was made of: path -> text; `templates` is keyed by (pipe name, node name)."""
+    """A valid project.
+
+    `files` is what it was made of: path -> text; `templates` is keyed by (pipe name, node name). `secrets` are the
+    workspace's for `tb_secret` in the SQL of pipes: a view of their present values.
+    """
 
     files: Mapping[str, str]
     data_sources: Mapping[str, DataSource]
     pipes: Mapping[str, Pipe]
     connections: Mapping[str, Connection]
-    templates: Mapping[tuple[str, str], Template]
+    templates: Mapping[NodeKey, Template]
+    secrets: Secrets = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def empty(cls) -> Project:
@@ -58,20 +79,31 @@ class Project:
         return cls({}, {}, {}, {}, {})
 
     @classmethod
-    def from_files(cls, files: Mapping[str, str]) -> Project:
-        """Read and check every file. Raises `InvalidProject` with all problems of all files at once."""
+    def from_files(
+        cls, files: Mapping[str, str], secrets: Secrets = _NO_SECRETS, *, secrets_required: bool = False
+    ) -> Project:
+        """Read and check every file, `tb_secret` in data sources, connections and sinks filled in.
+
+        A secret that is not known and has no default stays as it is written, unless all are required. Raises
+        `InvalidProject` with all problems of all files at once.
+        """
         problems: list[StonechatError] = []
         resources = list(_read_all(files, problems))
-        problems.extend(_double_names(resources))
+        if secrets_required:
+            for resource in resources:
+                problems.extend(secret_problems(resource, files[resource.position.file], secrets))
+        resources = [filled(resource, secrets) for resource in resources]
         data_sources = {item.name: item for item in resources if isinstance(item, DataSource)}
         pipes = {item.name: item for item in resources if isinstance(item, Pipe)}
         connections = {item.name: item for item in resources if isinstance(item, Connection)}
         templates = dict(_compile_all(pipes.values(), problems))
-        for pipe in pipes.values():
-            problems.extend(_pipe_problems(pipe, data_sources, pipes))
-        if problems:
-            raise InvalidProject(problems)
-        return cls(dict(files), data_sources, pipes, connections, templates)
+        project = cls(dict(files), data_sources, pipes, connections, templates, secrets)
+        problems.extend(double_names(resources))
+        problems.extend(_problems_between(project))
+        # Cycles last: what lies on one is often there for another reason.
+        if problems or (problems := list(cycles(pipes, project.lineage))):
+            raise InvalidProject(problems, files)
+        return project
 
     def template(self, pipe: Pipe, node: Node) -> Template:
         """The compiled SQL of a node."""
@@ -81,14 +113,13 @@ class Project:
         """The pipes whose output node is of a type."""
         return (pipe for pipe in self.pipes.values() if pipe.output.type is kind)
 
+    @cached_property
+    def lineage(self) -> Lineage:
+        """Who reads whom."""
+        return lineage_of(self.data_sources, self.pipes, self.templates)
 
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """A hint that names the closest known name, if one is close."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"Did you mean '{close[0]}'?" if close else None
 
-
-def _read_all(files: Mapping[str, str], problems: list[StonechatError]) -> Iterator[DataSource | Pipe | Connection]:
+def _read_all(files: Mapping[str, str], problems: list[StonechatError]) -> Iterator[Resource]:
     for path, text in files.items():
         try:
             yield read_datafile(path, text)
@@ -96,25 +127,23 @@ def _read_all(files: Mapping[str, str], problems: list[StonechatError]) -> Itera
             problems.extend(error.problems)
 
 
-def _double_names(resources: Sequence[DataSource | Pipe | Connection]) -> Iterator[ProjectProblem]:
-    first: dict[str, Position] = {}
-    for resource in resources:
-        if resource.name in first:
-            yield ProjectProblem(
-                f"The name '{resource.name}' is taken: {first[resource.name].file} has it too",
-                position=resource.position,
-                hint="Data sources, pipes and connections share one set of names.",
-            )
-        first.setdefault(resource.name, resource.position)
-    for resource in resources:
-        base = resource.name.removesuffix(QUARANTINE_SUFFIX)
-        if base != resource.name and base in first:
-            yield ProjectProblem(
-                f"The name '{resource.name}' belongs to the quarantine of '{base}'", position=resource.position
-            )
+def _problems_between(project: Project) -> Iterator[StonechatError]:
+    """A file that cannot be read has a name all the same: nobody needs to hear that it does not exist."""
+    sources, connections, pipes = (_names(project.files, kind) for kind in (".datasource", ".connection", ".pipe"))
+    tables = sources | pipes | {name + QUARANTINE_SUFFIX for name in sources}
+    found = project.pipes.values()
+    yield from node_names(found, sources | pipes)
+    yield from unknown_targets(found, sources, project.files)
+    yield from wrong_connections(project.data_sources.values(), found, project.connections, connections, project.files)
+    yield from unknown_tables(found, project.templates, tables)
+    yield from secrets_in_views(found, project.templates, project.lineage)
 
 
-def _compile_all(pipes: Iterable[Pipe], problems: list[StonechatError]) -> Iterator[tuple[tuple[str, str], Template]]:
+def _names(files: Mapping[str, str], suffix: str) -> AbstractSet[str]:
+    return {PurePosixPath(path).stem for path in files if path.endswith(suffix)}
+
+
+def _compile_all(pipes: Iterable[Pipe], problems: list[StonechatError]) -> Iterator[tuple[NodeKey, Template]]:
     for pipe in pipes:
         for node in pipe.nodes:
             try:
@@ -131,27 +160,4 @@ def _at_node(error: StonechatError, node: Node) -> InvalidTemplate:
     start = node.sql_position
     column = start.column if line == 1 else node.sql_indent + 1
     position = Position(start.file, start.line + line - 1, column)
-    return InvalidTemplate(f"Node '{node.name}': {error.message}", hint=error.hint, position=position)
-
-
-def _pipe_problems(
-    pipe: Pipe, data_sources: Mapping[str, DataSource], pipes: Mapping[str, Pipe]
-) -> Iterator[ProjectProblem]:
-    seen: set[str] = set()
-    for node in pipe.nodes:
-        if node.name in seen:
-            yield ProjectProblem(f"Pipe '{pipe.name}' has two nodes '{node.name}'", position=node.position)
-        seen.add(node.name)
-        if node.name in data_sources or node.name in pipes:
-            yield ProjectProblem(
-                f"Node '{node.name}' has the name of a resource",
-                position=node.position,
-                hint="Give the node a name of its own; a statement could not tell the two apart.",
-            )
-    target = pipe.output.options.get("datasource")
-    if pipe.output.type is NodeType.MATERIALIZED and target not in data_sources:
-        yield ProjectProblem(
-            f"Materialized pipe '{pipe.name}' writes to the data source '{target}', which does not exist",
-            position=pipe.output.position,
-            hint=suggestion(target or "", data_sources),
-        )
+    return InvalidTemplate(f"Node '{node.name}': {error.message}", position, hint=error.hint)

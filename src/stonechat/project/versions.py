@@ -6,6 +6,7 @@ read before its query began, are still the current ones shows everything that an
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterable, Mapping
 
@@ -21,6 +22,8 @@ class DataVersions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers: dict[str, int] = {}
+        #: Numbers begin anew with each start, so they mean something only together with this.
+        self.epoch = secrets.token_hex(8)
 
     def raise_for(self, names: Iterable[str]) -> None:
         """Note that data sources, quarantines among them, have changed."""

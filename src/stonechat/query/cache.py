@@ -6,6 +6,7 @@ the deployment. Parameters that the statement does not use are not in it, so var
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -59,6 +60,11 @@ class CacheKey:
         """The key of a query under a deployment."""
         bound, settings = tuple(sorted(query.parameters.items())), tuple(sorted(query.settings.items()))
         return cls(query.database, deployment_id, query.statement, bound, query.format, settings, query.limits)
+
+    def etag(self, epoch: str, versions: tuple[int, ...]) -> str:
+        """A name for the answer that changes with its data. It is weak: the bytes hold how long the query took."""
+        text = repr((epoch, self, versions)).encode("utf-8", "surrogateescape")
+        return f'W/"{hashlib.blake2b(text, digest_size=12).hexdigest()}"'
 
 
 @dataclass(frozen=True, slots=True)

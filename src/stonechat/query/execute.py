@@ -9,7 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -21,9 +21,10 @@ from stonechat.project.live import Snapshot
 from stonechat.project.versions import DataVersions
 from stonechat.query.cache import AnswerCache, CacheKey, CacheStatus, may_be_kept
 from stonechat.query.coalescing import Coalescing
-from stonechat.query.gate import UNDERSCORE, allowed_statement, allowed_wrap
+from stonechat.query.gate import UNDERSCORE, StatementGate
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
+from stonechat.sql.references import without_settings
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -31,13 +32,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
-    """A call of an endpoint: its parameters, a statement `wrap` over `_` if any, and settings of the output."""
+    """A call of an endpoint: its parameters, a statement `wrap` over `_` if any, and settings of the output.
+
+    `known_etag` is what the caller has already.
+    """
 
     pipe: str
     format: Format = JSON
     values: Values = field(default_factory=dict)
     wrap: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    known_etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,15 @@ class StatementRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The bytes of an answer, their media type, what the query cost, and the `Server-Timing` of the way here."""
+    """The bytes of an answer with what the query cost, their media type, and the `Server-Timing` of the way here.
 
-    result: QueryResult
+    `etag` names an answer that stays the same while its data does; `result` is None when the caller has that one.
+    """
+
+    result: QueryResult | None
     media_type: str
     cache: CacheStatus
+    etag: str | None
     timing: str
 
 
@@ -71,6 +80,13 @@ class QueryBounds:
     cache_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    result: QueryResult | None
+    cache: CacheStatus
+    etag: str | None = None
+
+
 class QueryService:
     """Runs read requests on an engine, and keeps answers while they are true."""
 
@@ -81,6 +97,7 @@ class QueryService:
         self._threads = ThreadPoolExecutor(bounds.connections, thread_name_prefix="query")
         self._most_pending = bounds.connections + bounds.queue
         self._pending = 0
+        self._gate = StatementGate(engine.explain)
         self._cache = AnswerCache(bounds.cache_bytes)
         self._flights = Coalescing[QueryResult]()
 
@@ -92,15 +109,16 @@ class QueryService:
         with stages.stage("authorise"):
             caller.require(ScopeType.READ_PIPE, pipe.name)
             if request.wrap is not None:
-                await self._in_thread(allowed_wrap, request.wrap, self._engine.explain)
+                await self._in_thread(self._gate.wrap, request.wrap)
         with stages.stage("compose"):
             if request.wrap is None:
                 composed = compose_pipe(snapshot.project, pipe, request.values)
             else:
                 composed = compose_statement(snapshot.project, request.wrap, request.values, underscore=pipe)
         with stages.stage("query"):
-            result, cache = await self._result(snapshot, composed, request.format, request.settings)
-        return Answer(result, request.format.media_type, cache, stages.header)
+            query = self._query(snapshot, composed, request.format, request.settings)
+            outcome = await self._outcome(snapshot, composed, query, request.known_etag)
+        return Answer(outcome.result, request.format.media_type, outcome.cache, outcome.etag, stages.header)
 
     async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
         """Run a caller's statement: authorise what it reads, compose it with the pipes it names, run it."""
@@ -108,40 +126,39 @@ class QueryService:
         with stages.stage("find"):
             pipe = snapshot.endpoint(request.pipe) if request.pipe else None
         with stages.stage("authorise"):
-            named = await self._in_thread(
-                allowed_statement, request.statement, self._engine.explain, snapshot.project, caller, pipe
-            )
+            named = await self._in_thread(self._gate.statement, request.statement, snapshot.project, caller, pipe)
         with stages.stage("compose"):
             underscore = pipe if (None, UNDERSCORE) in named.tables else None
             composed = compose_statement(
                 snapshot.project, request.statement, request.values, pipe=pipe, underscore=underscore
             )
         with stages.stage("query"):
-            result, cache = await self._result(snapshot, composed, request.format, request.settings)
+            query = self._query(snapshot, composed, request.format, request.settings)
+            outcome = await self._outcome(snapshot, composed, query, None)
         media_type = MEDIA_TYPES.get(named.format or "", request.format.media_type)
-        return Answer(result, media_type, cache, stages.header)
+        return Answer(outcome.result, media_type, outcome.cache, outcome.etag, stages.header)
 
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
         self._threads.shutdown()
 
-    async def _result(
-        self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]
-    ) -> tuple[QueryResult, CacheStatus]:
-        """The cached answer, or that of the query, which equal requests share."""
-        query = self._query(snapshot, composed, output, settings)
+    async def _outcome(self, snapshot: Snapshot, composed: Composed, query: Query, known_etag: str | None) -> _Outcome:
+        """The answer that is kept, or that of the query, which equal requests share."""
         lifetime = composed.cache_ttl
         if lifetime is None and not may_be_kept(snapshot.project, composed):
-            return await self._run(query), CacheStatus.BYPASS
+            return _Outcome(await self._run(query), CacheStatus.BYPASS)
         key = CacheKey.of(query, snapshot.deployment_id)
         # Before the query: what changes while it runs makes its answer one of the past.
         versions = self._versions.of(sorted(composed.reads))
+        etag = key.etag(self._versions.epoch, versions) if lifetime is None else None
+        if etag is not None and etag == known_etag:
+            return _Outcome(None, CacheStatus.HIT, etag)
         known = self._cache.get(key, versions)
         if known is not None:
-            return known, CacheStatus.HIT
+            return _Outcome(known, CacheStatus.HIT, etag)
         result = await self._flights.run((key, versions), lambda: self._run(query))
         self._cache.put(key, versions, result, lifetime=lifetime)
-        return result, CacheStatus.MISS
+        return _Outcome(result, CacheStatus.MISS, etag)
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
         return Query(
@@ -156,11 +173,18 @@ class QueryService:
 
     async def _run(self, query: Query) -> QueryResult:
         try:
-            return await self._in_thread(self._engine.query, query)
+            return await self._in_thread(self._read, query)
         except asyncio.CancelledError:
             # The caller is gone; the thread's own end comes by the cancelled query.
             self._engine.cancel(query.query_id)
             raise
+
+    def _read(self, query: Query) -> QueryResult:
+        """The engine's answer. A SETTINGS clause goes beside the statement: readers may not set anything themselves."""
+        statement, settings = without_settings(query.statement, self._engine.explain)
+        if settings:
+            query = replace(query, statement=statement, settings={**settings, **query.settings})
+        return self._engine.query(query)
 
     async def _in_thread(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
         if self._pending >= self._most_pending:

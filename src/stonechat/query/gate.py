@@ -3,30 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache, partial
+from itertools import pairwise
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
-from stonechat.sql.gate import require_read_only
+from stonechat.sql.gate import SQLNotAllowed, require_read_only
 from stonechat.sql.references import Ask, References, classify
+from stonechat.sql.statements import TokenKind, meaningful_tokens
 
 UNDERSCORE = "_"
+_REMEMBERED = 1000
+_LONGEST_REMEMBERED = 5000
 
 
-def allowed_wrap(statement: str, ask: Ask) -> References:
-    """Admit a statement over the rows of an endpoint: it reads `_` alone. Raises what `require_read_only` does."""
-    references = classify(statement, ask)
-    require_read_only(references, tables={(None, UNDERSCORE)})
-    return references
+class BoundParameterRefused(SQLNotAllowed):
+    """A caller's statement has a `{name:Type}` parameter. Secrets are bound by such names, and nothing else is."""
+
+    code = "SC502"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The parameter {{{name}:...}} is not allowed in a statement of your own",
+            hint="Write the value, or make the statement a template: begin with % and use {{String(name)}}.",
+        )
 
 
-def allowed_statement(statement: str, ask: Ask, project: Project, caller: Caller, pipe: Pipe | None) -> References:
-    """Admit a statement over data sources and pipes that the caller may read, and over the nodes of `pipe`."""
-    references = classify(statement, ask)
-    readable = {(None, name) for name in _readable(project, caller, pipe)}
-    require_read_only(references, tables=readable, settings=True, output_format=True)
-    return references
+class StatementGate:
+    """Admits statements. Equal ones are parsed once, because the engine's parser takes about as long as a small query."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._remembered = lru_cache(_REMEMBERED)(partial(classify, ask=ask))
+
+    def wrap(self, statement: str) -> References:
+        """Admit a statement over the rows of an endpoint: it reads `_` alone. Raises what `require_read_only` does."""
+        references = self._classify(statement)
+        require_read_only(references, tables={(None, UNDERSCORE)}, settings=True)
+        return references
+
+    def statement(self, statement: str, project: Project, caller: Caller, pipe: Pipe | None) -> References:
+        """Admit a statement over data sources and pipes that the caller may read, and over the nodes of `pipe`."""
+        references = self._classify(statement)
+        readable = {(None, name) for name in _readable(project, caller, pipe)}
+        require_read_only(references, tables=readable, settings=True, output_format=True)
+        return references
+
+    def _classify(self, statement: str) -> References:
+        _refuse_bound_parameters(statement)
+        if len(statement) > _LONGEST_REMEMBERED:
+            return classify(statement, self._ask)
+        return self._remembered(statement)
+
+
+def _refuse_bound_parameters(statement: str) -> None:
+    listed = meaningful_tokens(statement)
+    for token, following in pairwise(listed):
+        if token.text == "{" and following.kind in {TokenKind.WORD, TokenKind.QUOTED}:
+            raise BoundParameterRefused(following.name)
 
 
 def _readable(project: Project, caller: Caller, pipe: Pipe | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.sql.quoting import literal
+from stonechat.sql.statements import words_of
 from stonechat.sql.scopes import Scope, TableName, UnboundName, Walk
 
 #: Runs one statement that reads no table, with no right to change anything, and gives its answer as plain text.
@@ -85,8 +86,10 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
     """The statement as the engine formats it without its SETTINGS clauses, and what they set, as text.
 
     A read-only connection refuses the clause, so whoever allows a setting passes it beside the statement. Comments are
-    lost.
+    lost. A statement without the word comes back as it is, unasked.
     """
+    if not any(word.upper() == "SETTINGS" for word in words_of(statement)):
+        return statement, {}
     tree = _tree(statement, ask)
     settings: dict[str, str] = {}
     for node in _nodes(tree):

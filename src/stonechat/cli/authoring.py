@@ -1,0 +1,175 @@
+"""Commands for whoever writes a project, none of which needs a server: `check`, `fmt` and `render`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stonechat.cli.console import err, out, show_error
+from stonechat.datafile.formatting import formatted
+from stonechat.datafile.problems import InvalidDatafile
+from stonechat.datafile.resources import Pipe
+from stonechat.deploy.rehearsal import rehearse
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.checks import suggestion
+from stonechat.project.composition import Composed, Values, compose_pipe
+from stonechat.project.loader import UnreadableProject, load_folder
+from stonechat.project.model import InvalidProject, Project
+from stonechat.project.secrets import Resource, local_secrets
+from stonechat.server import throwaway_engine
+from stonechat.sql.tables import table_names
+
+
+class UnknownName(StonechatError):
+    """The project has no pipe, or the pipe no node, of a name on the command line."""
+
+    code = "SC965"
+    kind = Kind.MISSING
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no {kind} '{name}'", hint=suggestion(name, known))
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    engine: Annotated[
+        bool, typer.Option(help="Try every table, view and query out on an engine of its own, gone afterwards.")
+    ] = True,
+) -> None:
+    """Find everything that is wrong with a project folder, without a server."""
+    try:
+        project = _checked(folder, engine=engine)
+    except InvalidProject as error:
+        show_error(error)
+        at_fault = {problem.position.file for problem in error.problems if problem.position}
+        err.print(f"{_count(len(error.problems), 'problem')} in {_count(len(at_fault), 'file')}")
+        raise typer.Exit(1) from None
+    resources = (
+        _count(len(project.data_sources), "data source"),
+        _count(len(project.pipes), "pipe"),
+        _count(len(project.connections), "connection"),
+    )
+    out.print(f"No problems in {', '.join(resources)}.")
+
+
+def fmt(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Datafiles, and folders of them.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if a file would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Change nothing; show what would change.")] = False,
+) -> None:
+    """Bring datafiles into their one layout. Comments stay, and so does what the files say."""
+    done, failed, total = 0, False, 0
+    for path, text in _texts(paths or [Path()]):
+        total += 1
+        try:
+            result = formatted(str(path), text)
+        except InvalidDatafile as error:
+            show_error(InvalidProject(error.problems))
+            failed = True
+            continue
+        if result != text:
+            done += 1
+            if diff:
+                sys.stdout.writelines(_diff(path, text, result))
+            elif check:
+                out.print(f"{path} would be formatted", markup=False)
+            else:
+                path.write_bytes(result.encode())
+    would = "would be " if check or diff else ""
+    err.print(f"{_count(done, 'file')} {would}formatted, {total - done} left as they are")
+    if failed or (check and done):
+        raise typer.Exit(1)
+
+
+def render(
+    pipe: Annotated[str, typer.Argument(help="The pipe.")],
+    param: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE: a request parameter; repeat it for more, or for an array.")
+    ] = None,
+    node: Annotated[str | None, typer.Option(help="Another node of the pipe than its output.")] = None,
+    project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+) -> None:
+    """Print the SQL that an endpoint runs for its parameters: of each node, and of all of them composed."""
+    found = Project.from_files(load_folder(project), local_secrets(project))
+    if pipe not in found.pipes:
+        raise UnknownName("pipe", pipe, found.pipes)
+    sys.stdout.write("\n".join(_sections(found, found.pipes[pipe], node, _values(param or []))))
+
+
+def _checked(folder: Path, *, engine: bool) -> Project:
+    files = load_folder(folder)
+    project = Project.from_files(files, local_secrets(folder))
+    resources: list[Resource] = [*project.data_sources.values(), *project.pipes.values(), *project.connections.values()]
+    for resource in resources:
+        for notice in resource.notices:
+            err.print(f"note {notice.position} {notice.message}", markup=False)
+    if engine:
+        with throwaway_engine() as trial:
+            problems = rehearse(project, trial)
+        if problems:
+            raise InvalidProject(problems, files)
+    return project
+
+
+def _sections(project: Project, pipe: Pipe, name: str | None, values: Values) -> Iterator[str]:
+    nodes = {node.name: node for node in pipe.nodes}
+    if name is not None and name not in nodes:
+        raise UnknownName("node", name, nodes)
+    output = nodes[name] if name else pipe.output
+    # First, so that an error is the one that a request would get.
+    composed = compose_pipe(project, pipe, values, node=output)
+    rendered: dict[str, str] = {}
+    waiting = {output.name}
+    while waiting:
+        current = nodes[waiting.pop()]
+        sql = project.template(pipe, current).render(values, secrets=project.secrets).sql.strip()
+        rendered[current.name] = sql
+        waiting |= (table_names(sql) & nodes.keys()) - rendered.keys()
+    yield from (f"-- node {node.name}\n{rendered[node.name]}\n" for node in pipe.nodes if node.name in rendered)
+    yield "\n".join([f"-- composed: node {output.name} of {pipe.name}", *_beside(composed), composed.sql, ""])
+
+
+def _beside(composed: Composed) -> Iterator[str]:
+    """What goes to the engine beside the statement. Of secrets only the names."""
+    if composed.bound:
+        yield f"-- bound: {', '.join(composed.bound)}"
+    if composed.settings:
+        yield f"-- settings: {', '.join(f'{key} = {value}' for key, value in composed.settings.items())}"
+
+
+def _values(parameters: Sequence[str]) -> Values:
+    values: dict[str, list[str]] = {}
+    for parameter in parameters:
+        name, equals, value = parameter.partition("=")
+        if not (name and equals):
+            raise typer.BadParameter(f"{parameter} is not NAME=VALUE", param_hint="--param")
+        values.setdefault(name, []).append(value)
+    return {name: given if len(given) > 1 else given[0] for name, given in values.items()}
+
+
+def _texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    for path in paths:
+        if path.is_dir():
+            yield from ((path / name, text) for name, text in load_folder(path).items())
+        else:
+            try:
+                yield path, path.read_bytes().decode("utf-8")
+            except OSError as error:
+                raise UnreadableProject(f"Cannot read {path}: {error.strerror}") from error
+            except UnicodeDecodeError as error:
+                raise UnreadableProject(f"{path} is not UTF-8 at byte {error.start}") from error
+
+
+def _diff(path: Path, before: str, after: str) -> Iterator[str]:
+    lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))
+    for line in difflib.unified_diff(*lines, str(path), f"{path} (formatted)"):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

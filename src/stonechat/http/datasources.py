@@ -1,0 +1,92 @@
+"""What data sources say of themselves: the list, one data source with what it holds, its datafile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from stonechat.auth.access import Caller, ScopeType
+from stonechat.datafile.resources import DataSource
+from stonechat.engine.contract import Engine
+from stonechat.http.attributes import asked_for, only
+from stonechat.http.authentication import Authenticator
+from stonechat.project.description import Descriptions, Json, LiveDescriptions, StoredTable
+from stonechat.query.storage import stored_tables
+
+# Clients that ask for the columns build a table out of the answer, and read all of these.
+_COME_WITH_COLUMNS = frozenset({"engine", "indexes", "new_columns_detected", "quarantine_rows"})
+
+
+@dataclass(frozen=True)
+class _DataSources:
+    """The handlers, and what they need."""
+
+    authenticator: Authenticator
+    descriptions: LiveDescriptions
+    engine: Engine
+
+    async def list_all(self, request: Request) -> Response:
+        caller = self.authenticator.caller(request)
+        described = self.descriptions.current
+        tables = await self._tables(described)
+        may_read = partial(caller.may, ScopeType.READ_PIPE)
+        wanted = asked_for(request, "attrs")
+        found = [
+            only(_listed(described.data_source(source, tables, may_read)), _with_companions(wanted))
+            for name, source in sorted(described.snapshot.project.data_sources.items())
+            if caller.may(ScopeType.READ_DATA_SOURCE, name)
+        ]
+        return JSONResponse({"datasources": found})
+
+    async def show(self, request: Request) -> Response:
+        caller, described, source = self._readable(request)
+        tables = await self._tables(described)
+        whole = described.data_source(source, tables, partial(caller.may, ScopeType.READ_PIPE))
+        return JSONResponse(only(whole, asked_for(request, "attrs")))
+
+    async def show_datafile(self, request: Request) -> Response:
+        _, described, source = self._readable(request)
+        return PlainTextResponse(described.datafile(source))
+
+    def _readable(self, request: Request) -> tuple[Caller, Descriptions, DataSource]:
+        caller = self.authenticator.caller(request)
+        described = self.descriptions.current
+        source = described.snapshot.data_source(request.path_params["name"])
+        caller.require(ScopeType.READ_DATA_SOURCE, source.name)
+        return caller, described, source
+
+    async def _tables(self, described: Descriptions) -> Mapping[str, StoredTable]:
+        return await asyncio.to_thread(stored_tables, self.engine, described.snapshot.workspace.database)
+
+
+def routes(authenticator: Authenticator, descriptions: LiveDescriptions, engine: Engine) -> list[Route]:
+    """The Data Sources API, as far as it describes."""
+    handlers = _DataSources(authenticator, descriptions, engine)
+    return [
+        Route("/v0/datasources", handlers.list_all, methods=["GET"]),
+        Route("/v0/datasources/{name}.datasource", handlers.show_datafile, methods=["GET"]),
+        Route("/v0/datasources/{name}", handlers.show, methods=["GET"]),
+    ]
+
+
+def _with_companions(wanted: frozenset[str]) -> frozenset[str]:
+    return wanted | _COME_WITH_COLUMNS if "columns" in wanted else wanted
+
+
+def _listed(whole: Json) -> Json:
+    """A data source as lists have it: its engine in short, keys prefixed."""
+    engine = whole["engine"]
+    assert isinstance(engine, dict)
+    short = {
+        "engine": engine["engine"],
+        "engine_sorting_key": engine["sorting_key"],
+        "engine_partition_key": engine.get("partition_key", ""),
+        "engine_primary_key": engine.get("primary_key"),
+    }
+    return whole | {"engine": short}

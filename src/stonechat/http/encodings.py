@@ -1,0 +1,39 @@
+"""Answers compressed as the caller asks."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+
+import zstandard
+
+_SMALLEST = 1024
+_INLINE = 64 * 1024
+_GZIP = 31  # zlib's window of 2^15 with a gzip header
+
+
+def chosen_encoding(accepted: str) -> str | None:
+    """The better of zstd and gzip that an `Accept-Encoding` value takes; None for neither."""
+    weights: dict[str, bool] = {}
+    for item in accepted.lower().split(","):
+        name, _, parameters = item.strip().partition(";")
+        weight = parameters.strip().removeprefix("q=")
+        weights[name.strip()] = weight.strip("0.") != "" if parameters else True
+    return next((name for name in ("zstd", "gzip") if weights.get(name)), None)
+
+
+async def encoded(data: bytes, accepted: str) -> tuple[bytes, str | None]:
+    """`data` in the encoding that the caller prefers, with the encoding's name; small answers stay as they are."""
+    encoding = chosen_encoding(accepted) if len(data) >= _SMALLEST else None
+    if encoding is None:
+        return data, None
+    if len(data) <= _INLINE:
+        return _compressed(data, encoding), encoding
+    return await asyncio.to_thread(_compressed, data, encoding), encoding
+
+
+def _compressed(data: bytes, encoding: str) -> bytes:
+    if encoding == "zstd":
+        return zstandard.ZstdCompressor(level=1).compress(data)
+    compressor = zlib.compressobj(level=1, wbits=_GZIP)
+    return compressor.compress(data) + compressor.flush()

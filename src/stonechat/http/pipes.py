@@ -1,0 +1,92 @@
+"""What pipes say of themselves: the list, one pipe, its datafile. Their rows are in `queries`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from stonechat.auth.access import ScopeType
+from stonechat.datafile.resources import Pipe
+from stonechat.http.attributes import asked_for, only
+from stonechat.http.authentication import Authenticator
+from stonechat.project.description import Descriptions, Json, LiveDescriptions
+
+
+class NameRoute(Route):
+    """A route that leaves names with an extension to others: `pipes/top` is a pipe, `pipes/top.json` its rows."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match as any route does, unless the name has a dot."""
+        match, child = super().matches(scope)
+        if match is not Match.NONE and "." in child["path_params"]["name"]:
+            return Match.NONE, {}
+        return match, child
+
+
+@dataclass(frozen=True)
+class _Pipes:
+    """The handlers, and what they need."""
+
+    authenticator: Authenticator
+    descriptions: LiveDescriptions
+
+    async def list_all(self, request: Request) -> Response:
+        caller = self.authenticator.caller(request)
+        described = self.descriptions.current
+        found = [
+            _answer(request, described, pipe)
+            for name, pipe in sorted(described.snapshot.project.pipes.items())
+            if caller.may(ScopeType.READ_PIPE, name)
+        ]
+        return JSONResponse({"pipes": found})
+
+    async def show(self, request: Request) -> Response:
+        described, pipe = self._readable(request)
+        return JSONResponse(_answer(request, described, pipe))
+
+    async def show_datafile(self, request: Request) -> Response:
+        described, pipe = self._readable(request)
+        return PlainTextResponse(described.datafile(pipe))
+
+    def _readable(self, request: Request) -> tuple[Descriptions, Pipe]:
+        caller = self.authenticator.caller(request)
+        described = self.descriptions.current
+        pipe = described.find_pipe(request.path_params["name"])
+        caller.require(ScopeType.READ_PIPE, pipe.name)
+        return described, pipe
+
+
+def routes(authenticator: Authenticator, descriptions: LiveDescriptions) -> list[Route]:
+    """The Pipes API, as far as it describes. Put these before the routes of `queries`, which take any name."""
+    handlers = _Pipes(authenticator, descriptions)
+    return [
+        Route("/v0/pipes", handlers.list_all, methods=["GET"]),
+        NameRoute("/v0/pipes/{name}", handlers.show, methods=["GET"]),
+        Route("/v1/pipes/{name}.pipe", handlers.show_datafile, methods=["GET"]),
+    ]
+
+
+def _answer(request: Request, described: Descriptions, pipe: Pipe) -> Json:
+    """A pipe with the keys that are asked for: `attrs` of the pipe, `url` always among them, `node_attrs` of nodes."""
+    whole = described.pipe(pipe)
+    answer = only(whole, asked_for(request, "attrs")) | {"url": _url(request, pipe, served=bool(whole["endpoint"]))}
+    nodes = answer.get("nodes")
+    if isinstance(nodes, list):
+        wanted = asked_for(request, "node_attrs")
+        answer["nodes"] = [only(_node(request, node), wanted) for node in nodes]
+    return answer
+
+
+def _node(request: Request, node: Json) -> Json:
+    if request.query_params.get("dependencies", "").lower() in {"false", "0"}:
+        return {key: value for key, value in node.items() if key != "dependencies"}
+    return node
+
+
+def _url(request: Request, pipe: Pipe, *, served: bool) -> str:
+    """Where an endpoint's rows are; for other pipes, where they are described."""
+    return f"{request.base_url}v0/pipes/{pipe.name}{'.json' if served else ''}"

@@ -1,0 +1,237 @@
+"""What can be wrong between the files of a project. Each check yields the problems that it finds, and reads no more
+than it needs, so that one file at fault does not bury another under problems that follow from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from graphlib import CycleError, TopologicalSorter
+
+from stonechat.datafile.problems import DatafileProblem
+from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe
+from stonechat.errors import Position
+from stonechat.project.lineage import Lineage, NodeKey, target_of
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
+from stonechat.template.render import Template
+from stonechat.template.values import NO_VALUE
+
+
+class ProjectProblem(DatafileProblem):
+    """One thing that is wrong between files: a double or unknown name, a cycle, a misplaced node."""
+
+    code = "SC301"
+
+
+_MOST_CYCLES = 20
+_CONNECTION_TYPES: Mapping[str, tuple[str, ...]] = {
+    "kafka_connection_name": ("kafka",),
+    "import_connection_name": ("s3", "gcs", "dynamodb"),
+    "pg_connection_name": ("postgres",),
+    "export_connection_name": ("s3", "gcs", "kafka"),
+}
+"""The settings that name a connection, and the types that it may have."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str | None:
+    """A hint that names the closest known name, if one is close."""
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean '{close[0]}'?" if close else None
+
+
+def double_names(resources: Sequence[DataSource | Pipe | Connection]) -> Iterator[ProjectProblem]:
+    """Names that two resources share, or that a quarantine has."""
+    first: dict[str, Position] = {}
+    for resource in resources:
+        if resource.name in first:
+            message = f"The name '{resource.name}' is taken: {first[resource.name].file} has it too"
+            hint = "Data sources, pipes and connections share one set of names."
+            yield ProjectProblem(message, resource.position, hint=hint)
+        first.setdefault(resource.name, resource.position)
+    for resource in resources:
+        base = resource.name.removesuffix(QUARANTINE_SUFFIX)
+        if base != resource.name and base in first:
+            message = f"The name '{resource.name}' belongs to the quarantine of '{base}'"
+            yield ProjectProblem(message, resource.position)
+
+
+def node_names(pipes: Iterable[Pipe], tables: AbstractSet[str]) -> Iterator[ProjectProblem]:
+    """Nodes with the name of a data source or of another pipe. Names within a pipe are its own file's matter."""
+    for pipe in pipes:
+        for node in pipe.nodes:
+            if node.name in tables and node.name != pipe.name:
+                hint = "Give the node a name of its own; a statement could not tell the two apart."
+                yield ProjectProblem(f"Node '{node.name}' has the name of a resource", node.position, hint=hint)
+
+
+def unknown_targets(
+    pipes: Iterable[Pipe], data_sources: AbstractSet[str], files: Mapping[str, str]
+) -> Iterator[ProjectProblem]:
+    """Materialized and copy pipes whose data source does not exist."""
+    for pipe in pipes:
+        target = target_of(pipe)
+        if target is not None and target not in data_sources:
+            kind = pipe.output.type.value
+            command = "DATASOURCE" if pipe.output.type is NodeType.MATERIALIZED else "TARGET_DATASOURCE"
+            yield ProjectProblem(
+                f"{kind.capitalize()} pipe '{pipe.name}' writes to the data source '{target}', which does not exist",
+                _instruction_position(files, pipe.output.position, command),
+                hint=suggestion(target, data_sources),
+            )
+
+
+def wrong_connections(
+    data_sources: Iterable[DataSource],
+    pipes: Iterable[Pipe],
+    connections: Mapping[str, Connection],
+    known: AbstractSet[str],
+    files: Mapping[str, str],
+) -> Iterator[ProjectProblem]:
+    """Settings that name a connection which does not exist, or is of another type than they need."""
+    users = [(source.connector, source.position) for source in data_sources]
+    users += [(node.options, node.position) for pipe in pipes for node in pipe.nodes]
+    for settings, start in users:
+        for key in sorted(settings.keys() & _CONNECTION_TYPES.keys()):
+            name, place = settings[key], _instruction_position(files, start, key.upper())
+            allowed = ("kafka",) if "export_kafka_topic" in settings else _CONNECTION_TYPES[key]
+            if name in connections and connections[name].type not in allowed:
+                message = f"The connection '{name}' is of type {connections[name].type}"
+                hint = f"{key.upper()} takes a connection of type {' or '.join(allowed)}"
+                yield ProjectProblem(message, place, hint=hint)
+            elif name not in known and "{{" not in name:
+                message = f"The connection '{name}' does not exist"
+                yield ProjectProblem(message, place, hint=suggestion(name, connections))
+
+
+def unknown_tables(
+    pipes: Iterable[Pipe], templates: Mapping[NodeKey, Template], tables: AbstractSet[str]
+) -> Iterator[ProjectProblem]:
+    """Nodes that read what is no node of their pipe, no pipe and no data source.
+
+    Only what cannot be anything but a table is looked at; the engine finds the rest when the project is rehearsed.
+    """
+    for pipe in pipes:
+        for node in pipe.nodes:
+            template = templates.get((pipe.name, node.name))
+            known = (tables | {other.name for other in pipe.nodes}) - {node.name, pipe.name}
+            for name in _plain_tables(template.placeholder().sql) - known if template else ():
+                if name in {node.name, pipe.name}:
+                    message, hint = f"Node '{node.name}' reads '{name}', which is itself ({name} -> {name})", None
+                else:
+                    message, hint = f"Node '{node.name}' reads '{name}', which does not exist", suggestion(name, known)
+                yield ProjectProblem(message, _table_position(node, name), hint=hint)
+
+
+def cycles(pipes: Mapping[str, Pipe], lineage: Lineage) -> Iterator[ProjectProblem]:
+    """Nodes, and pipes, that read themselves through others; views that write what their own rows come from."""
+    for pipe in pipes.values():
+        own = {node.name: node.position for node in pipe.nodes}
+        for path in _circles({name: lineage.nodes[pipe.name, name] & own.keys() for name in own}):
+            yield ProjectProblem(f"Nodes read each other in a circle: {' -> '.join(path)}", own[path[0]])
+    views = {name for name, pipe in pipes.items() if pipe.output.type is NodeType.MATERIALIZED}
+    graph: dict[str, AbstractSet[str]] = {name: lineage.reads(name) for name in pipes}
+    for target in set(lineage.targets.values()) - graph.keys():
+        graph[target] = lineage.writers(target) & views
+    for path in _circles(graph):
+        start = next(index for index, name in enumerate(path) if name in pipes)
+        turned = [*path[start:-1], *path[: start + 1]]
+        pipe = pipes[turned[0]]
+        reader = next((node for node in pipe.nodes if turned[1] in lineage.nodes[pipe.name, node.name]), pipe.output)
+        place = _table_position(reader, turned[1])
+        yield ProjectProblem(f"Pipes read each other in a circle: {' -> '.join(turned)}", place)
+
+
+def secrets_in_views(
+    pipes: Iterable[Pipe], templates: Mapping[NodeKey, Template], lineage: Lineage
+) -> Iterator[ProjectProblem]:
+    """Materialized pipes that ask for a secret: a view keeps its query as text, where no secret may stand."""
+    for pipe in pipes:
+        if pipe.output.type is NodeType.MATERIALIZED:
+            keys = lineage.statement_nodes(pipe.name, pipe.output.name)
+            if any(templates[key].placeholder().bound for key in keys if key in templates):
+                message = f"Materialized pipe '{pipe.name}' asks for a secret, which a view cannot hold"
+                yield ProjectProblem(message, pipe.output.sql_position)
+
+
+def _instruction_position(files: Mapping[str, str], start: Position, command: str) -> Position:
+    """The line, from `start` on, that begins with an instruction; `start` itself when there is none."""
+    lines = files.get(start.file, "").split("\n")
+    for number, line in enumerate(lines[start.line - 1 :], start.line):
+        if line.upper().split(None, 1)[:1] == [command]:
+            return Position(start.file, number, len(line) - len(line.lstrip()) + 1)
+    return start
+
+
+def _table_position(node: Node, name: str) -> Position:
+    """Where a node's SQL names a table; where the SQL begins when only its rendering does."""
+    named = rf"[`\"]?(?P<name>\b{re.escape(name)}\b)"
+    match = re.search(rf"\b(?:FROM|JOIN|IN)\s+{named}", node.sql, re.IGNORECASE) or re.search(named, node.sql)
+    if match is None:
+        return node.sql_position
+    offset = match.start("name")
+    line_start = node.sql.rfind("\n", 0, offset) + 1
+    start = node.sql_position
+    margin = node.sql_indent + 1 if line_start else start.column
+    return Position(start.file, start.line + node.sql.count("\n", 0, offset), offset - line_start + margin)
+
+
+def _plain_tables(statement: str) -> set[str]:
+    """Names behind FROM and JOIN that can be nothing but tables of this project.
+
+    Not those with a database in front, table functions, or names that a WITH of the statement gives; nor what follows
+    the FROM of `EXTRACT(YEAR FROM x)`, `IS DISTINCT FROM x` and `WITH FILL FROM x`.
+    """
+    listed = meaningful_tokens(statement)
+    found: set[str] = set()
+    clauses = [""]
+    for index, token in enumerate(listed):
+        word = _keyword(token)
+        before = _keyword(listed[index - 1]) if index else ""
+        if token.text == "(":
+            clauses.append("")
+        elif token.text == ")" and len(clauses) > 1:
+            clauses.pop()
+        elif word == "SELECT":
+            clauses[-1] = word
+        elif (word == "FROM" and clauses[-1] and before not in {"DISTINCT", "FILL"}) or (
+            word == "JOIN" and clauses[-1] == "FROM" and before != "ARRAY"
+        ):
+            clauses[-1] = "FROM"
+            found |= _plain_name(listed[index + 1 : index + 3])
+    return found - _defined(listed) - {NO_VALUE}
+
+
+def _plain_name(listed: Sequence[Token]) -> set[str]:
+    named = listed and listed[0].kind in {TokenKind.WORD, TokenKind.QUOTED}
+    return {listed[0].name} if named and [item.text for item in listed[1:]] not in (["("], ["."]) else set()
+
+
+def _defined(listed: Sequence[Token]) -> set[str]:
+    """Names in front of `AS (`, at any depth."""
+    following = [[_keyword(item) for item in listed[index + 1 : index + 4]] for index in range(len(listed))]
+    return {
+        token.name
+        for token, words in zip(listed, following, strict=True)
+        if words[:2] == ["AS", "("] or words == ["AS", "MATERIALIZED", "("]
+    }
+
+
+def _keyword(token: Token) -> str:
+    return token.text.upper() if token.kind is not TokenKind.QUOTED else ""
+
+
+def _circles(reads: Mapping[str, AbstractSet[str]]) -> Iterator[list[str]]:
+    """Paths from a name through what it reads back to itself. Each is cut where it was found, to find the next."""
+    graph = {name: set(names) for name, names in reads.items()}
+    for _ in range(_MOST_CYCLES):
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            path: list[str] = error.args[1][::-1]
+            yield path
+            graph[path[0]].discard(path[1])
+        else:
+            return

@@ -1,0 +1,101 @@
+"""Who reads whom: data sources, pipes and nodes, as far as their statements tell when rendered with dummies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from stonechat.datafile.resources import DataSource, NodeType, Pipe
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.sql.tables import table_names
+from stonechat.template.render import Template
+
+NodeKey = tuple[str, str]
+"""A node by the names of its pipe and its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The graph of a project.
+
+    `nodes` has for each node the names that it reads itself: other nodes of its pipe, pipes, data sources and their
+    quarantines. `outputs` has for each pipe the node whose rows are the pipe's; `targets` for each materialized and
+    copy pipe the data source that it writes.
+    """
+
+    nodes: Mapping[NodeKey, frozenset[str]]
+    outputs: Mapping[str, str]
+    targets: Mapping[str, str]
+
+    def reads(self, pipe: str) -> frozenset[str]:
+        """The pipes, data sources and quarantines that the nodes of a pipe name themselves."""
+        own = {node for owner, node in self.nodes if owner == pipe}
+        named = (reads for (owner, _), reads in self.nodes.items() if owner == pipe)
+        return frozenset[str]().union(*named) - own
+
+    def readers(self, name: str) -> frozenset[str]:
+        """The pipes that read a pipe or data source themselves."""
+        return frozenset(pipe for pipe in self.outputs if name in self.reads(pipe))
+
+    def writers(self, data_source: str) -> frozenset[str]:
+        """The materialized and copy pipes that write a data source."""
+        return frozenset(pipe for pipe, target in self.targets.items() if target == data_source)
+
+    def statement_nodes(self, pipe: str, node: str) -> tuple[NodeKey, ...]:
+        """The nodes that stand in a node's statement: itself, and all that it reads directly or through others."""
+        found: dict[NodeKey, None] = {}
+        waiting = [(pipe, node)]
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found[key] = None
+                waiting.extend(sorted(self._behind(key), reverse=True))
+        return tuple(found)
+
+    def sources(self, pipe: str) -> frozenset[str]:
+        """The data sources and quarantines that a pipe's rows come from, directly or through other pipes."""
+        nodes = self.statement_nodes(pipe, self.outputs[pipe])
+        named = frozenset[str]().union(*(self.nodes[key] for key in nodes))
+        return named - self.outputs.keys() - {name for owner, name in self.nodes if (owner, name) in nodes}
+
+    def _behind(self, key: NodeKey) -> Iterator[NodeKey]:
+        for name in self.nodes[key]:
+            if (key[0], name) in self.nodes:
+                yield key[0], name
+            elif name in self.outputs:
+                yield name, self.outputs[name]
+
+
+def lineage_of(
+    data_sources: Mapping[str, DataSource], pipes: Mapping[str, Pipe], templates: Mapping[NodeKey, Template]
+) -> Lineage:
+    """The lineage of resources. A node without a template reads nothing: it is refused for another reason."""
+    resources = {*data_sources, *(name + QUARANTINE_SUFFIX for name in data_sources), *pipes}
+    nodes = {
+        (pipe.name, node.name): _reads(templates.get((pipe.name, node.name)), resources | _others(pipe, node.name))
+        for pipe in pipes.values()
+        for node in pipe.nodes
+    }
+    outputs = {pipe.name: pipe.output.name for pipe in pipes.values()}
+    return Lineage(nodes, outputs, {pipe.name: target for pipe in pipes.values() if (target := target_of(pipe))})
+
+
+def target_of(pipe: Pipe) -> str | None:
+    """The data source that a materialized or copy pipe writes; None for other pipes."""
+    match pipe.output.type:
+        case NodeType.MATERIALIZED:
+            return pipe.output.options.get("datasource")
+        case NodeType.COPY:
+            return pipe.output.options.get("target_datasource")
+        case _:
+            return None
+
+
+def _others(pipe: Pipe, node: str) -> AbstractSet[str]:
+    """A node's own name in its statement is a column or an alias, as for composition."""
+    return {other.name for other in pipe.nodes} - {node}
+
+
+def _reads(template: Template | None, known: AbstractSet[str]) -> frozenset[str]:
+    return table_names(template.placeholder().sql) & known if template else frozenset()

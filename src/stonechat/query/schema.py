@@ -1,0 +1,67 @@
+"""The columns that an endpoint answers with, asked of the engine without running it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from stonechat.datafile.resources import Pipe
+from stonechat.engine.contract import Engine, Query
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.composition import Composed, compose_pipe, compose_placeholder
+from stonechat.project.live import Snapshot
+from stonechat.project.parameters import minimal_values
+from stonechat.sql.quoting import parameter_text
+
+
+@dataclass(frozen=True, slots=True)
+class ResultColumn:
+    """A column of an answer. `types` are ClickHouse's, more than one where the parameters decide.
+
+    `always` is whether every call that was tried gives the column.
+    """
+
+    name: str
+    types: tuple[str, ...]
+    always: bool
+
+
+def result_columns(engine: Engine, snapshot: Snapshot, pipe: Pipe) -> tuple[ResultColumn, ...] | None:
+    """The columns of an endpoint; None when the engine cannot tell. Blocks, for milliseconds, and runs no query.
+
+    They are those of a call with all parameters and of one with as few as possible: a template may select other columns
+    for other values, which nobody can list.
+    """
+    project, database = snapshot.project, snapshot.workspace.database
+    full = partial(compose_placeholder, project, pipe, pipe.output)
+    least = partial(compose_pipe, project, pipe, minimal_values(project, pipe))
+    variants = [found for compose in (full, least) if (found := _columns(engine, database, compose)) is not None]
+    return _united(variants) if variants else None
+
+
+def _columns(engine: Engine, database: str, compose: Callable[[], Composed]) -> Mapping[str, str] | None:
+    try:
+        composed = compose()
+        bound = {name: parameter_text(value) for name, value in composed.bound.items()}
+        statement = f"DESCRIBE TABLE (\n{composed.sql}\n)"
+        result = engine.query(Query(statement, database, "JSONEachRow", bound))
+    except StonechatError as error:
+        if error.kind is Kind.UNAVAILABLE:
+            raise
+        # Dummies suit the types of parameters, not always what an author's own checks ask of their values.
+        return None
+    return {row["name"]: row["type"] for row in map(json.loads, result.data.splitlines())}
+
+
+def _united(variants: Sequence[Mapping[str, str]]) -> tuple[ResultColumn, ...]:
+    names = dict.fromkeys(name for variant in variants for name in variant)
+    return tuple(
+        ResultColumn(
+            name,
+            tuple(dict.fromkeys(variant[name] for variant in variants if name in variant)),
+            always=all(name in variant for variant in variants),
+        )
+        for name in names
+    )

@@ -1,0 +1,107 @@
+"""Answers are kept while they are true: never stale, never another caller's, and not filled by unused parameters."""
+
+from __future__ import annotations
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.conftest import RunningServer
+
+_PATH = "/v0/pipes/get_messages_by_conversation.json"
+_COUNT = "SELECT count() AS n FROM _"
+
+
+def _event(conversation: str, sender: str = "a") -> str:
+    event = {"message_id": "m", "sender_id": sender, "recipient_id": "b", "conversation_id": conversation}
+    event |= {"message_type": "text", "message_content": "x", "timestamp": "2024-01-01 00:00:00"}
+    return json.dumps({**event, "read": 1, "attachments": [], "character_count": 1})
+
+
+def _get(server: RunningServer, conversation: str, **params: str) -> httpx.Response:
+    return server.request("GET", _PATH, params={"conversation_id": conversation, **params})
+
+
+def test_a_second_call_is_a_hit_with_the_same_bytes(messaging_server: RunningServer) -> None:
+    messaging_server.send(_event("twice"))
+    first, second = _get(messaging_server, "twice"), _get(messaging_server, "twice")
+    assert [first.headers["x-cache"], second.headers["x-cache"]] == ["miss", "hit"]
+    assert first.content == second.content
+
+
+def test_unused_parameters_share_the_answer(messaging_server: RunningServer) -> None:
+    messaging_server.send(_event("unused"))
+    _get(messaging_server, "unused")
+    assert _get(messaging_server, "unused", noise="1").headers["x-cache"] == "hit"
+    assert _get(messaging_server, "unused", limit="1").headers["x-cache"] == "miss"
+
+
+def test_an_acknowledged_event_is_in_every_later_answer(messaging_server: RunningServer) -> None:
+    for number in range(1, 30):
+        assert messaging_server.send(_event("fresh")).status_code == 200
+        assert len(messaging_server.rows(_PATH, conversation_id="fresh")) == number
+        assert len(messaging_server.rows(_PATH, conversation_id="fresh")) == number
+
+
+def test_answers_from_views_are_fresh_too(messaging_server: RunningServer) -> None:
+    path = "/v0/pipes/user_messaging_stats.json"
+    for number in range(1, 10):
+        messaging_server.send(_event("views", sender="viewed"))
+        (row,) = messaging_server.rows(path, user_id="viewed")
+        assert row["sent"] == number
+
+
+def test_no_caller_ever_sees_fewer_events_than_were_acknowledged(messaging_server: RunningServer) -> None:
+    def work(number: int) -> None:
+        rng = random.Random(number)
+        conversation = f"race{number % 3}"
+        for _ in range(25):
+            if rng.random() < 0.4:
+                messaging_server.send(_event(conversation))
+                acknowledged[conversation] += 1
+            before = acknowledged[conversation]
+            assert len(messaging_server.rows(_PATH, conversation_id=conversation)) >= before
+
+    acknowledged = {f"race{number}": 0 for number in range(3)}
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(6)))
+
+
+@pytest.mark.parametrize("statement", ["SELECT now() AS n FROM _", "SELECT rand() AS n FROM _"])
+def test_clock_and_chance_bypass_the_cache(messaging_server: RunningServer, statement: str) -> None:
+    messaging_server.send(_event("clock"))
+    assert _get(messaging_server, "clock", q=statement).headers["x-cache"] == "bypass"
+    assert _get(messaging_server, "clock", q=_COUNT).headers["x-cache"] == "miss"
+
+
+def test_a_known_answer_is_not_sent_again_until_it_changes(messaging_server: RunningServer) -> None:
+    messaging_server.send(_event("etag"))
+    etag = _get(messaging_server, "etag").headers["etag"]
+    headers = {"If-None-Match": etag}
+    params = {"conversation_id": "etag"}
+    unchanged = messaging_server.request("GET", _PATH, params=params, headers=headers)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    messaging_server.send(_event("etag"))
+    changed = messaging_server.request("GET", _PATH, params=params, headers=headers)
+    assert changed.status_code == 200
+    assert len(changed.json()["data"]) == 2
+    assert changed.headers["etag"] != etag
+
+
+def test_a_token_without_the_right_gets_no_cached_answer(messaging_server: RunningServer) -> None:
+    messaging_server.send(_event("mine"))
+    etag = _get(messaging_server, "mine").headers["etag"]
+    token = messaging_server.tokens()["messaging_append"]
+    headers = {"If-None-Match": etag}
+    response = messaging_server.request("GET", _PATH, params={"conversation_id": "mine"}, token=token, headers=headers)
+    assert response.status_code == 403
+
+
+def test_equal_questions_at_the_same_time_share_one_query(messaging_server: RunningServer) -> None:
+    slow = "SELECT sum(cityHash64(number)) AS n FROM numbers(300000000) WHERE (SELECT count() FROM _) > 0"
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: _get(messaging_server, "shared", q=slow), range(6)))
+    assert len({answer.content for answer in answers}) == 1

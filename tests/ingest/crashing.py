@@ -1,0 +1,120 @@
+"""A process that ingests until it is killed. Run by `test_crashes`.
+
+    python -m tests.ingest.crashing FOLDER CYCLE [STEP COUNT]
+
+It says what the tables hold at its start as one JSON line, then the range of numbers of each request that was
+acknowledged. With a step it kills itself when it comes to that for the COUNT-th time: `before` or `after` an insert.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+from tests.ingest.conftest import create_tables, data_source
+from tests.ingest.engines import FaultyEngine
+
+from stonechat.datafile.resources import DataSource
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.ingest.destinations import Destination
+from stonechat.ingest.ingestion import Ingestion, IngestionSettings
+
+SCHEMA = "n UInt64 `json:$.n`\nday Date `json:$.day`"
+REFUSED = 9973
+"""Every event whose number it divides is refused by the engine, so that blocks are searched and split."""
+
+
+class DyingEngine(FaultyEngine):
+    """Kills the process at a step, and refuses some rows."""
+
+    def __init__(self, engine: ChdbEngine, step: str, count: int) -> None:
+        super().__init__(engine)
+        self._step = step
+        self._left = count
+
+    def insert(self, insert: Insert) -> int:
+        self._pass("before")
+        if insert.table == "t" and any(json.loads(line)["n"] % REFUSED == 0 for line in _lines(insert)):
+            raise EngineFailure("refused", number=469)
+        rows = self.engine.insert(insert)
+        self._pass("after")
+        return rows
+
+    def _pass(self, step: str) -> None:
+        if step == self._step:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(folder: Path, cycle: int, step: str, count: int) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    engine = ChdbEngine(folder / "engine", server_memory_bytes=2_000_000_000)
+    source, destination = _prepared(engine)
+    dying = DyingEngine(engine, step, count)
+    ingestion = Ingestion.open(
+        folder / "log", dying, lambda _identity: destination, IngestionSettings(segment_bytes=100_000)
+    )
+    _say(json.dumps(_state(engine)))
+    asyncio.run(_ingest(ingestion, source, cycle))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _lines(insert: Insert) -> list[bytes]:
+    return b"".join(insert.data).splitlines()
+
+
+def _prepared(engine: ChdbEngine) -> tuple[DataSource, Destination]:
+    source = data_source(SCHEMA)
+    if not engine.fetch("SELECT 1 FROM system.databases WHERE name = 'w'"):
+        engine.command("CREATE DATABASE w")
+        create_tables(engine, "w", source, settings="PARTITION BY toYYYYMM(day)")
+        engine.command(
+            "CREATE TABLE w.days (day Date, events AggregateFunction(count), total AggregateFunction(sum, UInt64)) "
+            "ENGINE = AggregatingMergeTree ORDER BY day SETTINGS non_replicated_deduplication_window = 1000"
+        )
+        engine.command(
+            "CREATE MATERIALIZED VIEW w.by_day TO w.days AS "
+            "SELECT day, countState() AS events, sumState(n) AS total FROM w.t GROUP BY day"
+        )
+    return source, Destination.of(source, database="w", table="t")
+
+
+def _state(engine: ChdbEngine) -> dict[str, object]:
+    (table,) = engine.fetch("SELECT groupArray(n) AS numbers, sum(n) AS total FROM w.t")
+    (quarantine,) = engine.fetch("SELECT groupArray(toUInt64(assumeNotNull(n))) AS numbers FROM w.t_quarantine")
+    (view,) = engine.fetch("SELECT countMerge(events) AS events, sumMerge(total) AS total FROM w.days")
+    return {"stored": table["numbers"], "total": table["total"], "quarantined": quarantine["numbers"], "view": view}
+
+
+async def _ingest(ingestion: Ingestion, source: DataSource, cycle: int) -> None:
+    await asyncio.gather(*(_send_for_ever(ingestion, source, cycle, sender) for sender in range(4)))
+
+
+async def _send_for_ever(ingestion: Ingestion, source: DataSource, cycle: int, sender: int) -> None:
+    rng = random.Random(cycle * 10 + sender)
+    number = (cycle * 10 + sender) * 1_000_000
+    while True:
+        size = rng.choice((1, 1, 5, 200))
+        numbers = range(number, number + size)
+        number += size
+        body = "\n".join(f'{{"n":{each},"day":"2025-0{each % 3 + 1}-01"}}' for each in numbers)
+        receipt = await ingestion.accept("t_1", source, body.encode(), wait=sender % 2 == 0)
+        if receipt.successful_rows == size:
+            _say(f"{numbers.start} {numbers.stop}")
+
+
+if __name__ == "__main__":
+    arguments = [*sys.argv[1:], "never", "1"]
+    main(Path(arguments[0]), int(arguments[1]), arguments[2], int(arguments[3]))

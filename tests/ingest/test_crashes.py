@@ -1,0 +1,90 @@
+"""kill -9 at random and at chosen points: nothing acknowledged is lost, nothing is there twice, views equal the table.
+
+STONECHAT_CRASH_CYCLES sets the number of random kills; 6 by default.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytest
+from tests.ingest.crashing import REFUSED
+
+_CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "6"))
+_ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass
+class History:
+    """What several lives of the process on one folder have acknowledged."""
+
+    folder: Path
+    cycle: int = 0
+    acknowledged: set[int] = field(default_factory=set)
+
+    def live(self, *step: str, seconds: float) -> None:
+        """Let the process live until it kills itself at the step, or for some time; check what it found."""
+        self.cycle += 1
+        command = [sys.executable, "-m", "tests.ingest.crashing", str(self.folder), str(self.cycle), *step]
+        with subprocess.Popen(
+            command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            state = process.stdout.readline()
+            if state:
+                self._check(json.loads(state))
+                self._listen(process, process.stdout, seconds)
+            elif not step:
+                pytest.fail(process.stderr.read()[-3000:])
+
+    def _listen(self, process: subprocess.Popen[str], output: IO[str], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        for line in output:
+            if line.endswith("\n"):
+                start, stop = map(int, line.split())
+                self.acknowledged.update(range(start, stop))
+            if time.monotonic() > end:
+                process.kill()
+
+    def _check(self, state: dict[str, object]) -> None:
+        stored, quarantined = state["stored"], state["quarantined"]
+        assert isinstance(stored, list)
+        assert isinstance(quarantined, list)
+        everything = stored + quarantined
+        assert len(everything) == len(set(everything)), "a row is there twice"
+        assert self.acknowledged <= set(everything), f"lost: {sorted(self.acknowledged - set(everything))[:5]}"
+        assert all(number % REFUSED == 0 for number in quarantined)
+        assert not any(number % REFUSED == 0 for number in stored)
+        assert state["view"] == {"events": len(stored), "total": sum(stored)}
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(tmp_path)
+
+
+@pytest.mark.timeout(60 + 10 * _CYCLES)
+def test_kills_at_random_points_lose_and_double_nothing(history: History) -> None:
+    rng = random.Random(5)
+    for _ in range(_CYCLES):
+        history.live(seconds=rng.uniform(0.0, 0.6))
+    history.live(seconds=0)
+    assert len(history.acknowledged) > 100
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_kills_around_an_insert_lose_and_double_nothing(history: History, step: str) -> None:
+    for count in ("1", "3", "8"):
+        history.live(step, count, seconds=2)
+    history.live(step, "1", seconds=2)  # dies while it replays, if there is something to replay
+    history.live(seconds=0)
+    assert history.acknowledged
