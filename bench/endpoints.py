@@ -84,11 +84,13 @@ def load_messages(server: Stonechat) -> tuple[float, float]:
 
 def measure(server: Stonechat, engine: Worker, no_op: HttpProcess) -> Sequence[Table]:
     """Call every endpoint of a server that has the messages; `engine` answers from a copy of them."""
-    results = {calls.name: [_round(calls, server, engine, no_op) for _ in range(_ROUNDS)] for calls in _endpoints()}
+    results = {
+        calls.name: [_round(calls, server, engine, no_op) for _ in range(_ROUNDS)] for calls in messaging_calls()
+    }
     return [_sequential_table(results), _parallel_table(results)]
 
 
-def _endpoints() -> Sequence[Calls]:
+def messaging_calls() -> Sequence[Calls]:
     """Endpoints of the messaging project, called about people and times that the sample messages have."""
     sample = [msgspec.json.decode(line) for line in next(chunks(MESSAGES, seed=1, size=_CHUNK)).splitlines()]
     conversations = list(dict.fromkeys(message["conversation_id"] for message in sample))[:_SAMPLE]

@@ -154,8 +154,9 @@ class Worker(Process):
     def stop(self) -> None:
         """Let it end by itself, which it does when no more questions can come."""
         for pipe in (self.popen.stdin, self.popen.stdout):
-            if pipe is not None:
-                pipe.close()
+            with suppress(BrokenPipeError):  # an unsent rest of a question, to a child that has ended
+                if pipe is not None:
+                    pipe.close()
         try:
             self.popen.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -34,7 +34,8 @@ class RawEngine:
             self._connection.query(create_table(source, _DATABASE))
 
     def insert(self, table: str, block_rows: int, rows: int) -> dict[str, float]:
-        """Insert `rows` rows in blocks of `block_rows`; CPU and wall seconds of this process for it."""
+        """Insert `rows` rows in blocks of `block_rows`; the rows written, CPU and wall seconds of this process."""
+        written = 0
         prepared = list(blocks(islice(iter(self._lines), rows), block_rows))
         began, cpu = time.perf_counter(), time.process_time()
         for block in prepared:
@@ -45,8 +46,8 @@ class RawEngine:
             )
             with self._connection.send_insert(statement, "JSONEachRow") as inserter:
                 inserter.append(block)
-                inserter.finish()
-        return {"cpu_seconds": time.process_time() - cpu, "seconds": time.perf_counter() - began}
+                written += inserter.finish().rows_written
+        return {"rows": written, "cpu_seconds": time.process_time() - cpu, "seconds": time.perf_counter() - began}
 
 
 def main() -> None:

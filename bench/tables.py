@@ -40,8 +40,8 @@ def figure(value: float) -> str:
     """A number with three significant digits, without an exponent, thousands apart: 12,300; 45.6; 0.00789."""
     if value == 0:
         return "0"
-    digits = _SIGNIFICANT - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, digits)
+    rounded = float(f"{value:.{_SIGNIFICANT - 1}e}")
+    digits = _SIGNIFICANT - 1 - math.floor(math.log10(abs(rounded)))
     return f"{rounded:,.{max(digits, 0)}f}"
 
 

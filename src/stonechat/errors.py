@@ -23,6 +23,7 @@ class Kind(Enum):
     TIMEOUT = "timeout"
     CONFLICT = "conflict"
     TOO_LARGE = "too large"
+    HALF_DONE = "half done"
     RATE_LIMITED = "rate limited"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"

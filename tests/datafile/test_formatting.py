@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -71,7 +70,9 @@ def _assert_sound(path: str, text: str) -> None:
 _blanks = st.sampled_from(["", " ", "  ", "\t"])
 _gaps = st.sampled_from([" ", "  ", "\t"])
 _names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
-_odd_names = st.one_of(_names, st.from_regex(r"`[a-z0-9:(),;#'-]{1,8}`", fullmatch=True), st.sampled_from(["a.b", "x'y"]))
+_odd_names = st.one_of(
+    _names, st.from_regex(r"`[a-z0-9:(),;#'-]{1,8}`", fullmatch=True), st.sampled_from(["a.b", "x'y"])
+)
 _types = st.sampled_from(
     ["String", "text", "Nullable(Int32)", "Array( String )", "DateTime64(3,'UTC')", "Enum8('a, b'=1,'--'=2)", "Int8"]
 )
@@ -101,12 +102,12 @@ def _datasource(draw: st.DrawFn) -> str:
                 f"TOKEN{draw(_gaps)}'{draw(_names)}'{draw(_gaps)}read # mark{{}}",
                 f"{draw(st.sampled_from(['tags', 'TAGS']))}{draw(_gaps)}{draw(_names)},  {draw(_names)}",
                 "DESCRIPTION >\n" + draw(_text()),
-                f"schema >{draw(st.sampled_from(['', ' # mark{}']))}\n{schema}",
                 "",
             ]
         )
     )
-    return _numbered("\n".join(lines))
+    end = draw(st.sampled_from(["", "\nengine  mergetree # mark{}\n  # mark{}\n\n\n"]))
+    return _numbered("\n".join([*lines, f"schema >{draw(st.sampled_from(['', ' # mark{}']))}\n{schema}{end}"]))
 
 
 @st.composite
@@ -128,8 +129,8 @@ def _pipe(draw: st.DrawFn) -> str:
 
 
 def _numbered(text: str) -> str:
-    pieces: Sequence[str] = text.split("mark{}")
-    return "".join(f"{piece}mark{number}" for number, piece in enumerate(pieces))
+    first, *pieces = text.split("mark{}")
+    return first + "".join(f"mark{number}{piece}" for number, piece in enumerate(pieces))
 
 
 @given(_datasource())

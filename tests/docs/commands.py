@@ -101,7 +101,7 @@ class BackgroundServer:
             raise
         make = self._command.startswith("make")
         assert code == (-signal.SIGINT if make else 0), f"{self._command} ended with {code}: {self.printed[-3000:]}"
-        assert "Traceback" not in self.printed
+        assert "Traceback" not in self.printed, self.printed[-3000:]
         assert not make or ("Stopped." in self.printed and "Error" not in self.printed), self.printed[-3000:]
 
 
@@ -153,7 +153,7 @@ class Reader:
         printed = ended.stdout.decode(errors="replace")
         wanted = _EXITS.match(block.comment)
         where = f"{page.name}:{block.line}"
-        assert ended.returncode == (int(wanted[1]) if wanted else 0), f"{where} {text}\n{printed}"
+        assert ended.returncode == (int(wanted[1]) if wanted else 0), f"{where} {text}\n{printed[-3000:]}"
         if ended.returncode == 0:
             self._remember()
         if self._server and self._server.watches and self._datafiles() != files:
@@ -213,11 +213,11 @@ def assert_shown(shown: Block, printed: str, where: str) -> None:
     """Fail unless the printed text is what the page shows."""
     if shown.language == "json":
         document = json.loads(printed)
-        assert _agrees(json.loads(shown.text), document), f"{where} shows {shown.text}, but it is {printed}"
+        assert _agrees(json.loads(shown.text), document), f"{where} shows {shown.text}, but it is {printed[-3000:]}"
         return
     pattern = ".*?".join(map(re.escape, _squeezed(shown.text).split("...")))
     found = re.search(pattern, _squeezed(printed), re.DOTALL)
-    assert found, f"{where} shows\n{shown.text}\nbut it is\n{printed}"
+    assert found, f"{where} shows\n{shown.text}\nbut it is\n{printed[-3000:]}"
 
 
 def _squeezed(text: str) -> str:

@@ -14,7 +14,7 @@ from stonechat.auth.access import ScopeType
 from stonechat.cli.requests import REQUESTS_FILE
 from stonechat.datafile.instructions import IGNORED, INSTRUCTIONS, REFUSED, FileKind
 from stonechat.datafile.resources import NodeType
-from stonechat.engine.formats import BY_EXTENSION
+from stonechat.engine.formats import BY_EXTENSION, MEDIA_TYPES
 from stonechat.errors import StonechatError
 from stonechat.http.problems import STATUS_BY_KIND
 from stonechat.project.model import Project
@@ -84,6 +84,11 @@ def test_every_format_of_answers_is_documented() -> None:
     rows = [row[:3] for row in _HTTP_API.rows(section) if row[0].startswith("`")]
     wanted = [[f"`{key}`", f"`{known.name}`", f"`{known.media_type}`"] for key, known in BY_EXTENSION.items()]
     assert rows == wanted
+
+
+def test_every_format_of_statements_is_documented() -> None:
+    section = _section(_HTTP_API, "Formats of statements")
+    assert re.findall(r"`(\w+)`", " ".join(_HTTP_API.lines[section.line : section.end - 1])) == list(MEDIA_TYPES)
 
 
 def test_what_callers_may_use_in_their_own_sql_is_documented() -> None:

@@ -27,7 +27,7 @@ from stonechat.ingest.destinations import Destination
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 
 SCHEMA = "n UInt64 `json:$.n`\nday Date `json:$.day`"
-REFUSED = 9973
+REFUSED = 1997
 """Every event whose number it divides is refused by the engine, so that blocks are searched and split."""
 
 
@@ -106,7 +106,7 @@ async def _send_for_ever(ingestion: Ingestion, source: DataSource, cycle: int, s
     rng = random.Random(cycle * 10 + sender)
     number = (cycle * 10 + sender) * 1_000_000
     while True:
-        size = rng.choice((1, 1, 5, 200))
+        size = rng.choice((1, 1, 5, 50))
         numbers = range(number, number + size)
         number += size
         body = "\n".join(f'{{"n":{each},"day":"2025-0{each % 3 + 1}-01"}}' for each in numbers)

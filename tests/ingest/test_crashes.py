@@ -1,6 +1,6 @@
 """kill -9 at random and at chosen points: nothing acknowledged is lost, nothing is there twice, views equal the table.
 
-STONECHAT_CRASH_CYCLES sets the number of random kills; 6 by default.
+STONECHAT_CRASH_CYCLES sets the number of random kills; 4 by default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO
 import pytest
 from tests.ingest.crashing import REFUSED
 
-_CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "6"))
+_CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "4"))
 _ROOT = Path(__file__).parent.parent.parent
 
 

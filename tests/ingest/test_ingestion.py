@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.ingest.conftest import Fed, Feed
+from tests.ingest.conftest import Fed, Feed, create_tables, data_source
 from tests.ingest.engines import Fault, FaultyEngine
 
 from stonechat.engine.chdb import ChdbEngine
@@ -342,18 +342,31 @@ def test_a_block_too_large_for_the_memory_is_split_in_the_end(
     assert fed.count("t_quarantine") == 0
 
 
-def test_a_failing_view_is_told_and_the_rows_are_kept(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
-    def fault(insert: Insert) -> None:
-        fed.engine.insert(insert)
-        raise EngineFailure("Cannot parse string 'x': while pushing to view w.v", number=6)
-
-    faulty.fault = fault
+@pytest.mark.parametrize("size", [2, 50_000])
+def test_a_failing_view_is_told_and_the_rows_are_kept(start: Open, fed: Fed, size: int) -> None:
+    engine, database = fed.engine, fed.database
+    window = "SETTINGS non_replicated_deduplication_window = 1000"
+    engine.command(f"CREATE TABLE {database}.u (m UInt32) ORDER BY tuple() {window}")
+    engine.command(
+        f"CREATE MATERIALIZED VIEW {database}.v TO {database}.u AS SELECT toUInt32(text) AS m FROM {database}.t"
+    )
     ingestion = start()
     with pytest.raises(ViewFailed, match="the rows are in the data source"):
-        send(ingestion, fed, events(1, 2))
-    assert numbers(fed) == [1, 2]
+        send(ingestion, fed, events(*range(size)))
+    assert fed.count() == size
+    assert fed.count("u") == 0
     assert fed.count("t_quarantine") == 0
     assert ingestion.block_counters.view_failures == 1
+
+
+def test_a_block_of_too_many_partitions_is_split(engine: ChdbEngine, database: str, folder: Path) -> None:
+    source = data_source(SCHEMA)
+    fed = create_tables(engine, database, source, settings="PARTITION BY n")
+    ingestion = Ingestion.open(folder, engine, lambda _identity: fed.destination)
+    send(ingestion, fed, events(*range(250)))
+    ingestion.close()
+    assert numbers(fed) == list(range(250))
+    assert fed.count("t_quarantine") == 0
 
 
 def test_rows_of_a_removed_data_source_are_kept_in_a_file(start: Open, fed: Fed, folder: Path) -> None:

@@ -104,11 +104,6 @@ def test_underscore_and_nodes_are_tables_of_a_statement() -> None:
     assert " ".join(composed.sql.split()) == "WITH `n` AS ( SELECT a FROM rows ) SELECT count() FROM n"
 
 
-def test_pipes_that_read_each_other_in_a_circle_end() -> None:
-    project = _project(a=_pipe(("n", "SELECT * FROM b")), b=_pipe(("m", "SELECT * FROM a")))
-    assert _composed(project, "a") == "WITH `b` AS ( SELECT * FROM a ) SELECT * FROM b"
-
-
 def test_pipes_that_multiply_are_bounded() -> None:
     pipes = {f"p{level}": _pipe((f"n{level}", f"SELECT * FROM p{level + 1}, p{level + 2}")) for level in range(40)}
     pipes |= {f"p{level}": _pipe((f"n{level}", "SELECT 1")) for level in (40, 41)}

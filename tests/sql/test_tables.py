@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stonechat.sql import tables
 from stonechat.sql.tables import table_names
 
 _CASES = {
@@ -35,3 +36,11 @@ def test_names_in_place_of_tables_are_found(statement: str) -> None:
     expected = _CASES[statement]
     names = expected.split(",") if "," in expected else expected.split()
     assert table_names(statement) == frozenset(names)
+
+
+def test_calls_that_differ_in_their_strings_are_looked_through_once() -> None:
+    before = tables._remembered.cache_info()
+    for value in ("x", "it''s", "a\\'b", "FROM u", "-- no comment", "/*"):
+        assert table_names(f"SELECT 'FROM v' AS w FROM t WHERE a = '{value}' -- don't FROM z") == {"t"}
+    after = tables._remembered.cache_info()
+    assert after.misses - before.misses == 1

@@ -35,7 +35,7 @@ def small() -> Iterator[Messaging]:
 @pytest.fixture(scope="package")
 def generated() -> Iterator[Messaging]:
     messaging = Messaging(shared_engine(), messaging_project())
-    for block in chunks(9_000, 3, size=1_500, end=END, days=DAYS):
+    for block in chunks(6_000, 3, size=1_000, end=END, days=DAYS):
         messaging.add(block)
     yield messaging
     messaging.drop()

@@ -48,9 +48,11 @@ class Messaging:
         token = f"{self.database}-{next(self._blocks)}"
         self.engine.insert(Insert(self.database, "messages", columns, "JSONEachRow", [rows], token))
 
+    def statement(self, endpoint: str, values: Mapping[str, str]) -> str:
+        return compose_pipe(self.project, self.project.pipes[endpoint], values).sql
+
     def answer(self, endpoint: str, values: Mapping[str, str]) -> QueryResult:
-        statement = compose_pipe(self.project, self.project.pipes[endpoint], values).sql
-        return self.engine.query(Query(statement, self.database, "JSONEachRow"))
+        return self.engine.query(Query(self.statement(endpoint, values), self.database, "JSONEachRow"))
 
     def rows(self, endpoint: str, **values: str) -> list[dict[str, Any]]:
         return _rows(self.answer(endpoint, values))

@@ -11,7 +11,7 @@ import yaml
 from tests.conftest import SHARED
 from tests.starters.deployed import Messaging, messaging_project
 
-from stonechat.datafile.resources import NodeType
+from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.engine.contract import EngineFailure
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import compose_placeholder
@@ -66,11 +66,8 @@ def test_the_tutorials_files_stand_word_for_word(name: str, fence: str) -> None:
 
 def test_messages_take_events_and_endpoints_give_answers_to_the_two_tokens() -> None:
     project = messaging_project()
-    grants = {
-        (resource.name, grant.token, grant.permission)
-        for resource in (*project.data_sources.values(), *project.pipes.values())
-        for grant in resource.tokens
-    }
+    resources: list[DataSource | Pipe] = [*project.data_sources.values(), *project.pipes.values()]
+    grants = {(item.name, grant.token, grant.permission) for item in resources for grant in item.tokens}
     endpoints = {(pipe.name, "messaging_read", "READ") for pipe in project.pipes_of_type(NodeType.ENDPOINT)}
     assert grants == {("messages", "messaging_append", "APPEND"), *endpoints}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
@@ -11,6 +11,12 @@ from stonechat.sql.quoting import identifier
 # How many blocks a table remembers by their tokens. A replay after a crash brings back at most the blocks that were
 # under way, each of at most a dozen partitions, so a thousand is ample; the list is a small file beside the table.
 DEDUPLICATION_WINDOW = 1000
+# Synced parts: once a block is committed the write-ahead log forgets it, so the table must survive a power loss alone.
+_DURABLE = {
+    "non_replicated_deduplication_window": str(DEDUPLICATION_WINDOW),
+    "fsync_after_insert": "1",
+    "fsync_part_directory": "1",
+}
 QUARANTINE_DAYS = 30
 
 
@@ -27,7 +33,7 @@ def create_quarantine(source: DataSource, database: str) -> str:
     return (
         f"CREATE TABLE {table(database, source.name + QUARANTINE_SUFFIX)}\n(\n    {body}\n)\n"
         f"ENGINE = MergeTree ORDER BY insertion_date TTL insertion_date + toIntervalDay({QUARANTINE_DAYS})\n"
-        f"SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+        f"{_settings(_DURABLE)}"
     )
 
 
@@ -83,9 +89,13 @@ def _engine(engine: TableEngine) -> str:
         clauses.append(f"SAMPLE BY ({engine.sampling_key})")
     if engine.ttl:
         clauses.append(f"TTL {engine.ttl}")
-    settings = {"non_replicated_deduplication_window": str(DEDUPLICATION_WINDOW)} | dict(engine.settings)
-    clauses.append("SETTINGS " + ", ".join(f"{key} = {value}" for key, value in settings.items()))
+    settings = _DURABLE | dict(engine.settings)
+    clauses.append(_settings(settings))
     return "\n".join(clauses)
+
+
+def _settings(settings: Mapping[str, str]) -> str:
+    return "SETTINGS " + ", ".join(f"{key} = {value}" for key, value in settings.items())
 
 
 def _engine_arguments(engine: TableEngine) -> Iterator[str]:

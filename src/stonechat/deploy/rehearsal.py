@@ -16,13 +16,15 @@ from stonechat.deploy.ddl import create_quarantine, create_table, create_view, t
 from stonechat.deploy.plan import view_of
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
+from stonechat.project.checks import name_position
 from stonechat.project.composition import compose_placeholder
 from stonechat.project.model import Project
 from stonechat.sql.quoting import identifier, literal, parameter_text
 
 DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
-_LINE_IN_MESSAGE = re.compile(r"\(line (\d+), col (\d+)\)")
+_UNKNOWN_NAME = re.compile(r"^Unknown .*?identifier [`'](\w+)[`']")
+_FAILED_AT = re.compile(r"failed at position (\d+)")
 
 
 class InvalidTable(DatafileProblem):
@@ -104,15 +106,21 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
 
 
 def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pipe) -> Position:
-    """Line and column of a syntax error where the rendered text has the file's lines; else where the SQL begins."""
+    """Line and column of a syntax error where the rendered text has the file's lines, or of a name that is unknown.
+
+    Else where the SQL begins.
+    """
     start = node.sql_position
-    match = _LINE_IN_MESSAGE.search(error.message)
+    if unknown := _UNKNOWN_NAME.search(error.message):
+        return name_position(node, unknown[1])
+    match = _FAILED_AT.search(error.message)
     alone = compose_placeholder(project, pipe, node).sql
     if match is None or alone.count("\n") != node.sql.count("\n"):
         return start
-    line, column = int(match[1]), int(match[2])
-    margin = start.column - len(_EXPLAIN) if line == 1 else node.sql_indent + 1
-    return Position(start.file, start.line + line - 1, margin + column - 1)
+    # The engine counts bytes.
+    before = (_EXPLAIN + alone).encode()[: int(match[1]) - 1].decode(errors="ignore").removeprefix(_EXPLAIN)
+    lines, column = before.count("\n"), len(before) - before.rfind("\n") - 1
+    return Position(start.file, start.line + lines, column + (node.sql_indent + 1 if lines else start.column))
 
 
 def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -> Iterator[StonechatError]:

@@ -22,6 +22,7 @@ from stonechat.engine.contract import (
     QueryResult,
     QueryTooLarge,
 )
+from stonechat.engine.deduplication import forget_lost_parts
 from stonechat.engine.failures import translated
 from stonechat.engine.folder import FolderLock
 from stonechat.engine.inserts import Writer
@@ -35,6 +36,7 @@ _COMMON: Final = {
     "implicit_select": "0",
     "allow_introspection_functions": "0",
     "max_query_size": "16777216",
+    "session_timezone": "UTC",
 }
 #: Readers: endpoints want few rows of many columns from few parts, where reading columns late costs more than it saves.
 _READER: Final = {
@@ -68,6 +70,7 @@ class ChdbEngine:
         self._folder = _plain_path(path)
         self._lock = FolderLock(self._folder)
         try:
+            forget_lost_parts(self._folder)
             self._anchor = self._connect(
                 {
                     "max_server_memory_usage": str(server_memory_bytes),

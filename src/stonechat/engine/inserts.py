@@ -26,6 +26,7 @@ OPTIONS: Final = {
     "min_insert_block_size_rows": "0",
     "min_insert_block_size_bytes": "0",
     "max_insert_threads": "1",
+    "max_partitions_per_insert_block": "0",
     "max_threads": "1",
     "parallel_view_processing": "0",
     "min_free_disk_bytes_to_perform_insert": "268435456",

@@ -24,6 +24,7 @@ STATUS_BY_KIND: Mapping[Kind, int] = {
     Kind.TIMEOUT: 408,
     Kind.CONFLICT: 409,
     Kind.TOO_LARGE: 413,
+    Kind.HALF_DONE: 422,
     Kind.RATE_LIMITED: 429,
     Kind.INTERNAL: 500,
     Kind.UNAVAILABLE: 503,

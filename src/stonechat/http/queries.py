@@ -50,9 +50,9 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
         output = BY_EXTENSION.get(extension)
         if not name or output is None:
             raise UnknownPipe(f"The pipe '{request.path_params['file']}' does not exist", hint=_FORMATS_HINT)
-        values = await _values(request)
-        wrap = _single(values.pop("q", None))
-        if output is CSV and _single(values.get("__tb__csv_header")) in {"0", "false"}:
+        values = await request_values(request)
+        wrap = last_value(values.pop("q", None))
+        if output is CSV and last_value(values.get("__tb__csv_header")) in {"0", "false"}:
             output = CSV_WITHOUT_HEADER
         known = request.headers.get("if-none-match")
         wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values), known)
@@ -60,12 +60,12 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
 
     async def run_statement(request: Request) -> Response:
         caller = authenticator.caller(request)
-        values = await _values(request, raw_key="q")
-        statement = _single(values.pop("q", None))
+        values = await request_values(request, raw_key="q")
+        statement = last_value(values.pop("q", None))
         if not statement:
             raise InvalidBody("The parameter 'q' is missing", hint="Call /v0/sql?q=SELECT...")
         default = JSON if request.headers.get("content-type", "").startswith("text/plain") else TSV
-        pipe = _single(values.pop("pipeline", None))
+        pipe = last_value(values.pop("pipeline", None))
         wanted = StatementRequest(statement, default, _parameters(values), pipe, _output_settings(values))
         return await _response(request, await _unless_gone(request, queries.statement(live.snapshot, caller, wanted)))
 
@@ -108,7 +108,7 @@ async def _until_disconnect(request: Request) -> None:
         pass
 
 
-async def _values(request: Request, raw_key: str | None = None) -> Values:
+async def request_values(request: Request, raw_key: str | None = None) -> Values:
     """Parameters of the URL and then of the body: a form, a JSON object or, where `raw_key` names one, plain text."""
     pairs = list(request.query_params.multi_items())
     if request.method == "POST":
@@ -159,8 +159,9 @@ def _parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
 
 
 def _output_settings(values: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
-    return {key: _single(value) or "" for key, value in values.items() if key.startswith("output_format_")}
+    return {key: last_value(value) or "" for key, value in values.items() if key.startswith("output_format_")}
 
 
-def _single(value: str | Sequence[str] | None) -> str | None:
+def last_value(value: str | Sequence[str] | None) -> str | None:
+    """The value of a key that should come once."""
     return value if value is None or isinstance(value, str) else value[-1]

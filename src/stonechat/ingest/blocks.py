@@ -40,7 +40,7 @@ class ViewFailed(StonechatError):
     """The rows are in the data source, but a materialized view behind it could not take them."""
 
     code = "SC622"
-    kind = Kind.INVALID
+    kind = Kind.HALF_DONE
 
 
 class DataSourceGone(StonechatError):
@@ -118,7 +118,7 @@ class BlockCommitter:
         return refused
 
     def take(self, planned: PlannedBlock, part: str) -> None:
-        """Record that a part is in the engine, once there are several: a search may outlast what the engine remembers."""
+        """Record that a part is in the engine, once there are several: it may forget the first before the last."""
         if planned.refusals:
             self._log.report(Taken(planned.block, part))
             planned.taken.add(part)

@@ -122,7 +122,7 @@ def unknown_tables(
                     message, hint = f"Node '{node.name}' reads '{name}', which is itself ({name} -> {name})", None
                 else:
                     message, hint = f"Node '{node.name}' reads '{name}', which does not exist", suggestion(name, known)
-                yield ProjectProblem(message, _table_position(node, name), hint=hint)
+                yield ProjectProblem(message, name_position(node, name), hint=hint)
 
 
 def cycles(pipes: Mapping[str, Pipe], lineage: Lineage) -> Iterator[ProjectProblem]:
@@ -140,7 +140,7 @@ def cycles(pipes: Mapping[str, Pipe], lineage: Lineage) -> Iterator[ProjectProbl
         turned = [*path[start:-1], *path[: start + 1]]
         pipe = pipes[turned[0]]
         reader = next((node for node in pipe.nodes if turned[1] in lineage.nodes[pipe.name, node.name]), pipe.output)
-        place = _table_position(reader, turned[1])
+        place = name_position(reader, turned[1])
         yield ProjectProblem(f"Pipes read each other in a circle: {' -> '.join(turned)}", place)
 
 
@@ -156,17 +156,8 @@ def secrets_in_views(
                 yield ProjectProblem(message, pipe.output.sql_position)
 
 
-def _instruction_position(files: Mapping[str, str], start: Position, command: str) -> Position:
-    """The line, from `start` on, that begins with an instruction; `start` itself when there is none."""
-    lines = files.get(start.file, "").split("\n")
-    for number, line in enumerate(lines[start.line - 1 :], start.line):
-        if line.upper().split(None, 1)[:1] == [command]:
-            return Position(start.file, number, len(line) - len(line.lstrip()) + 1)
-    return start
-
-
-def _table_position(node: Node, name: str) -> Position:
-    """Where a node's SQL names a table; where the SQL begins when only its rendering does."""
+def name_position(node: Node, name: str) -> Position:
+    """Where a node's SQL names something, first of all a table; where it begins when only its rendering does."""
     named = rf"[`\"]?(?P<name>\b{re.escape(name)}\b)"
     match = re.search(rf"\b(?:FROM|JOIN|IN)\s+{named}", node.sql, re.IGNORECASE) or re.search(named, node.sql)
     if match is None:
@@ -176,6 +167,15 @@ def _table_position(node: Node, name: str) -> Position:
     start = node.sql_position
     margin = node.sql_indent + 1 if line_start else start.column
     return Position(start.file, start.line + node.sql.count("\n", 0, offset), offset - line_start + margin)
+
+
+def _instruction_position(files: Mapping[str, str], start: Position, command: str) -> Position:
+    """The line, from `start` on, that begins with an instruction; `start` itself when there is none."""
+    lines = files.get(start.file, "").split("\n")
+    for number, line in enumerate(lines[start.line - 1 :], start.line):
+        if line.upper().split(None, 1)[:1] == [command]:
+            return Position(start.file, number, len(line) - len(line.lstrip()) + 1)
+    return start
 
 
 def _plain_tables(statement: str) -> set[str]:

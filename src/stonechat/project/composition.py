@@ -13,7 +13,7 @@ from stonechat.datafile.resources import Node, Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
-from stonechat.sql.statements import with_clause, words_of
+from stonechat.sql.statements import with_clause
 from stonechat.sql.tables import table_names
 from stonechat.template.render import Rendered, Template
 
@@ -115,9 +115,12 @@ class _Composer:
                 found[name] = self.node(other, other.output, path)
 
     def _note_reads(self, statement: str) -> None:
-        words = words_of(statement)
+        """A name anywhere in the text may be a table; one too many only makes a kept answer end early."""
         for name in self._project.data_sources:
-            self._reads.update({name, name + QUARANTINE_SUFFIX} & words)
+            if name in statement:
+                self._reads.add(name)
+                if name + QUARANTINE_SUFFIX in statement:
+                    self._reads.add(name + QUARANTINE_SUFFIX)
 
     def _render(self, pipe: Pipe, node: Node) -> str:
         if len(self._renderings) >= _MOST_RENDERINGS:

@@ -11,23 +11,28 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
 from stonechat.auth.access import Caller, ScopeType
+from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import Engine, EngineBusy, Query, QueryLimits, QueryResult
-from stonechat.engine.formats import JSON, MEDIA_TYPES, Format
-from stonechat.project.composition import Composed, Values, compose_pipe, compose_statement
-from stonechat.project.live import Snapshot
+from stonechat.engine.formats import JSON, Format
+from stonechat.project.composition import Composed, Values, compose_pipe
+from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.versions import DataVersions
 from stonechat.query.cache import AnswerCache, CacheKey, CacheStatus, may_be_kept
 from stonechat.query.coalescing import Coalescing
-from stonechat.query.gate import UNDERSCORE, StatementGate
+from stonechat.query.gate import StatementGate, media_type_of
+from stonechat.query.statement import compose_own, render_statement
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
-from stonechat.sql.references import without_settings
+from stonechat.sql.references import References, without_settings
+from stonechat.template.render import Rendered
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,10 @@ class EndpointRequest:
 
 @dataclass(frozen=True, slots=True)
 class StatementRequest:
-    """A statement of the caller's own. `format` holds where it names none; `pipe` is what `_` and bare nodes mean."""
+    """A statement of the caller's own, or a template of one.
+
+    `format` holds where it names none; `pipe` is what `_` and bare nodes mean.
+    """
 
     statement: str
     format: Format = JSON
@@ -109,38 +117,44 @@ class QueryService:
         with stages.stage("authorise"):
             caller.require(ScopeType.READ_PIPE, pipe.name)
             if request.wrap is not None:
-                await self._in_thread(self._gate.wrap, request.wrap)
+                own, named = await self._in_thread(self._admitted_wrap, request)
         with stages.stage("compose"):
             if request.wrap is None:
                 composed = compose_pipe(snapshot.project, pipe, request.values)
             else:
-                composed = compose_statement(snapshot.project, request.wrap, request.values, underscore=pipe)
+                composed = await self._in_thread(compose_own, snapshot.project, own, named, request.values, pipe)
         with stages.stage("query"):
             query = self._query(snapshot, composed, request.format, request.settings)
             outcome = await self._outcome(snapshot, composed, query, request.known_etag)
         return Answer(outcome.result, request.format.media_type, outcome.cache, outcome.etag, stages.header)
 
     async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
-        """Run a caller's statement: authorise what it reads, compose it with the pipes it names, run it."""
+        """Run a caller's statement: render it, authorise what it reads, compose it with the pipes it names, run it."""
         stages = Stages()
         with stages.stage("find"):
-            pipe = snapshot.endpoint(request.pipe) if request.pipe else None
-        with stages.stage("authorise"):
-            named = await self._in_thread(self._gate.statement, request.statement, snapshot.project, caller, pipe)
-        with stages.stage("compose"):
-            underscore = pipe if (None, UNDERSCORE) in named.tables else None
-            composed = compose_statement(
-                snapshot.project, request.statement, request.values, pipe=pipe, underscore=underscore
+            pipe = _pipe(snapshot, request.pipe) if request.pipe else None
+        with stages.stage("render"):
+            secrets = snapshot.project.secrets if caller.is_admin else _NO_SECRETS
+            own = await self._in_thread(
+                render_statement, request.statement, request.values, secrets, self._engine.explain
             )
+        with stages.stage("authorise"):
+            named = await self._in_thread(self._gate.statement, own, snapshot.project, caller, pipe)
+        with stages.stage("compose"):
+            composed = await self._in_thread(compose_own, snapshot.project, own, named, request.values, pipe)
         with stages.stage("query"):
             query = self._query(snapshot, composed, request.format, request.settings)
             outcome = await self._outcome(snapshot, composed, query, None)
-        media_type = MEDIA_TYPES.get(named.format or "", request.format.media_type)
+        media_type = media_type_of(named.format) if named.format else request.format.media_type
         return Answer(outcome.result, media_type, outcome.cache, outcome.etag, stages.header)
 
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
         self._threads.shutdown()
+
+    def _admitted_wrap(self, request: EndpointRequest) -> tuple[Rendered, References]:
+        own = render_statement(request.wrap or "", request.values, _NO_SECRETS, self._engine.explain)
+        return own, self._gate.wrap(own)
 
     async def _outcome(self, snapshot: Snapshot, composed: Composed, query: Query, known_etag: str | None) -> _Outcome:
         """The answer that is kept, or that of the query, which equal requests share."""
@@ -194,3 +208,12 @@ class QueryService:
             return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments, **named))
         finally:
             self._pending -= 1
+
+
+def _pipe(snapshot: Snapshot, name: str) -> Pipe:
+    """A pipe by name or id, whether it is served as an endpoint or not."""
+    by_id = {identity.id: identity.name for identity in snapshot.identities.values()}
+    pipe = snapshot.project.pipes.get(by_id.get(name, name))
+    if pipe is None:
+        raise UnknownPipe(f"The pipe '{name}' does not exist")
+    return pipe

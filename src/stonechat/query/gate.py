@@ -8,15 +8,19 @@ from itertools import pairwise
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
+from stonechat.engine.formats import MEDIA_TYPES
+from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.gate import SQLNotAllowed, require_read_only
 from stonechat.sql.references import Ask, References, classify
 from stonechat.sql.statements import TokenKind, meaningful_tokens
+from stonechat.template.render import Rendered
 
 UNDERSCORE = "_"
 _REMEMBERED = 1000
 _LONGEST_REMEMBERED = 5000
+_MEDIA_TYPES = {name.lower(): media_type for name, media_type in MEDIA_TYPES.items()}
 
 
 class BoundParameterRefused(SQLNotAllowed):
@@ -31,6 +35,16 @@ class BoundParameterRefused(SQLNotAllowed):
         )
 
 
+class FormatRefused(StonechatError):
+    """The FORMAT clause names a format that answers do not come in."""
+
+    code = "SC501"
+    kind = Kind.INVALID
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The format '{name}' is not supported.", hint=f"Formats are: {', '.join(MEDIA_TYPES)}.")
+
+
 class StatementGate:
     """Admits statements. Equal ones are parsed once, because the engine's parser takes about as long as a small query."""
 
@@ -38,30 +52,38 @@ class StatementGate:
         self._ask = ask
         self._remembered = lru_cache(_REMEMBERED)(partial(classify, ask=ask))
 
-    def wrap(self, statement: str) -> References:
+    def wrap(self, statement: Rendered) -> References:
         """Admit a statement over the rows of an endpoint: it reads `_` alone. Raises what `require_read_only` does."""
         references = self._classify(statement)
         require_read_only(references, tables={(None, UNDERSCORE)}, settings=True)
         return references
 
-    def statement(self, statement: str, project: Project, caller: Caller, pipe: Pipe | None) -> References:
+    def statement(self, statement: Rendered, project: Project, caller: Caller, pipe: Pipe | None) -> References:
         """Admit a statement over data sources and pipes that the caller may read, and over the nodes of `pipe`."""
         references = self._classify(statement)
         readable = {(None, name) for name in _readable(project, caller, pipe)}
         require_read_only(references, tables=readable, settings=True, output_format=True)
+        if references.format is not None and references.format.lower() not in _MEDIA_TYPES:
+            raise FormatRefused(references.format)
         return references
 
-    def _classify(self, statement: str) -> References:
+    def _classify(self, statement: Rendered) -> References:
         _refuse_bound_parameters(statement)
-        if len(statement) > _LONGEST_REMEMBERED:
-            return classify(statement, self._ask)
-        return self._remembered(statement)
+        if len(statement.sql) > _LONGEST_REMEMBERED:
+            return classify(statement.sql, self._ask)
+        return self._remembered(statement.sql)
 
 
-def _refuse_bound_parameters(statement: str) -> None:
-    listed = meaningful_tokens(statement)
+def media_type_of(output: str) -> str:
+    """What the format of an admitted statement is to HTTP; its name may be in any case."""
+    return _MEDIA_TYPES[output.lower()]
+
+
+def _refuse_bound_parameters(statement: Rendered) -> None:
+    listed = meaningful_tokens(statement.sql)
     for token, following in pairwise(listed):
-        if token.text == "{" and following.kind in {TokenKind.WORD, TokenKind.QUOTED}:
+        named = following.kind in {TokenKind.WORD, TokenKind.QUOTED} and following.name not in statement.bound
+        if token.text == "{" and named:
             raise BoundParameterRefused(following.name)
 
 
@@ -75,4 +97,7 @@ def _readable(project: Project, caller: Caller, pipe: Pipe | None) -> Iterator[s
             yield other.name
     if pipe is not None and caller.may(ScopeType.READ_PIPE, pipe.name):
         yield UNDERSCORE
-        yield from (node.name for node in pipe.nodes)
+        yield pipe.output.name
+        # The other nodes may hold rows that the output leaves out.
+        if caller.may(ScopeType.READ_ALL):
+            yield from (node.name for node in pipe.nodes)

@@ -6,7 +6,9 @@ too many costs a definition that the engine does not evaluate. What a caller may
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 
@@ -25,8 +27,24 @@ class _Level:
     expects_table: bool = False
 
 
+# Strings, and what may hold a quote without being one.
+_STRINGS = re.compile(
+    r"""(?P<kept>--[^\n]*|\#[ !][^\n]*|/\*.*?\*/|`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")|'(?:[^'\\]|\\.|'')*'""",
+    re.DOTALL,
+)
+_LONGEST_REMEMBERED = 20_000
+
+
 def table_names(statement: str) -> frozenset[str]:
-    """Names after FROM, JOIN and IN, and after commas between tables; without those that it defines itself."""
+    """Names after FROM, JOIN and IN, and after commas between tables; without those that it defines itself.
+
+    Statements that differ in their strings alone, as the calls of an endpoint do, are looked through once.
+    """
+    skeleton = _STRINGS.sub(lambda match: match["kept"] or "''", statement)
+    return _remembered(skeleton) if len(skeleton) <= _LONGEST_REMEMBERED else _table_names(skeleton)
+
+
+def _table_names(statement: str) -> frozenset[str]:
     listed = meaningful_tokens(statement)
     found: set[str] = set()
     levels = [_Level()]
@@ -43,6 +61,9 @@ def table_names(statement: str) -> frozenset[str]:
         elif token.kind in {TokenKind.WORD, TokenKind.QUOTED}:
             _step(level, token, listed[index - 1] if index else None, found)
     return frozenset(found - _defined(listed))
+
+
+_remembered = lru_cache(2000)(_table_names)
 
 
 def _step(level: _Level, token: Token, before: Token | None, found: set[str]) -> None:

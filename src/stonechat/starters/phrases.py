@@ -1,5 +1,7 @@
 """What people write in sample messages: short phrases by language, with the share of people who speak it."""
 
+# ruff: noqa: RUF001 - full-width punctuation is how these languages are written
+
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -1,0 +1,79 @@
+"""What editors ask about SQL before it runs: `/v0/sql_format` and `/v0/sql_tables`. Nothing here reads data."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stonechat.engine.contract import Engine
+from stonechat.http.authentication import Authenticator
+from stonechat.http.queries import InvalidBody, last_value, request_values
+from stonechat.sql.gate import NotASelect
+from stonechat.sql.quoting import literal
+from stonechat.sql.references import Ask, classify
+from stonechat.sql.statements import TokenKind, tokens
+from stonechat.template.render import MARK, Template
+
+_TEMPLATE_MARKS = ("{{", "{%", "{#")
+_METHODS = ["GET", "POST"]
+
+
+def routes(authenticator: Authenticator, engine: Engine) -> list[Route]:
+    """SQL laid out, and the tables that it reads. Any valid token may ask."""
+
+    async def format_sql(request: Request) -> Response:
+        authenticator.caller(request)
+        statement = await _statement(request)
+        return JSONResponse({"q": await asyncio.to_thread(formatted, statement, engine.explain)})
+
+    async def list_tables(request: Request) -> Response:
+        authenticator.caller(request)
+        statement = await _statement(request)
+        return JSONResponse({"tables": await asyncio.to_thread(tables, statement, engine.explain)})
+
+    return [
+        Route("/v0/sql_format", format_sql, methods=_METHODS),
+        Route("/v0/sql_tables", list_tables, methods=_METHODS),
+    ]
+
+
+def formatted(statement: str, ask: Ask) -> str:
+    """The statement as the engine lays it out.
+
+    What the engine would lose stays as it is written: comments, and a template with more than its mark `%`. Raises the
+    engine's refusal of what is not SQL, comments or not.
+    """
+    text = statement.lstrip()
+    mark = f"{MARK}\n" if text.startswith(MARK) else ""
+    text = text.removeprefix(MARK) if mark else text
+    if mark and any(sign in text for sign in _TEMPLATE_MARKS):
+        Template.compile(statement, name="q")
+        return statement
+    laid_out = ask(f"SELECT formatQuery({literal(text)})").rstrip("\n")
+    if any(token.kind is TokenKind.COMMENT for token in tokens(text)):
+        return statement
+    return mark + laid_out
+
+
+def tables(statement: str, ask: Ask) -> list[list[str]]:
+    """The `[database, table]` pairs that a SELECT names, in order; the database is empty where the SELECT has none.
+
+    A template is rendered with dummies for its parameters. Raises `NotASelect`, or what reading the statement does.
+    """
+    if statement.lstrip().startswith(MARK):
+        statement = Template.compile(statement, name="q").placeholder().sql
+    references = classify(statement, ask)
+    if references.statement != "SELECT":
+        raise NotASelect(references.statement)
+    return sorted([database or "", table] for database, table in references.tables)
+
+
+async def _statement(request: Request) -> str:
+    values = await request_values(request, raw_key="q")
+    statement = last_value(values.get("q"))
+    if not statement:
+        raise InvalidBody("The parameter 'q' is missing", hint=f"Call {request.url.path}?q=SELECT...")
+    return statement

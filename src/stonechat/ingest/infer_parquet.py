@@ -1,0 +1,58 @@
+"""From a Parquet file to a SCHEMA. The file declares its types; the engine reads them, and a sample of the rows."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from stonechat.engine.contract import Engine
+from stonechat.ingest.inference import EACH, Inference, InferredColumn, NothingToInfer, infer_ndjson, is_reachable
+from stonechat.ingest.types import codec_of
+from stonechat.sql.quoting import literal
+from stonechat.sql.types import InvalidType, parse_type
+
+_ROWS = 1000
+_BOUNDS = "SETTINGS max_execution_time = 10, max_memory_usage = 500000000, output_format_json_quote_decimals = 1"
+
+
+def infer_parquet(engine: Engine, body: bytes) -> Inference:
+    """The columns of a Parquet file, and up to 1,000 of its rows as JSON objects. Blocks.
+
+    Types are those that the file declares, but for records, whose keys become columns as in JSON. Raises
+    `NothingToInfer`, or the engine's failure to read the file.
+    """
+    with tempfile.TemporaryDirectory(prefix="stonechat-analyze-") as folder:
+        path = Path(folder) / "sample.parquet"
+        path.write_bytes(body)
+        source = f"file({literal(str(path))}, 'Parquet')"
+        declared = {str(row["name"]): str(row["type"]) for row in engine.fetch(f"DESCRIBE {source} {_BOUNDS}")}
+        rows = engine.fetch(f"SELECT * FROM {source} LIMIT {_ROWS} {_BOUNDS}")
+    if not rows:
+        raise NothingToInfer("The file has no rows")
+    sampled = infer_ndjson(b"\n".join(map(msgspec.json.encode, rows)))
+    return Inference(tuple(_columns(sampled, declared)), sampled.rows)
+
+
+def _columns(sampled: Inference, declared: dict[str, str]) -> Iterator[InferredColumn]:
+    """Of each top-level key its declared column, or those that were inferred below it."""
+    for key, kind in declared.items():
+        below = [column for column in sampled.columns if _key_of(column) == key]
+        if below and _is_one_column(kind):
+            path = f"$.{key}{EACH}" if kind.startswith("Array(") else f"$.{key}"
+            yield InferredColumn(below[0].name, path, str(parse_type(kind)), max(column.present for column in below))
+        elif is_reachable(key):
+            yield from below
+
+
+def _key_of(column: InferredColumn) -> str:
+    return (column.path or "").removeprefix("$.").split(".")[0].removesuffix(EACH)
+
+
+def _is_one_column(kind: str) -> bool:
+    try:
+        return "Tuple(" not in kind and codec_of(parse_type(kind)) is not None
+    except InvalidType:
+        return False

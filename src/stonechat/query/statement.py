@@ -1,0 +1,114 @@
+"""A statement of the caller's own on its way to the engine: rendered, and composed with the pipes that it names.
+
+The engine looks names of a CTE up where the CTE is used. So a pipe stands behind a fence: in front of
+`SELECT * FROM p`, a caller's own `WITH tenants AS (...)`, alias or lambda would otherwise take the place of a table or
+function inside `p`, and lift the filter that the caller may only see through. Inside `view(...)` no name from outside
+is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from stonechat.datafile.resources import Pipe
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.composition import Composed, Values, compose_pipe
+from stonechat.project.model import Project
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.query.gate import UNDERSCORE
+from stonechat.sql.gate import SQLNotAllowed
+from stonechat.sql.quoting import literal
+from stonechat.sql.references import Ask, References
+from stonechat.sql.statements import with_clause
+from stonechat.template.render import MARK, Rendered, Template
+
+LONGEST_STATEMENT = 65_536
+"""Bytes, as written and as rendered: the engine's parser takes a second for a hundred thousand."""
+
+
+class StatementTooLong(StonechatError):
+    """A caller's statement, as written or as rendered, is longer than one should be."""
+
+    code = "SC503"
+    kind = Kind.TOO_LARGE
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The statement has {size} bytes, more than the limit of {LONGEST_STATEMENT}.")
+
+
+class ForeignParameter(SQLNotAllowed):
+    """A caller's statement has the name of a parameter that a pipe binds beside it: the value may be a secret."""
+
+    code = "SC504"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The name '{name}' belongs to a pipe's own parameter.", hint="Use another name.")
+
+
+def render_statement(statement: str, values: Values, secrets: Mapping[str, str], ask: Ask) -> Rendered:
+    """The statement itself; a template, which begins with `%`, rendered for the values.
+
+    Raises `StatementTooLong`, a `TemplateError`, or what `ask` does.
+    """
+    _require_short(statement)
+    rendered = Rendered(statement)
+    if statement.lstrip().startswith(MARK):
+        rendered = Template.compile(statement, name="q").render(values, secrets=secrets)
+        _require_short(rendered.sql)
+    if rendered.sql.isascii():
+        return rendered
+    # The engine knows quotation marks and signs beyond ASCII that `sql.statements` does not: it writes them plainly.
+    return replace(rendered, sql=ask(f"SELECT formatQuerySingleLine({literal(rendered.sql)})").rstrip("\n"))
+
+
+def compose_own(project: Project, own: Rendered, named: References, values: Values, pipe: Pipe | None) -> Composed:
+    """An admitted statement with the pipes and the nodes of `pipe` that it names; `_` are the rows of `pipe`.
+
+    Raises `ForeignParameter`, or what rendering a pipe does.
+    """
+    names = frozenset(name for database, name in named.tables if database is None)
+    parts = dict(_parts(project, names, values, pipe))
+    sql = with_clause([(name, _fenced(part.sql)) for name, part in parts.items()], own.sql)
+    return _united(sql, own, names & _tables(project), list(parts.values()))
+
+
+def _parts(
+    project: Project, names: frozenset[str], values: Values, pipe: Pipe | None
+) -> Iterator[tuple[str, Composed]]:
+    nodes = {node.name: node for node in pipe.nodes} if pipe else {}
+    for name in sorted(names):
+        if pipe is not None and (name == UNDERSCORE or name in nodes):
+            yield name, compose_pipe(project, pipe, values, node=nodes.get(name))
+        elif name in project.pipes:
+            yield name, compose_pipe(project, project.pipes[name], values)
+
+
+def _fenced(sql: str) -> str:
+    return f"SELECT * FROM view(SELECT * FROM (\n{with_clause([], sql)}\n))"
+
+
+def _united(sql: str, own: Rendered, reads: frozenset[str], parts: Sequence[Composed]) -> Composed:
+    bound = {name: value for part in parts for name, value in part.bound.items()}
+    for name in bound.keys() - own.bound.keys():
+        # The engine takes the name in `{name:Type}` bare and without escapes: who uses it has it in the text.
+        if name in own.sql:
+            raise ForeignParameter(name)
+    lifetimes = [ttl for ttl in (own.cache_ttl, *(part.cache_ttl for part in parts)) if ttl is not None]
+    return Composed(
+        sql,
+        reads=reads.union(*(part.reads for part in parts)),
+        bound={**bound, **own.bound},
+        settings={**{name: value for part in parts for name, value in part.settings.items()}, **own.settings},
+        cache_ttl=min(lifetimes, default=None),
+        used=own.used.union(*(part.used for part in parts)),
+    )
+
+
+def _tables(project: Project) -> frozenset[str]:
+    return frozenset(table for name in project.data_sources for table in (name, name + QUARANTINE_SUFFIX))
+
+
+def _require_short(statement: str) -> None:
+    if (size := len(statement.encode(errors="replace"))) > LONGEST_STATEMENT:
+        raise StatementTooLong(size)

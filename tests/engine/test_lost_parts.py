@@ -1,0 +1,58 @@
+"""A kill between a token and its part does not turn the replay of the block into a repetition."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_INSERT = """
+import json, os, signal, sys
+from pathlib import Path
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import Insert
+
+engine = ChdbEngine(Path(sys.argv[1]), server_memory_bytes=2 << 30)
+if not engine.fetch("SELECT 1 FROM system.databases WHERE name = 'w'"):
+    engine.command("CREATE DATABASE w")
+    engine.command(
+        "CREATE TABLE w.t (n UInt32) ENGINE = MergeTree ORDER BY n PARTITION BY n % 3 "
+        "SETTINGS non_replicated_deduplication_window = 100"
+    )
+    engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [b'{"n":100}', b'{"n":101}'], "first"))
+    engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [b'{"n":103}'], "merged"))
+    engine.command("OPTIMIZE TABLE w.t FINAL")
+for token, rows in json.loads(sys.argv[2]):
+    engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [json.dumps({"n": n}).encode() for n in rows], token))
+print(json.dumps(engine.fetch("SELECT n FROM w.t ORDER BY n")), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+_BLOCK = ("block", [1, 2, 3])
+
+
+def _insert(folder: Path, *blocks: tuple[str, list[int]]) -> list[int]:
+    command = [sys.executable, "-c", _INSERT, str(folder), json.dumps(blocks)]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return [row["n"] for row in json.loads(output)]
+
+
+def _lose_newest_part(folder: Path, partition: int) -> None:
+    """What a kill leaves when it comes after the token and before the part is moved into place."""
+    parts = sorted(folder.glob(f"store/*/*/{partition}_*_*_*"), key=lambda part: int(part.name.split("_")[1]))
+    shutil.rmtree(parts[-1])
+
+
+def test_a_block_whose_part_was_lost_is_completed_by_its_replay(tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    assert _insert(folder, _BLOCK) == [1, 2, 3, 100, 101, 103]
+    _lose_newest_part(folder, 2)
+    assert _insert(folder, _BLOCK) == [1, 2, 3, 100, 101, 103]
+
+
+def test_tokens_of_parts_that_are_there_or_were_merged_are_remembered(tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    _insert(folder, _BLOCK)
+    blocks = [("first", [100, 101]), ("merged", [103]), _BLOCK]
+    assert _insert(folder, *blocks) == [1, 2, 3, 100, 101, 103]
