@@ -26,6 +26,7 @@ from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Engine, QueryLimits
 from stonechat.errors import Kind, StonechatError
 from stonechat.http import (
+    analyze,
     datasources,
     deployments,
     documentation,
@@ -33,6 +34,7 @@ from stonechat.http import (
     openapi,
     pipes,
     queries,
+    sql_tools,
     variables,
     workspace,
 )
@@ -132,6 +134,8 @@ class Server:
                 *documentation.routes(),
                 *datasources.routes(authenticator, descriptions, self.engine),
                 *queries.routes(authenticator, self.live, self.queries),
+                *sql_tools.routes(authenticator, self.engine),
+                *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),
                 *deployments.routes(authenticator, self.live, self.deployer, self.store),
                 *token_routes.routes(authenticator, self.tokens),
                 *variables.routes(authenticator, self.variables),

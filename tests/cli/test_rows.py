@@ -27,6 +27,7 @@ def _read(text: str) -> tuple[bytes, int]:
         ("rows.ndjson.gz", gzip.compress(_LINES[:700]) + gzip.compress(_LINES[700:])),
         ("rows.ndjson.zst", zstandard.compress(_LINES)),
     ],
+    ids=["plain", "gzip", "gzip of two members", "zstd"],
 )
 def test_a_file_gives_its_lines_whatever_its_compression(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / name

@@ -106,7 +106,6 @@ def test_a_failed_insert_says_why_and_the_next_one_works(
     ("definition", "name"),
     [
         ("(k UInt32, CONSTRAINT small CHECK k < 50) ENGINE = MergeTree ORDER BY k", "VIOLATED_CONSTRAINT"),
-        ("(k UInt32) ENGINE = MergeTree ORDER BY k PARTITION BY k", "TOO_MANY_PARTS"),
         (
             "(k UInt32, b UInt8 DEFAULT throwIf(k = 77)) ENGINE = MergeTree ORDER BY k",
             "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO",

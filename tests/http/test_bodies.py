@@ -19,30 +19,29 @@ def _zstd_without_size(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-_ENCODED = [
-    ("identity", _TEXT),
-    ("", _TEXT),
-    ("gzip", gzip.compress(_TEXT)),
-    ("gzip", gzip.compress(_TEXT[:100]) + gzip.compress(_TEXT[100:])),
-    ("deflate", zlib.compress(_TEXT)),
-    ("zstd", zstandard.compress(_TEXT)),
-    ("zstd", _zstd_without_size(_TEXT)),
-    ("zstd", zstandard.compress(_TEXT[:100]) + zstandard.compress(_TEXT[100:])),
+_PLAIN = [pytest.param("identity", _TEXT, id="identity"), pytest.param("", _TEXT, id="none")]
+_PACKED = [
+    pytest.param("gzip", gzip.compress(_TEXT), id="gzip"),
+    pytest.param("gzip", gzip.compress(_TEXT[:100]) + gzip.compress(_TEXT[100:]), id="gzip-of-two-members"),
+    pytest.param("deflate", zlib.compress(_TEXT), id="deflate"),
+    pytest.param("zstd", zstandard.compress(_TEXT), id="zstd"),
+    pytest.param("zstd", _zstd_without_size(_TEXT), id="zstd-without-size"),
+    pytest.param("zstd", zstandard.compress(_TEXT[:100]) + zstandard.compress(_TEXT[100:]), id="zstd-of-two-frames"),
 ]
 
 
-@pytest.mark.parametrize(("encoding", "body"), _ENCODED)
+@pytest.mark.parametrize(("encoding", "body"), [*_PLAIN, *_PACKED])
 def test_every_encoding_gives_the_text_back(encoding: str, body: bytes) -> None:
     assert decompressed(body, encoding, _LIMIT) == _TEXT
 
 
-@pytest.mark.parametrize(("encoding", "body"), _ENCODED[2:])
+@pytest.mark.parametrize(("encoding", "body"), _PACKED)
 def test_a_body_one_byte_over_the_limit_is_refused(encoding: str, body: bytes) -> None:
     with pytest.raises(BodyTooLarge, match=f"larger than {_LIMIT - 1} bytes"):
         decompressed(body, encoding, _LIMIT - 1)
 
 
-@pytest.mark.parametrize(("encoding", "body"), _ENCODED[2:])
+@pytest.mark.parametrize(("encoding", "body"), _PACKED)
 def test_a_body_cut_short_is_refused(encoding: str, body: bytes) -> None:
     with pytest.raises(InvalidEncoding):
         decompressed(body[:-5], encoding, _LIMIT)

@@ -21,7 +21,6 @@ from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.loader import UnreadableProject, load_folder
 from stonechat.project.model import InvalidProject, Project
 from stonechat.project.secrets import Resource, local_secrets
-from stonechat.server import throwaway_engine
 from stonechat.sql.tables import table_names
 
 
@@ -109,6 +108,8 @@ def _checked(folder: Path, *, engine: bool) -> Project:
         for notice in resource.notices:
             err.print(f"note {notice.position} {notice.message}", markup=False)
     if engine:
+        from stonechat.server import throwaway_engine  # noqa: PLC0415 - the engine takes half a second to import
+
         with throwaway_engine() as trial:
             problems = rehearse(project, trial)
         if problems:

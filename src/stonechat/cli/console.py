@@ -32,8 +32,9 @@ def show_error(error: StonechatError) -> None:
     elif isinstance(error, RequestRefused) and error.errors:
         problems = error.errors
     for problem in problems:
+        code = problem.server_code if isinstance(problem, RequestRefused) else problem.code
         where = f"[bold]{escape(str(problem.position))}[/bold] " if problem.position else ""
-        err.print(f"[red]error[/red] [dim]{problem.code}[/dim] {where}{escape(problem.message)}")
+        err.print(f"[red]error[/red] [dim]{code}[/dim] {where}{escape(problem.message)}")
         if excerpt := getattr(problem, "excerpt", None):
             err.print(escape(excerpt))
         if problem.hint:

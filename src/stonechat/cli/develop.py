@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import watchfiles
@@ -14,20 +13,12 @@ from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.console import out, show_error
 from stonechat.cli.remote import Remote
 from stonechat.cli.requests import example_requests
-from stonechat.cli.rows import row_source
+from stonechat.cli.rows import FirstRows, row_source
 from stonechat.deploy.plan import explain
 from stonechat.errors import StonechatError
 from stonechat.project.loader import load_folder
 from stonechat.project.secrets import ENVIRONMENT_FILE, local_secrets
 from stonechat.server import Server
-
-
-@dataclass(frozen=True, slots=True)
-class FirstRows:
-    """Rows for a data source that is still empty: the data source, and `sample`, `sample:ROWS` or a file."""
-
-    data_source: str
-    source: str
 
 
 class Development:
@@ -73,6 +64,8 @@ class Development:
             out.print(f"  {escape(line)}")
         if outcome.deployment_id is not None:
             out.print(f"[green]Deployed[/green] {escape(str(self._folder))} as deployment {outcome.deployment_id}")
+        else:
+            out.print("No changes: the folder is what is live.")
         return True
 
     def _show_once(self, error: StonechatError) -> None:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from stonechat.cli import authoring
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.console import out, show_error
-from stonechat.cli.develop import Development, FirstRows
 from stonechat.cli.remote import Remote
-from stonechat.cli.rows import SAMPLE_SEED, row_source
+from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.loader import load_folder
-from stonechat.server import Server
-from stonechat.settings import load_settings
+from stonechat.settings import Settings, load_settings
+from stonechat.sql.statements import with_clause, words_of
 from stonechat.starters.catalog import TEMPLATES, template_files
 from stonechat.starters.generator import messages
 
@@ -61,6 +57,13 @@ class FolderNotEmpty(StonechatError):
     kind = Kind.CONFLICT
 
 
+class UnknownToken(StonechatError):
+    """The server has no token of that name."""
+
+    code = "SC965"
+    kind = Kind.MISSING
+
+
 class InvalidOption(StonechatError):
     """An option's value does not have the form that its help gives."""
 
@@ -98,21 +101,18 @@ def dev(  # noqa: PLR0917 - the parameters are the command's options
     destructive: Destructive = False,
 ) -> None:
     """Serve a project folder, and deploy it again whenever a file changes."""
-    first = _first_rows(load)
-    with _server(home, host, port, config) as server:
-        asyncio.run(Development(server, folder, first, allow_destructive=destructive).run())
-    out.print("Stopped.")
+    from stonechat.cli import serving  # noqa: PLC0415 - see there
+
+    settings = _settings(home, host, port, config)
+    serving.develop(settings, folder, _first_rows(load), allow_destructive=destructive)
 
 
 @app.command()
 def serve(home: Home = None, host: Host = None, port: Port = None, config: Config = None) -> None:
     """Serve what was deployed last, as in production."""
+    from stonechat.cli import serving  # noqa: PLC0415 - see there
 
-    async def ready() -> None:
-        out.print(f"Stonechat answers at {server.settings.base_url}")
-
-    with _server(home, host, port, config) as server:
-        asyncio.run(server.serve(when_ready=ready))
+    serving.serve(_settings(home, host, port, config))
 
 
 @app.command()
@@ -153,6 +153,8 @@ def sql(
     token: AccessToken = None,
 ) -> None:
     """Run a statement on a running server."""
+    if not any(word.upper() == "FORMAT" for word in words_of(statement)):
+        statement = f"{with_clause([], statement)}\nFORMAT PrettyCompact"
     with Remote(url, token) as remote:
         response = remote.sql(statement)
     sys.stdout.buffer.write(response.content)
@@ -173,6 +175,20 @@ def list_tokens(
     for item in listed:
         scopes = ", ".join(":".join(scope.values()) for scope in item["scopes"])
         out.print(f"{item['name']}  ({scopes})\n  {item['token']}", markup=False)
+
+
+@tokens.command("show")
+def show_token(
+    name: Annotated[str, typer.Argument(help="The token's name.")],
+    url: Url = DEFAULT_URL,
+    token: AccessToken = None,
+) -> None:
+    """Print the value of one token, for scripts."""
+    with Remote(url, token) as remote:
+        values = {item["name"]: item["token"] for item in remote.tokens()}
+    if name not in values:
+        raise UnknownToken(f"There is no token '{name}'", hint=f"Tokens are: {', '.join(values)}.")
+    sys.stdout.write(values[name] + "\n")
 
 
 @mock.command("messages")
@@ -198,15 +214,9 @@ def run() -> None:
         sys.stderr.close()  # the reader of our output has gone, for example `head`
 
 
-def _server(home: Path | None, host: str | None, port: int | None, config: Path | None) -> Server:
+def _settings(home: Path | None, host: str | None, port: int | None, config: Path | None) -> Settings:
     overrides: dict[str, Any] = {"home": home, "host": host, "port": port}
-    settings = load_settings(file=config, overrides=overrides)
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    return Server(settings)
+    return load_settings(file=config, overrides=overrides)
 
 
 def _first_rows(text: str | None) -> FirstRows | None:

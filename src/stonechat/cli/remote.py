@@ -21,7 +21,7 @@ class ServerUnreachable(StonechatError):
 
 
 class RequestRefused(StonechatError):
-    """The server answered with an error; `errors` holds the single ones of a refused project."""
+    """The server answered with an error; `server_code` is its code, `errors` are the single ones of a refused project."""
 
     code = "SC962"
     kind = Kind.INVALID
@@ -30,6 +30,7 @@ class RequestRefused(StonechatError):
         position = Position(body["file"], body["line"], body["column"]) if "file" in body else None
         text = str(body.get("error", "The server refused the request"))
         super().__init__(text.removeprefix(f"{position}: "), hint=body.get("hint"), position=position)
+        self.server_code = str(body.get("code", RequestRefused.code))
         self.errors = [RequestRefused(item) for item in body.get("errors", [])]
 
 

@@ -38,6 +38,14 @@ class RowSource:
     open: Callable[[], AbstractContextManager[Iterator[tuple[bytes, int]]]]
 
 
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """Rows for a data source that is still empty: the data source, and `sample`, `sample:ROWS` or a file."""
+
+    data_source: str
+    source: str
+
+
 def row_source(text: str) -> RowSource:
     """`sample`, `sample:ROWS`, or the path of a file. Raises `UnreadableRows`."""
     name, _, count = text.partition(":")

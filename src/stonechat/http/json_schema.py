@@ -65,6 +65,7 @@ def parameter_schema(parameter: Parameter) -> Json:
         schema = plain | _enum(parameter, plain)
     if (default := _coerced(parameter.default, schema)) is not None:
         schema["default"] = default
+        schema.pop("examples", None)
     if (example := _coerced(parameter.example, schema)) is not None:
         schema["examples"] = [example]
     if isinstance(parameter.format, str) and "format" not in schema:

@@ -140,6 +140,7 @@ def _parameter(parameter: Parameter) -> Json:
         "in": "query",
         "required": bool(parameter.required),
         "description": _text(parameter.description),
+        "x-type": parameter.type,
         "schema": parameter_schema(parameter),
     }
 

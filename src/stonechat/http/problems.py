@@ -30,6 +30,8 @@ STATUS_BY_KIND: Mapping[Kind, int] = {
     Kind.UNAVAILABLE: 503,
 }
 _RETRY_SECONDS = 1
+#: What routing and parsing refuse before any code of ours runs; everything else of that kind is SC903.
+_ROUTING_CODES: Mapping[int, str] = {404: "SC904", 405: "SC905"}
 
 
 def problem_body(error: StonechatError) -> dict[str, object]:
@@ -64,7 +66,8 @@ async def on_stonechat_error(_request: Request, error: Exception) -> Response:
 async def on_http_exception(_request: Request, error: Exception) -> Response:
     """Exception handler for what routing refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)
-    body = {"error": str(error.detail), "code": f"SC9{error.status_code % 100:02d}"}
+    code = _ROUTING_CODES.get(error.status_code, "SC903")
+    body = {"error": str(error.detail), "code": code}
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 

@@ -27,17 +27,17 @@ _MOST_COLUMNS = 500
 
 
 def infer_csv(body: bytes) -> Inference:
-    """The columns of CSV, whose rows come as JSON objects of text. Raises `NothingToInfer`.
+    r"""The columns of CSV, whose rows come as JSON objects of text. Raises `NothingToInfer`.
 
     The first row is a header if all its cells are different texts that are no number, date or Bool. An empty cell and
-    `\\N` are no value.
+    `\N` are no value.
     """
     text = _text(body)
     rows = _rows(text, _delimiter(text), SAMPLED_ROWS + 1)
     if not rows:
         raise NothingToInfer("No row can be read", hint="Send rows of CSV, with or without a header.")
     header = rows.pop(0) if len(rows) > 1 and _is_header(rows[0]) else None
-    width = min(max(map(len, header and [header] or rows)), _MOST_COLUMNS)
+    width = min(max(map(len, [header] if header else rows)), _MOST_COLUMNS)
     cells = list(islice(zip_longest(*rows, fillvalue=""), width))
     columns: dict[str, InferredColumn] = {}
     for index in range(width):

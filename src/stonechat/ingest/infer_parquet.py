@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from stonechat.engine.contract import Engine
-from stonechat.ingest.inference import EACH, Inference, InferredColumn, NothingToInfer, infer_ndjson, is_reachable
+from stonechat.engine.contract import Engine, EngineFailure
+from stonechat.errors import Kind
+from stonechat.ingest.inference import Inference, InferredColumn, NothingToInfer, column_name, infer_ndjson, is_reachable
+from stonechat.ingest.jsonpaths import EACH
 from stonechat.ingest.types import codec_of
 from stonechat.sql.quoting import literal
 from stonechat.sql.types import InvalidType, parse_type
@@ -22,14 +24,20 @@ def infer_parquet(engine: Engine, body: bytes) -> Inference:
     """The columns of a Parquet file, and up to 1,000 of its rows as JSON objects. Blocks.
 
     Types are those that the file declares, but for records, whose keys become columns as in JSON. Raises
-    `NothingToInfer`, or the engine's failure to read the file.
+    `NothingToInfer`, also for what is no Parquet.
     """
     with tempfile.TemporaryDirectory(prefix="stonechat-analyze-") as folder:
         path = Path(folder) / "sample.parquet"
         path.write_bytes(body)
         source = f"file({literal(str(path))}, 'Parquet')"
-        declared = {str(row["name"]): str(row["type"]) for row in engine.fetch(f"DESCRIBE {source} {_BOUNDS}")}
-        rows = engine.fetch(f"SELECT * FROM {source} LIMIT {_ROWS} {_BOUNDS}")
+        try:
+            declared = {str(row["name"]): str(row["type"]) for row in engine.fetch(f"DESCRIBE {source} {_BOUNDS}")}
+            rows = engine.fetch(f"SELECT * FROM {source} LIMIT {_ROWS} {_BOUNDS}")
+        except EngineFailure as error:
+            if error.kind is not Kind.INVALID:
+                raise
+            # The engine's own words name the file, which is none of the caller's.
+            raise NothingToInfer(f"The file cannot be read as Parquet ({error.name})") from error
     if not rows:
         raise NothingToInfer("The file has no rows")
     sampled = infer_ndjson(b"\n".join(map(msgspec.json.encode, rows)))
@@ -42,7 +50,8 @@ def _columns(sampled: Inference, declared: dict[str, str]) -> Iterator[InferredC
         below = [column for column in sampled.columns if _key_of(column) == key]
         if below and _is_one_column(kind):
             path = f"$.{key}{EACH}" if kind.startswith("Array(") else f"$.{key}"
-            yield InferredColumn(below[0].name, path, str(parse_type(kind)), max(column.present for column in below))
+            present = max(column.present for column in below)
+            yield InferredColumn(column_name(key, ()), path, str(parse_type(kind)), present)
         elif is_reachable(key):
             yield from below
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cached_property
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
@@ -15,7 +16,7 @@ NodeKey = tuple[str, str]
 """A node by the names of its pipe and its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lineage:
     """The graph of a project.
 
@@ -30,9 +31,8 @@ class Lineage:
 
     def reads(self, pipe: str) -> frozenset[str]:
         """The pipes, data sources and quarantines that the nodes of a pipe name themselves."""
-        own = {node for owner, node in self.nodes if owner == pipe}
-        named = (reads for (owner, _), reads in self.nodes.items() if owner == pipe)
-        return frozenset[str]().union(*named) - own
+        own = self._by_pipe.get(pipe, {})
+        return frozenset[str]().union(*own.values()) - own.keys()
 
     def readers(self, name: str) -> frozenset[str]:
         """The pipes that read a pipe or data source themselves."""
@@ -58,6 +58,13 @@ class Lineage:
         nodes = self.statement_nodes(pipe, self.outputs[pipe])
         named = frozenset[str]().union(*(self.nodes[key] for key in nodes))
         return named - self.outputs.keys() - {name for owner, name in self.nodes if (owner, name) in nodes}
+
+    @cached_property
+    def _by_pipe(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+        grouped: dict[str, dict[str, frozenset[str]]] = {}
+        for (pipe, node), reads in self.nodes.items():
+            grouped.setdefault(pipe, {})[node] = reads
+        return grouped
 
     def _behind(self, key: NodeKey) -> Iterator[NodeKey]:
         for name in self.nodes[key]:

@@ -17,7 +17,6 @@ from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.query.gate import UNDERSCORE
-from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, References
 from stonechat.sql.statements import with_clause
@@ -37,15 +36,6 @@ class StatementTooLong(StonechatError):
         super().__init__(f"The statement has {size} bytes, more than the limit of {LONGEST_STATEMENT}.")
 
 
-class ForeignParameter(SQLNotAllowed):
-    """A caller's statement has the name of a parameter that a pipe binds beside it: the value may be a secret."""
-
-    code = "SC504"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"The name '{name}' belongs to a pipe's own parameter.", hint="Use another name.")
-
-
 def render_statement(statement: str, values: Values, secrets: Mapping[str, str], ask: Ask) -> Rendered:
     """The statement itself; a template, which begins with `%`, rendered for the values.
 
@@ -56,16 +46,17 @@ def render_statement(statement: str, values: Values, secrets: Mapping[str, str],
     if statement.lstrip().startswith(MARK):
         rendered = Template.compile(statement, name="q").render(values, secrets=secrets)
         _require_short(rendered.sql)
-    if rendered.sql.isascii():
+    if rendered.sql.isascii() and "{" not in rendered.sql:
         return rendered
-    # The engine knows quotation marks and signs beyond ASCII that `sql.statements` does not: it writes them plainly.
+    # The engine knows quotation marks beyond ASCII that `sql.statements` does not, and behind which a bound parameter
+    # could hide from the gate. As the engine itself writes the statement, both read it alike.
     return replace(rendered, sql=ask(f"SELECT formatQuerySingleLine({literal(rendered.sql)})").rstrip("\n"))
 
 
 def compose_own(project: Project, own: Rendered, named: References, values: Values, pipe: Pipe | None) -> Composed:
     """An admitted statement with the pipes and the nodes of `pipe` that it names; `_` are the rows of `pipe`.
 
-    Raises `ForeignParameter`, or what rendering a pipe does.
+    Raises what rendering a pipe does.
     """
     names = frozenset(name for database, name in named.tables if database is None)
     parts = dict(_parts(project, names, values, pipe))
@@ -90,10 +81,6 @@ def _fenced(sql: str) -> str:
 
 def _united(sql: str, own: Rendered, reads: frozenset[str], parts: Sequence[Composed]) -> Composed:
     bound = {name: value for part in parts for name, value in part.bound.items()}
-    for name in bound.keys() - own.bound.keys():
-        # The engine takes the name in `{name:Type}` bare and without escapes: who uses it has it in the text.
-        if name in own.sql:
-            raise ForeignParameter(name)
     lifetimes = [ttl for ttl in (own.cache_ttl, *(part.cache_ttl for part in parts)) if ttl is not None]
     return Composed(
         sql,

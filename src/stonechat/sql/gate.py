@@ -87,14 +87,14 @@ _FORBIDDEN_FAMILIES = re.compile(
 class SQLNotAllowed(StonechatError):
     """A statement that its caller may not run. Subclasses say why."""
 
-    code = "SC112"
+    code = "SC512"
     kind = Kind.FORBIDDEN
 
 
 class NotASelect(SQLNotAllowed):
     """The statement is not a SELECT."""
 
-    code = "SC113"
+    code = "SC513"
 
     def __init__(self, statement: str) -> None:
         super().__init__(f"Only SELECT statements are allowed, not {statement or 'this'}.")
@@ -103,13 +103,13 @@ class NotASelect(SQLNotAllowed):
 class OutputNotAllowed(SQLNotAllowed):
     """INTO OUTFILE, or a FORMAT clause where the format is fixed."""
 
-    code = "SC114"
+    code = "SC514"
 
 
 class TableNotAllowed(SQLNotAllowed):
     """The statement reads a table outside the caller's, or one that does not exist: the caller cannot tell which."""
 
-    code = "SC115"
+    code = "SC515"
 
     def __init__(self, table: TableName) -> None:
         database, name = table
@@ -120,7 +120,7 @@ class TableNotAllowed(SQLNotAllowed):
 class FunctionNotAllowed(SQLNotAllowed):
     """The statement calls a function, or reads a table function, that is closed to callers."""
 
-    code = "SC116"
+    code = "SC516"
 
     def __init__(self, name: str, *, table_function: bool = False) -> None:
         super().__init__(f"The {'table function' if table_function else 'function'} '{name}' is not allowed.")
@@ -129,7 +129,7 @@ class FunctionNotAllowed(SQLNotAllowed):
 class SettingNotAllowed(SQLNotAllowed):
     """A setting that is not among the harmless ones, or a value that none of those takes."""
 
-    code = "SC117"
+    code = "SC517"
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The setting '{name}' is not allowed.")

@@ -25,14 +25,14 @@ _NO_TREE = re.compile(r"AST node of type '(\w+?)(?:Query\w*)?' does not support|
 class UnreadableStatement(StonechatError):
     """The engine's parser does not accept the statement, or its tree cannot be trusted."""
 
-    code = "SC110"
+    code = "SC510"
     kind = Kind.INVALID
 
 
 class SeveralStatements(StonechatError):
     """More than one statement where one is expected."""
 
-    code = "SC111"
+    code = "SC511"
     kind = Kind.INVALID
 
     def __init__(self) -> None:

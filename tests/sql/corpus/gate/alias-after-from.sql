@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT 1 AS secret FROM secret

@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT (x) AS secret, (a IN secret) AS x FROM messages

@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 WITH (SELECT 1) AS secret SELECT * FROM secret

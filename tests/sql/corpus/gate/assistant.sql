@@ -1,2 +1,2 @@
--- SC116 aiGenerate
+-- SC516 aiGenerate
 SELECT aiGenerate('x', 'y')

@@ -1,2 +1,2 @@
--- SC116 showCertificate
+-- SC516 showCertificate
 SELECT showCertificate()

@@ -1,2 +1,2 @@
--- SC116 cluster
+-- SC516 cluster
 SELECT * FROM cluster('default', system.one)

@@ -1,2 +1,2 @@
--- SC115 d secret
+-- SC515 d secret
 WITH secret AS (SELECT a FROM messages), d AS (SELECT a FROM secret) SELECT a FROM (WITH messages AS (SELECT a FROM d) SELECT a FROM secret)

@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT a FROM messages UNION ALL WITH secret AS (SELECT 1 AS a) SELECT a FROM messages UNION ALL SELECT a FROM secret UNION ALL WITH x AS (SELECT 1) SELECT a FROM secret

@@ -1,2 +1,2 @@
--- SC116 currentDatabase
+-- SC516 currentDatabase
 SELECT currentDatabase()

@@ -1,2 +1,2 @@
--- SC115 other.messages
+-- SC515 other.messages
 SELECT a FROM other.messages

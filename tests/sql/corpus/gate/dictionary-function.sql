@@ -1,2 +1,2 @@
--- SC116 dictGetOrDefault
+-- SC516 dictGetOrDefault
 SELECT dictGetOrDefault('d', 'a', 1, 0)

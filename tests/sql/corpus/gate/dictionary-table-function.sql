@@ -1,2 +1,2 @@
--- SC116 dictionary
+-- SC516 dictionary
 SELECT * FROM dictionary('d')

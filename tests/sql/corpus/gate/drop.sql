@@ -1,2 +1,2 @@
--- SC113 DROP
+-- SC513 DROP
 DROP TABLE messages

@@ -1,2 +1,2 @@
--- SC116 viewExplain
+-- SC516 viewExplain
 SELECT * FROM (EXPLAIN SELECT 1)

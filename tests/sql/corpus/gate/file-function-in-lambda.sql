@@ -1,2 +1,2 @@
--- SC116 file
+-- SC516 file
 SELECT * APPLY (x -> file(x)) FROM messages

@@ -1,2 +1,2 @@
--- SC116 file
+-- SC516 file
 SELECT `file`('/etc/passwd')

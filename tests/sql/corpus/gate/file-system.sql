@@ -1,2 +1,2 @@
--- SC116 filesystemAvailable
+-- SC516 filesystemAvailable
 SELECT filesystemAvailable()

@@ -1,2 +1,2 @@
--- SC116 getSetting
+-- SC516 getSetting
 SELECT getSetting('readonly')

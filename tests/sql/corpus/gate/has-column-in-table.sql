@@ -1,2 +1,2 @@
--- SC116 hasColumnInTable
+-- SC516 hasColumnInTable
 SELECT hasColumnInTable('db', 'secret', 'a')

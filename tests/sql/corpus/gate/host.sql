@@ -1,2 +1,2 @@
--- SC116 hostName
+-- SC516 hostName
 SELECT hostName()

@@ -1,2 +1,2 @@
--- SC115 information_schema.tables
+-- SC515 information_schema.tables
 SELECT * FROM information_schema.tables

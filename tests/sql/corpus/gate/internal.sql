@@ -1,2 +1,2 @@
--- SC116 __getScalar
+-- SC516 __getScalar
 SELECT __getScalar('x')

@@ -1,2 +1,2 @@
--- SC116 addressToSymbol
+-- SC516 addressToSymbol
 SELECT addressToSymbol(1)

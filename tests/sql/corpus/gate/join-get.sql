@@ -1,2 +1,2 @@
--- SC116 joinGet
+-- SC516 joinGet
 SELECT joinGet('secret', 'a', 1)

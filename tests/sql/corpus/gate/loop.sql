@@ -1,2 +1,2 @@
--- SC116 loop
+-- SC516 loop
 SELECT * FROM loop(messages)

@@ -1,2 +1,2 @@
--- SC116 getMacro
+-- SC516 getMacro
 SELECT getMacro('x')

@@ -1,2 +1,2 @@
--- SC116 mergeTreeIndex
+-- SC516 mergeTreeIndex
 SELECT * FROM mergeTreeIndex(currentDatabase(), secret)

@@ -1,2 +1,2 @@
--- SC116 merge
+-- SC516 merge
 SELECT * FROM merge('.*')

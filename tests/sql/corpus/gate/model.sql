@@ -1,2 +1,2 @@
--- SC116 catboostEvaluate
+-- SC516 catboostEvaluate
 SELECT catboostEvaluate('/x', 1)

@@ -1,2 +1,2 @@
--- SC114
+-- SC514
 SELECT a FROM messages INTO OUTFILE '/tmp/x'

@@ -1,2 +1,2 @@
--- SC110
+-- SC510
 SELECT * FROM {unknown:Identifier}

@@ -1,2 +1,2 @@
--- SC116 remote
+-- SC516 remote
 SELECT * FROM remote('127.0.0.1', system.one)

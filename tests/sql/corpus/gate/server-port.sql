@@ -1,2 +1,2 @@
--- SC116 getServerPort
+-- SC516 getServerPort
 SELECT getServerPort('tcp_port')

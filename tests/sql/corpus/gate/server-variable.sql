@@ -1,2 +1,2 @@
--- SC116 globalVariable
+-- SC516 globalVariable
 SELECT @@version

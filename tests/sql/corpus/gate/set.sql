@@ -1,2 +1,2 @@
--- SC113 SET
+-- SC513 SET
 SET readonly = 0

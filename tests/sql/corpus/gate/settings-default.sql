@@ -1,2 +1,2 @@
--- SC117 readonly
+-- SC517 readonly
 SELECT a FROM messages SETTINGS readonly = DEFAULT

@@ -1,2 +1,2 @@
--- SC117 join_use_nulls
+-- SC517 join_use_nulls
 SELECT a FROM messages SETTINGS join_use_nulls = 1

@@ -1,2 +1,2 @@
--- SC117 max_threads
+-- SC517 max_threads
 SELECT a FROM messages SETTINGS max_threads = 64 UNION ALL SELECT 1

@@ -1,2 +1,2 @@
--- SC117 param_x
+-- SC517 param_x
 SELECT {x:UInt8} FROM messages SETTINGS param_x = 1

@@ -1,2 +1,2 @@
--- SC117 max_execution_time
+-- SC517 max_execution_time
 SELECT a FROM messages SETTINGS max_execution_time = 0

@@ -1,2 +1,2 @@
--- SC111
+-- SC511
 SELECT 1; SELECT 2

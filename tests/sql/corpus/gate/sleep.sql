@@ -1,2 +1,2 @@
--- SC116 sleepEachRow
+-- SC516 sleepEachRow
 SELECT sleepEachRow(3) FROM numbers(100)

@@ -1,2 +1,2 @@
--- SC115 system.processes
+-- SC515 system.processes
 SELECT query FROM messages, system.processes

@@ -1,2 +1,2 @@
--- SC115 system.tables
+-- SC515 system.tables
 SELECT name FROM system.tables

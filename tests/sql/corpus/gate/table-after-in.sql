@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT a FROM messages WHERE a IN secret

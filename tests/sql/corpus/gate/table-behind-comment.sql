@@ -1,3 +1,3 @@
--- SC115 secret
+-- SC515 secret
 SELECT a FROM/**/secret--
 

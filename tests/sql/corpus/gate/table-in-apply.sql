@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT * APPLY (x -> x IN (SELECT a FROM secret)) FROM messages

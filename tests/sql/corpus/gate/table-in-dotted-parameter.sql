@@ -1,2 +1,2 @@
--- SC115 other.secret
+-- SC515 other.secret
 SELECT a FROM {database:Identifier}.{hidden:Identifier}

@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT sum(a) FILTER (WHERE a IN secret) FROM messages

@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT in(a, secret), nullIn(a, secret) FROM messages

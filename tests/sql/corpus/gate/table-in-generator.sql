@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT * FROM numbers((SELECT max(a) FROM secret))

@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT arrayMap(x -> (x IN (SELECT a FROM secret)), [1]) FROM messages

@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT * REPLACE ((SELECT max(a) FROM secret) AS a) FROM messages

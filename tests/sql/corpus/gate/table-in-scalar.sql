@@ -1,2 +1,2 @@
--- SC115 secret
+-- SC515 secret
 SELECT (SELECT a FROM secret LIMIT 1) FROM messages

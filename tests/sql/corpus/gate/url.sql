@@ -1,2 +1,2 @@
--- SC116 url
+-- SC516 url
 SELECT * FROM url('http://example.com/', 'LineAsString')

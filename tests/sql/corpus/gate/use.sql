@@ -1,2 +1,2 @@
--- SC113 USE
+-- SC513 USE
 USE system

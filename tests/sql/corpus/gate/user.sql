@@ -1,2 +1,2 @@
--- SC116 currentUser
+-- SC516 currentUser
 SELECT currentUser()

@@ -1,2 +1,2 @@
--- SC116 view
+-- SC516 view
 SELECT * FROM view(SELECT 1)

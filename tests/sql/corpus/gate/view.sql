@@ -1,2 +1,2 @@
--- SC115 some_view
+-- SC515 some_view
 SELECT * FROM some_view

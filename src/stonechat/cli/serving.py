@@ -1,0 +1,52 @@
+"""Running a server in this process. Only `dev` and `serve` import this: the engine takes half a second and 250 MB."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+
+from stonechat.cli.console import out
+from stonechat.cli.develop import Development
+from stonechat.cli.rows import FirstRows
+from stonechat.server import Server
+from stonechat.settings import Settings
+
+
+def develop(settings: Settings, folder: Path, first_rows: FirstRows | None, *, allow_destructive: bool) -> None:
+    """Serve a project folder and deploy its changes, until a signal."""
+    _log_plainly(settings)
+    with Server(settings) as server:
+        asyncio.run(Development(server, folder, first_rows, allow_destructive=allow_destructive).run())
+    out.print("Stopped.")
+
+
+def serve(settings: Settings) -> None:
+    """Serve what was deployed last, until a signal."""
+
+    async def ready() -> None:
+        out.print(f"Stonechat answers at {settings.base_url}")
+
+    _log_plainly(settings)
+    with Server(settings) as server:
+        asyncio.run(server.serve(when_ready=ready))
+    out.print("Stopped.")
+
+
+def _log_plainly(settings: Settings) -> None:
+    """Log lines on standard error. Tracebacks are plain: with local variables they would show tokens and events."""
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
