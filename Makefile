@@ -13,14 +13,18 @@ HOME_DIR ?= stonechat-data
 DATA ?= sample
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
 
-.PHONY: run test check bench format lock clean
+.PHONY: run test test-crashes check bench format lock clean
 
 run: $(VENV)/.run
 	@test -d "$(PROJECT)" || $(BIN)/stonechat init --template messaging "$(PROJECT)"
 	@exec $(BIN)/stonechat dev "$(PROJECT)" --port "$(PORT)" --home "$(HOME_DIR)" --load "messages=$(DATA)"
 
 test: check
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
+
+# The longer proof: two hundred kills under load.
+test-crashes: $(VENV)/.dev
+	STONECHAT_CRASH_CYCLES=200 $(BIN)/pytest tests/system/test_crashes.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

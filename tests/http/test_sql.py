@@ -1,10 +1,9 @@
 """Every exchange of the corpus with `/v0/sql` goes as its file says.
 
 A case is a text file: the method and path, a line for each header (`token:` is the name of a token, the admin's
-without one) and for each parameter of the URL (`?name=value`, not encoded), an empty line and the body; then `---`, the status
-and the body of the answer. An answer in JSON has at least the members that are listed, texts that
-end in `...` begin so.
-Run once with STONECHAT_REWRITE_EXPECTED=1 to have whole answers written, then read them.
+without one) and for each parameter of the URL (`?name=value`, not encoded), an empty line and the body; then `---`,
+the status and the body of the answer. An answer in JSON has at least the members that are listed; texts that end in
+`...` begin so. Run once with STONECHAT_REWRITE_EXPECTED=1 to have whole answers written, then read them.
 """
 
 from __future__ import annotations

@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import chdb
 import msgspec
 import pytest
+from tests.engine.shared import shared_engine
+
+from stonechat.engine.contract import Query
 
 Row = Mapping[str, Any]
 Ask = Callable[..., Row]
 
 
-class _Engine:
-    """One connection in one thread, thrown away after an exception: its buffer may hold another answer's bytes."""
+@pytest.fixture(scope="session")
+def ask() -> Ask:
+    """Runs a statement with bound parameters and gives its only row."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._connection = chdb.connect(path)
-
-    def ask(self, statement: str, **parameters: str) -> Row:
-        try:
-            answer = self._connection.query(statement, "JSONEachRow", params=parameters)
-        except Exception:
-            self.close()
-            self._connection = chdb.connect(self._path)
-            raise
-        row: Row = msgspec.json.decode(answer.bytes())
+    def run(statement: str, **parameters: str) -> Row:
+        query = Query(statement, "default", "JSONEachRow", parameters)
+        row: Row = msgspec.json.decode(shared_engine().query(query).data)
         return row
 
-    def close(self) -> None:
-        self._connection.close()
-
-
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Runs a statement with bound parameters and gives its only row."""
-    engine = _Engine(str(tmp_path_factory.mktemp("engine")))
-    yield engine.ask
-    engine.close()
+    return run

@@ -142,7 +142,7 @@ def test_a_format_a_setting_and_a_copy_source_are_allowed_where_asked_for() -> N
 
 
 def test_refusals_are_the_callers_to_mend() -> None:
-    kinds: dict[str, Kind] = {"SC510": Kind.INVALID, "SC111": Kind.INVALID}
+    kinds: dict[str, Kind] = {"SC510": Kind.INVALID, "SC511": Kind.INVALID}
     for path in CORPUS:
         if path.read_text().startswith("-- SC"):
             with pytest.raises(StonechatError) as caught:

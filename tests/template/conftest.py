@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import chdb
 import msgspec
 import pytest
+from tests.engine.shared import shared_engine
+
+from stonechat.engine.contract import Query
 
 Ask = Callable[..., Mapping[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Runs a statement with bound parameters and gives its only row; one connection, so no statement may fail."""
-    connection = chdb.connect(str(tmp_path_factory.mktemp("engine")))
+@pytest.fixture(scope="session")
+def ask() -> Ask:
+    """Runs a statement with bound parameters and gives its only row."""
 
     def run(statement: str, parameters: Mapping[str, str] | None = None) -> Mapping[str, Any]:
-        row: Mapping[str, Any] = msgspec.json.decode(
-            connection.query(statement, "JSONEachRow", params=dict(parameters or {})).bytes()
-        )
+        if parameters is None:
+            (found,) = shared_engine().fetch(statement)
+            return found
+        query = Query(statement, "default", "JSONEachRow", dict(parameters))
+        row: Mapping[str, Any] = msgspec.json.decode(shared_engine().query(query).data)
         return row
 
-    yield run
-    connection.close()
+    return run

@@ -60,7 +60,7 @@ class FolderNotEmpty(StonechatError):
 class UnknownToken(StonechatError):
     """The server has no token of that name."""
 
-    code = "SC965"
+    code = "SC966"
     kind = Kind.MISSING
 
 

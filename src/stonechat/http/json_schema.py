@@ -141,16 +141,19 @@ def _composite_schema(data_type: DataType) -> Json | None:
 
 def _nullable(schema: Json) -> Json:
     kind = schema.get("type")
-    if isinstance(kind, str):
+    if isinstance(kind, str) and schema != _NULL:
         return schema | {"type": [kind, "null"]}
-    return schema if kind or not schema else {"anyOf": [schema, _NULL]}
+    # Lists of types have null in them already, and no type at all allows everything.
+    return schema
 
 
 def _tuple_schema(elements: tuple[DataType | NamedType | str, ...]) -> Json:
     named = {item.name: _type_schema(item) for item in elements if isinstance(item, NamedType)}
     if len(named) == len(elements):
         return {"type": "object", "properties": named, "required": list(named)}
-    return {"type": "array", "prefixItems": [_type_schema(item) for item in elements]}
+    # Many readers of schemas do not know `prefixItems`.
+    items = {"anyOf": [_type_schema(item) for item in elements]}
+    return {"type": "array", "items": items, "minItems": len(elements), "maxItems": len(elements)}
 
 
 def _scalar_schema(name: str) -> Json:

@@ -10,7 +10,14 @@ import msgspec
 
 from stonechat.engine.contract import Engine, EngineFailure
 from stonechat.errors import Kind
-from stonechat.ingest.inference import Inference, InferredColumn, NothingToInfer, column_name, infer_ndjson, is_reachable
+from stonechat.ingest.inference import (
+    Inference,
+    InferredColumn,
+    NothingToInfer,
+    column_name,
+    infer_ndjson,
+    is_reachable,
+)
 from stonechat.ingest.jsonpaths import EACH
 from stonechat.ingest.types import codec_of
 from stonechat.sql.quoting import literal

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 
 from stonechat.auth.access import Caller, ScopeType
@@ -32,7 +31,6 @@ from stonechat.template.render import Rendered
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ class QueryService:
         with stages.stage("find"):
             pipe = _pipe(snapshot, request.pipe) if request.pipe else None
         with stages.stage("render"):
-            secrets = snapshot.project.secrets if caller.is_admin else _NO_SECRETS
+            secrets = snapshot.project.secrets if caller.is_admin else None
             own = await self._in_thread(
                 render_statement, request.statement, request.values, secrets, self._engine.explain
             )
@@ -153,7 +151,7 @@ class QueryService:
         self._threads.shutdown()
 
     def _admitted_wrap(self, request: EndpointRequest) -> tuple[Rendered, References]:
-        own = render_statement(request.wrap or "", request.values, _NO_SECRETS, self._engine.explain)
+        own = render_statement(request.wrap or "", request.values, None, self._engine.explain)
         return own, self._gate.wrap(own)
 
     async def _outcome(self, snapshot: Snapshot, composed: Composed, query: Query, known_etag: str | None) -> _Outcome:

@@ -12,7 +12,7 @@ from stonechat.engine.contract import Engine, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import Composed, compose_pipe, compose_placeholder
 from stonechat.project.live import Snapshot
-from stonechat.project.parameters import minimal_values
+from stonechat.project.parameters import endpoint_parameters, minimal_values
 from stonechat.sql.quoting import parameter_text
 
 
@@ -31,13 +31,16 @@ class ResultColumn:
 def result_columns(engine: Engine, snapshot: Snapshot, pipe: Pipe) -> tuple[ResultColumn, ...] | None:
     """The columns of an endpoint; None when the engine cannot tell. Blocks, for milliseconds, and runs no query.
 
-    They are those of a call with all parameters and of one with as few as possible: a template may select other columns
-    for other values, which nobody can list.
+    They are those of a call with all parameters, of one with as few as possible, and of one with every switch on: a
+    template may select other columns for other values, which nobody can list.
     """
     project, database = snapshot.project, snapshot.workspace.database
-    full = partial(compose_placeholder, project, pipe, pipe.output)
-    least = partial(compose_pipe, project, pipe, minimal_values(project, pipe))
-    variants = [found for compose in (full, least) if (found := _columns(engine, database, compose)) is not None]
+    least = minimal_values(project, pipe)
+    switches = {item.name: "1" for item in endpoint_parameters(project, pipe) if item.type == "Boolean"}
+    calls = [partial(compose_placeholder, project, pipe, pipe.output), partial(compose_pipe, project, pipe, least)]
+    if switches:
+        calls.append(partial(compose_pipe, project, pipe, least | switches))
+    variants = [found for compose in calls if (found := _columns(engine, database, compose)) is not None]
     return _united(variants) if variants else None
 
 

@@ -17,6 +17,7 @@ from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.query.gate import UNDERSCORE
+from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, References
 from stonechat.sql.statements import with_clause
@@ -36,15 +37,27 @@ class StatementTooLong(StonechatError):
         super().__init__(f"The statement has {size} bytes, more than the limit of {LONGEST_STATEMENT}.")
 
 
-def render_statement(statement: str, values: Values, secrets: Mapping[str, str], ask: Ask) -> Rendered:
+class SecretRefused(SQLNotAllowed):
+    """A template of a caller who is no admin asks for a secret, with or without a default."""
+
+    code = "SC504"
+
+    def __init__(self) -> None:
+        super().__init__("Only an admin token may use tb_secret in a statement of its own.")
+
+
+def render_statement(statement: str, values: Values, secrets: Mapping[str, str] | None, ask: Ask) -> Rendered:
     """The statement itself; a template, which begins with `%`, rendered for the values.
 
-    Raises `StatementTooLong`, a `TemplateError`, or what `ask` does.
+    `secrets` is None for callers who may use none: even a default would take the place of the secret of that name in
+    the pipes beside it. Raises `StatementTooLong`, `SecretRefused`, a `TemplateError`, or what `ask` does.
     """
     _require_short(statement)
     rendered = Rendered(statement)
     if statement.lstrip().startswith(MARK):
-        rendered = Template.compile(statement, name="q").render(values, secrets=secrets)
+        rendered = Template.compile(statement, name="q").render(values, secrets=secrets or {})
+        if rendered.bound and secrets is None:
+            raise SecretRefused
         _require_short(rendered.sql)
     if rendered.sql.isascii() and "{" not in rendered.sql:
         return rendered
