@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-
 from tests.conftest import RunningServer
 
 _PATH = "/v0/pipes/get_messages_by_conversation.json"

@@ -183,7 +183,7 @@ def test_dev_deploys_a_change_and_keeps_what_is_live_when_a_file_is_broken(
     pipe.write_text("NODE n\nSQL >\n    SELECT 1 AS one\nTYPE endpoint\n")
     _until(lambda: answer() == 200)
     pipe.write_text("NODE n\nSQL >\n    SELEC 1 AS one\nTYPE endpoint\n")
-    _until(lambda: "one.pipe:3:5" in server.log.read_text())
+    _until(lambda: "one.pipe:3:11" in server.log.read_text())
     assert answer() == 200
     assert server.rows("/v0/pipes/one.json") == [{"one": 1}]
     pipe.write_text("NODE n\nSQL >\n    SELECT 2 AS one\nTYPE endpoint\n")

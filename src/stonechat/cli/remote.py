@@ -21,7 +21,7 @@ class ServerUnreachable(StonechatError):
 
 
 class RequestRefused(StonechatError):
-    """The server answered with an error; `server_code` is its code, `errors` are the single ones of a refused project."""
+    """The server answered with an error; `server_code` is its code, `errors` the single ones of a refused project."""
 
     code = "SC962"
     kind = Kind.INVALID

@@ -1,9 +1,9 @@
 """Makes the engine forget the tokens of parts that a kill kept from being committed.
 
-ClickHouse notes a token before it moves the new part into place. A process that is killed in between leaves a token whose
-rows are nowhere, and the replay of the block would be taken for a repetition and dropped. A part that is in place has a
-folder, its own or that of a part it was merged into; before the engine starts after such a kill nothing can have been merged
-across the gap. So tokens without a folder are struck from the log, before the engine reads it.
+ClickHouse notes a token before it moves the new part into place. A process that is killed in between leaves a token
+whose rows are nowhere, and the replay of the block would be taken for a repetition and dropped. A part that is in place
+has a folder, its own or that of a part it was merged into; before the engine starts after such a kill nothing can have
+been merged across the gap. So tokens without a folder are struck from the log, before the engine reads it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How often each data source has changed since the start: what tells a cached answer that it is out of date.
 
-A number is raised after a change is visible to queries and before its writer hears that it is. So an answer whose numbers,
-read before its query began, are still the current ones shows everything that anybody was told is there.
+A number is raised after a change is visible to queries and before its writer hears that it is. So an answer whose
+numbers, read before its query began, are still the current ones shows everything that anybody was told is there.
 """
 
 from __future__ import annotations

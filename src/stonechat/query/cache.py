@@ -1,7 +1,7 @@
 """Answers that are kept for the next caller who asks the same, exactly as long as they are true.
 
-A key holds all that shapes an answer: the statement with its values, the format, the settings, the limits, the database and
-the deployment. Parameters that the statement does not use are not in it, so varying them fills nothing.
+A key holds all that shapes an answer: the statement with its values, the format, the settings, the limits, the database
+and the deployment. Parameters that the statement does not use are not in it, so varying them fills nothing.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class AnswerCache:
         self._size = 0
 
     def get(self, key: CacheKey, versions: tuple[int, ...]) -> QueryResult | None:
-        """The answer, unless a data source has changed since; one with a lifetime is kept through changes until its end."""
+        """The answer, unless a data source has changed since; with a lifetime, it is kept to its end."""
         entry = self._entries.get(key)
         if entry is None:
             return None

@@ -46,7 +46,7 @@ class FormatRefused(StonechatError):
 
 
 class StatementGate:
-    """Admits statements. Equal ones are parsed once, because the engine's parser takes about as long as a small query."""
+    """Admits statements. Equal ones are parsed once: the parser takes about as long as a small query."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask

@@ -14,8 +14,8 @@ from typing import Any
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.sql.quoting import literal
-from stonechat.sql.statements import words_of
 from stonechat.sql.scopes import Scope, TableName, UnboundName, Walk
+from stonechat.sql.statements import words_of
 
 #: Runs one statement that reads no table, with no right to change anything, and gives its answer as plain text.
 Ask = Callable[[str], str]

@@ -58,7 +58,7 @@ _TOKEN = re.compile(
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f", "a": "\a", "v": "\v"}
 _SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 _SET_QUANTIFIERS = {"ALL", "DISTINCT"}
-# What most statements are like, told without cutting them into tokens: that is the larger part of an endpoint's overhead.
+# What most statements are like, told without cutting them into tokens, which is most of an endpoint's overhead.
 _PLAIN_SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 _WITH_WORD = re.compile(r"\bWITH\b", re.IGNORECASE)
 _MEANINGLESS = {TokenKind.SPACE, TokenKind.COMMENT}
