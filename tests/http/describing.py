@@ -5,6 +5,7 @@ A new case is a new `.request`; STONECHAT_REWRITE_EXPECTED=1 has its answer writ
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -34,10 +35,8 @@ def project_files() -> Mapping[str, str]:
 
 def comparable(text: str, url: str) -> str:
     """An answer's text, JSON laid out, without what differs from run to run: ids are numbered as they appear."""
-    try:
+    with contextlib.suppress(ValueError):
         text = json.dumps(_without_bytes(json.loads(text)), indent=1, ensure_ascii=False)
-    except ValueError:
-        pass
     ids = {found: f"t_{number}" for number, found in enumerate(dict.fromkeys(_ID.findall(text)), 1)}
     text = _ID.sub(lambda match: ids[match[0]], text)
     return _TIME.sub("<time>", _UUID.sub("<uuid>", text)).replace(url, "<server>")
@@ -58,7 +57,8 @@ def exchanges(family: str) -> list[Path]:
 def check_exchange(server: RunningServer, request: Path) -> None:
     """Send a request of the corpus; its answer must be the text of the `.expected` file beside it."""
     token, method, path = request.read_text().split()
-    values = {**server.tokens(), "admin": server.token, "unknown": "p.unknown"}
+    values = {item["name"]: item["token"] for item in server.request("GET", "/v0/tokens").json()["tokens"]}
+    values |= {"admin": server.token, "unknown": "p.unknown"}
     response = server.request(method, path, token=values[token])
     answer = f"{response.status_code} {response.headers['content-type']}\n{comparable(response.text, server.url)}"
     expected = request.with_suffix(".expected")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -15,46 +15,40 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
 }
 _NOTES = {"description", "examples", "default", "format", "contentMediaType"}
+_SIMPLE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "type": lambda value, kinds: any(_is_a(value, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)),
+    "enum": lambda value, values: value in values,
+    "minimum": lambda value, least: not isinstance(value, int | float) or value >= least,
+    "maximum": lambda value, most: not isinstance(value, int | float) or value <= most,
+    "minItems": lambda value, least: not isinstance(value, list) or len(value) >= least,
+    "maxItems": lambda value, most: not isinstance(value, list) or len(value) <= most,
+    "required": lambda value, names: not isinstance(value, dict) or value.keys() >= set(names),
+}
+_Children = Callable[[Any, Any], list[tuple[str, Any, Any]]]
+_NESTED: Mapping[str, _Children] = {
+    "properties": lambda value, schemas: [(name, value[name], schemas[name]) for name in value.keys() & schemas.keys()],
+    "additionalProperties": lambda value, schema: [(name, item, schema) for name, item in value.items()],
+    "items": lambda value, schema: [(str(index), item, schema) for index, item in enumerate(value)],
+}
 
 
 def faults(value: Any, schema: dict[str, Any], document: dict[str, Any], path: str = "$") -> Iterator[str]:
     """Every way in which a value is not what the schema says, with where."""
     for keyword, wanted in schema.items():
-        match keyword:
-            case "$ref":
-                yield from faults(value, resolved(wanted, document), document, path)
-            case "type":
-                kinds = [wanted] if isinstance(wanted, str) else wanted
-                if not any(_is_a(value, kind) for kind in kinds):
-                    yield f"{path} is no {' or '.join(kinds)}: {value!r}"
-            case "anyOf":
-                if all(any(True for _ in faults(value, option, document)) for option in wanted):
-                    yield f"{path} is none of the alternatives: {value!r}"
-            case "enum":
-                if value not in wanted:
-                    yield f"{path} is none of {wanted}: {value!r}"
-            case "minimum":
-                if value is not None and value < wanted:
-                    yield f"{path} is too small: {value!r}"
-            case "maximum":
-                if value is not None and value > wanted:
-                    yield f"{path} is too large: {value!r}"
-            case "required":
-                yield from (f"{path}.{name} is missing" for name in wanted if name not in (value or {}))
-            case "properties":
-                for name in (value or {}).keys() & wanted.keys():
-                    yield from faults(value[name], wanted[name], document, f"{path}.{name}")
-            case "additionalProperties":
-                for name, item in (value or {}).items():
-                    yield from faults(item, wanted, document, f"{path}.{name}")
-            case "items":
-                for index, item in enumerate(value or []):
-                    yield from faults(item, wanted, document, f"{path}[{index}]")
-            case "minItems" | "maxItems":
-                if value is not None and (len(value) < wanted if keyword == "minItems" else len(value) > wanted):
-                    yield f"{path} has {len(value)} items"
-            case _ if keyword not in _NOTES:
-                yield f"{path} has the unknown keyword {keyword}"
+        if keyword == "$ref":
+            yield from faults(value, resolved(wanted, document), document, path)
+        elif keyword == "anyOf":
+            if all(list(faults(value, option, document)) for option in wanted):
+                yield f"{path}: {value!r} is none of the alternatives"
+        elif keyword in _SIMPLE:
+            if not _SIMPLE[keyword](value, wanted):
+                yield f"{path}: {value!r} breaks {keyword} {wanted}"
+        elif keyword in _NESTED:
+            kind = list if keyword == "items" else dict
+            for step, child, inner in _NESTED[keyword](value, wanted) if isinstance(value, kind) else []:
+                yield from faults(child, inner, document, f"{path}.{step}")
+        elif keyword not in _NOTES:
+            yield f"{path}: the keyword {keyword} is unknown"
 
 
 def resolved(reference: str, document: dict[str, Any]) -> dict[str, Any]:

@@ -205,3 +205,14 @@ def test_a_request_without_files_is_refused(server: RunningServer) -> None:
 def test_an_empty_project_is_refused_while_there_is_data(server: RunningServer) -> None:
     errors = _refused(server, {})
     assert {"SC702"} == {error["code"] for error in errors}
+
+
+def test_hints_of_a_template_are_taken(server: RunningServer) -> None:
+    hints = "{{max_threads(2)}} {{activate('optimize_aggregation_in_order')}}"
+    files = {
+        **_PROJECT,
+        "endpoints/hinted.pipe": f"NODE n\nSQL >\n    %\n    {hints}\n    SELECT 1 AS one\nTYPE endpoint\n",
+    }
+    response = server.deploy(files)
+    assert response.status_code == 200, response.text
+    assert server.rows("/v0/pipes/hinted.json") == [{"one": 1}]

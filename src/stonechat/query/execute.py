@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from stonechat.sql.quoting import parameter_text
 from stonechat.sql.references import References, without_settings
 from stonechat.template.render import Rendered
 
+_MOST_THREADS = os.cpu_count() or 1
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -173,13 +175,16 @@ class QueryService:
         return _Outcome(result, CacheStatus.MISS, etag)
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
+        chosen = {**composed.settings, **settings}
+        # How many threads is a limit, and connections are made for their limits.
+        threads = min(int(chosen.pop("max_threads", self._limits.threads)), _MOST_THREADS)
         return Query(
             composed.sql,
             database=snapshot.workspace.database,
             format=output.name,
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},
-            settings={**composed.settings, **settings},
-            limits=self._limits,
+            settings=chosen,
+            limits=replace(self._limits, threads=max(threads, 1)),
             query_id=uuid.uuid4().hex,
         )
 

@@ -32,6 +32,7 @@ HARMLESS_SETTINGS = frozenset(
         "group_by_use_nulls",
         "join_algorithm",
         "join_use_nulls",
+        "optimize_aggregation_in_order",
         "output_format_csv_crlf_end_of_line",
         "output_format_decimal_trailing_zeros",
         "output_format_json_array_of_rows",

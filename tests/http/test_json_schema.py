@@ -1,0 +1,66 @@
+"""Schemas of parameters: what authors write, as readers of schemas understand it."""
+
+from __future__ import annotations
+
+import pytest
+
+from stonechat.http.json_schema import column_schema, parameter_schema
+from stonechat.query.schema import ResultColumn
+from stonechat.template.parameters import Parameter
+
+_PARAMETERS = [
+    (Parameter("x"), {"type": "string"}),
+    (Parameter("x", "Nonsense"), {"type": "string"}),
+    (Parameter("x", "Int8"), {"type": "integer", "minimum": -128, "maximum": 127}),
+    (Parameter("x", "UInt64"), {"type": "integer", "minimum": 0}),
+    (Parameter("x", "Int32", default=""), {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}),
+    (Parameter("x", "Int64", default="9007199254740993"), {"type": "integer", "default": 9007199254740993}),
+    (Parameter("x", "Float64", default=1, enum=["1", 2.5, "?"]), {"type": "number", "enum": [1, 2.5], "default": 1}),
+    (Parameter("x", "Boolean", default=0), {"type": "boolean", "default": False}),
+    (Parameter("x", "Boolean", default="yes"), {"type": "boolean", "default": True}),
+    (Parameter("x", "String", default=5, example=6), {"type": "string", "default": "5", "examples": ["6"]}),
+    (Parameter("x", "Date", format="YYYY"), {"type": "string", "format": "date"}),
+    (Parameter("x", "String", format="uuid"), {"type": "string", "format": "uuid"}),
+    (Parameter("x", "DateTime", default="2020-01-01 00:00:00"), {"type": "string", "default": "2020-01-01 00:00:00"}),
+    (Parameter("x", "JSON"), {"type": "string", "contentMediaType": "application/json"}),
+    (Parameter("x", "Array(String)", default=""), {"type": "array", "items": {"type": "string"}, "default": []}),
+    (
+        Parameter("x", "Array(UInt8)", default="1,2", example=[3], enum=[1, 2, 3]),
+        {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0, "maximum": 255, "enum": [1, 2, 3]},
+            "default": [1, 2],
+            "examples": [[3]],
+        },
+    ),
+    (Parameter("x", "Array(Float32)", default="1,?"), {"type": "array", "items": {"type": "number"}}),
+]
+
+
+@pytest.mark.parametrize(("parameter", "schema"), _PARAMETERS, ids=lambda item: str(getattr(item, "type", "")))
+def test_a_parameter_has_the_schema_of_its_declaration(parameter: Parameter, schema: dict[str, object]) -> None:
+    assert parameter_schema(parameter) == schema
+
+
+def test_schemas_do_not_share_what_one_of_them_adds() -> None:
+    parameter_schema(Parameter("x", "Int32", default=1, enum=[1, 2]))
+    assert parameter_schema(Parameter("y", "Int32")) == {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+
+
+@pytest.mark.parametrize(
+    ("types", "schema"),
+    [
+        (("Nullable(String)",), {"type": ["string", "null"]}),
+        (("Nullable(Float64)",), {"type": ["number", "null"]}),
+        (("LowCardinality(Nullable(String))",), {"type": ["string", "null"]}),
+        (("SimpleAggregateFunction(max, DateTime)",), {"type": "string"}),
+        (("Map(String, Array(Bool))",), {"additionalProperties": {"type": "array", "items": {"type": "boolean"}}}),
+        (("Dynamic",), {}),
+        (("NoSuchType(1)",), {}),
+        (("UInt8", "String"), {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 255}, {"type": "string"}]}),
+    ],
+)
+def test_a_column_has_the_schema_of_its_types(types: tuple[str, ...], schema: dict[str, object]) -> None:
+    found = column_schema(ResultColumn("c", types, always=True))
+    assert found.pop("description") == " or ".join(types)
+    assert schema.items() <= found.items()
