@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
 from tests.conftest import RunningServer
-
-schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
 
 
 def test_calls_are_answered_as_the_document_says(visits_server: RunningServer) -> None:

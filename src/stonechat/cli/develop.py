@@ -93,7 +93,7 @@ class Development:
     def _welcome(self) -> None:
         url, token = self._server.settings.base_url, self._server.admin_token
         out.print(f"\n[bold]Stonechat serves {escape(str(self._folder))}[/bold]")
-        out.print(f"  URL    {url}\n  Token  {token}\n")
+        out.print(f"  URL    {url}\n  Docs   {url}/docs#token={token}\n  Token  {token}\n")
         for request in example_requests(self._folder, base_url=url, token=token):
             out.print(f"[dim]# {escape(request.title)}[/dim]\n{escape(request.curl())}\n")
         out.print("Change a file and it is deployed; Ctrl-C stops.")
