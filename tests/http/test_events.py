@@ -170,3 +170,9 @@ def test_a_body_that_is_not_its_encoding_is_refused(messaging_server: RunningSer
     response = messaging_server.send(_event(), headers={"Content-Encoding": "gzip"})
     assert response.status_code == 400
     assert "not valid gzip" in response.json()["error"]
+
+
+def test_an_event_that_spans_lines_is_one_event(messaging_server: RunningServer) -> None:
+    body = json.dumps({**_MESSAGE, "conversation_id": "pretty"}, indent=4)
+    assert messaging_server.send(body).json() == {"successful_rows": 1, "quarantined_rows": 0}
+    assert len(_stored(messaging_server, "pretty")) == 1

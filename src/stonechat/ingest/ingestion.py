@@ -26,6 +26,7 @@ from stonechat.ingest.destinations import Destinations
 from stonechat.ingest.log import Log, LogCounters
 from stonechat.ingest.records import Rows
 from stonechat.ingest.rows import Format, RowReader, slices
+from stonechat.ingest.spanning import on_single_lines
 from stonechat.ingest.verdicts import Verdicts
 from stonechat.ingest.writer import BlockLimits, Writer
 
@@ -179,8 +180,8 @@ class Ingestion:
 
     async def _check(self, reader: RowReader, body: bytes, form: Format) -> Verdicts:
         if len(body) <= _INLINE_BYTES:
-            return reader.read(body, form)
-        return await asyncio.get_running_loop().run_in_executor(self._checkers, _check_slices, reader, body, form)
+            return _check_body(reader, body, form)
+        return await asyncio.get_running_loop().run_in_executor(self._checkers, _check_body, reader, body, form)
 
     async def _append(self, data_source_id: str, verdicts: Verdicts, *, wait: bool) -> asyncio.Future[None] | None:
         """Put the rows into the log; returns once they are kept. The future that it gives ends with their commit."""
@@ -216,11 +217,14 @@ class Ingestion:
         return self._mailbox
 
 
-def _check_slices(reader: RowReader, body: bytes, form: Format) -> Verdicts:
+def _check_body(reader: RowReader, body: bytes, form: Format) -> Verdicts:
     if form == "json":
         return reader.read(body, form)
+    lines = on_single_lines(body)
+    if len(lines) <= _INLINE_BYTES:
+        return reader.read(lines)
     verdicts = []
-    for piece in slices(body, _SLICE_BYTES):
+    for piece in slices(lines, _SLICE_BYTES):
         verdicts.append(reader.read(piece))
         time.sleep(0)  # lets the event loop have the interpreter between two slices
     return Verdicts.joined(verdicts)
