@@ -40,22 +40,34 @@ class Token:
         return _unquoted(self.text) if self.kind is TokenKind.QUOTED else self.text
 
 
-# Order matters: a heredoc begins like a word, a comment like an operator. Comments do not nest, as in ClickHouse.
+# Order matters: a heredoc begins like a word, a comment like an operator. Strings in typographic quotes and those of
+# bytes have no escapes. Quantifiers are possessive, and what lacks its closing mark reaches to the end: time is linear.
 _TOKEN = re.compile(
     r"""
-      (?P<SPACE>\s+)
-    | (?P<COMMENT>--[^\n]*|\#[ !][^\n]*|/\*.*?\*/)
-    | (?P<HEREDOC>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-    | (?P<STRING>'(?:[^'\\]|\\.|'')*')
-    | (?P<QUOTED>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
-    | (?P<UNFINISHED>/\*.*|['`"].*)
-    | (?P<NUMBER>0[xXbB][0-9a-fA-F_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)
-    | (?P<WORD>[^\W\d][\w$]*|\$[\w$]*)
+      (?P<SPACE>[\s\x85\xa0\u180e\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]+)
+    | (?P<COMMENT>(?:--|//|\#[ !])[^\n]*)
+    | (?P<NESTED>/\*)
+    | (?P<HEREDOC>\$\w*\$)
+    | (?P<STRING>'(?:[^'\\]+|\\.|'')*+'|[xXbB]'[^']*+'|‘[^’]*+’)
+    | (?P<QUOTED>`(?:[^`\\]+|\\.|``)*+`|"(?:[^"\\]+|\\.|"")*+"|“[^”]*+”)
+    | (?P<UNFINISHED>(?:[xXbB]?'|[`"‘“]).*)
+    | (?P<NUMBER>(?>
+          0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?\d*)?
+        | (?:0[bB](?=[01]))?\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?(?:[eE][+-]?\d*)?
+        )(?!\w) | (?<![\w)\]`"”])\.\d(?:_?\d)*(?:[eE][+-]?\d+)?)
+    | (?P<WORD>[A-Za-z_][\w$]*|\d\w*|\$\w[\w$]*)
     | (?P<PUNCTUATION>.)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f", "a": "\a", "v": "\v"}
+_COMMENT_MARKS = re.compile(r"/\*|\*/")
+_HEREDOC_TAG = re.compile(r"\$(?=(\w*\$))", re.ASCII)
+_DOLLARS = re.compile(r"\$(?:\w[\w$]*)?", re.ASCII)
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_ESCAPES = {
+    **{b"n": b"\n", b"t": b"\t", b"r": b"\r", b"0": b"\0", b"b": b"\b", b"f": b"\f", b"a": b"\a", b"v": b"\v"},
+    **{b"e": b"\x1b", b"N": b"", **{mark: mark for mark in (b"\\", b"'", b'"', b"`", b"/", b"=")}},
+}
 _SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 _SET_QUANTIFIERS = {"ALL", "DISTINCT"}
 # What most statements are like, told without cutting them into tokens, which is most of an endpoint's overhead.
@@ -66,10 +78,19 @@ _MEANINGLESS = {TokenKind.SPACE, TokenKind.COMMENT}
 
 def tokens(statement: str) -> Iterator[Token]:
     """Cut any text into tokens. Never raises: what is not SQL comes as punctuation, or unfinished up to the end."""
-    for match in _TOKEN.finditer(statement):
+    last_tags: dict[str, int] = {}
+    end = 0
+    while match := _TOKEN.match(statement, end):
         group = match.lastgroup or "PUNCTUATION"
-        kind = TokenKind.STRING if group in {"HEREDOC", "tag"} else TokenKind[group]
-        yield Token(kind, match.group(), match.start())
+        start, end = match.span()
+        if group == "NESTED":
+            kind, end = _comment(statement, end)
+        elif group == "HEREDOC":
+            last_tags = last_tags or _last_tags(statement)
+            kind, end = _heredoc(statement, match.group(), end, last_tags)
+        else:
+            kind = TokenKind[group]
+        yield Token(kind, statement[start:end], start)
 
 
 def meaningful_tokens(statement: str) -> list[Token]:
@@ -142,7 +163,43 @@ def _without_end(statement: str) -> str:
     return "".join(token.text for token in listed[:kept]).rstrip()
 
 
+def _comment(statement: str, end: int) -> tuple[TokenKind, int]:
+    """What begins with the comment mark before `end`, and where it ends: comments nest."""
+    depth = 1
+    for mark in _COMMENT_MARKS.finditer(statement, end):
+        depth += 1 if mark.group() == "/*" else -1
+        if depth == 0:
+            return TokenKind.COMMENT, mark.end()
+    return TokenKind.UNFINISHED, len(statement)
+
+
+def _last_tags(statement: str) -> dict[str, int]:
+    """Where each heredoc tag stands for the last time; without it, every tag that is not closed costs a search."""
+    return {f"${match[1]}": match.start() for match in _HEREDOC_TAG.finditer(statement)}
+
+
+def _heredoc(statement: str, tag: str, end: int, last_tags: dict[str, int]) -> tuple[TokenKind, int]:
+    """What begins with the tag before `end`, and where it ends: a string, or without a closing tag a word or `$`."""
+    if last_tags[tag] >= end:
+        return TokenKind.STRING, statement.index(tag, end) + len(tag)
+    start = end - len(tag)
+    word = _DOLLARS.match(statement, start)
+    assert word is not None
+    return (TokenKind.WORD if word.end() > start + 1 else TokenKind.PUNCTUATION), word.end()
+
+
 def _unquoted(text: str) -> str:
-    quote = text[0]
-    inside = text[1:-1].replace(quote * 2, quote)
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), inside, flags=re.DOTALL)
+    quote, inside = text[0], text[1:-1]
+    if quote == "“":
+        return inside
+    if "\\" not in inside:
+        return inside.replace(quote * 2, quote)
+    doubled = re.compile(rb"(\\.)|" + (quote * 2).encode(), re.DOTALL)
+    plain = doubled.sub(lambda match: match[1] or quote.encode(), inside.encode("utf-8", "replace"))
+    return _ESCAPE.sub(_unescaped, plain).decode("utf-8", "replace")
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    if match[1]:
+        return bytes.fromhex(match[1].decode())
+    return _ESCAPES.get(match[2], match[0])

@@ -29,9 +29,11 @@ class _Level:
 
 # Strings, and what may hold a quote without being one.
 _STRINGS = re.compile(
-    r"""(?P<kept>--[^\n]*|\#[ !][^\n]*|/\*.*?\*/|`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")|'(?:[^'\\]|\\.|'')*'""",
+    r"""(?P<kept>(?:--|//|\#[ !])[^\n]*|`(?:[^`\\]+|\\.|``)*+`|"(?:[^"\\]+|\\.|"")*+")|'(?:[^'\\]+|\\.|'')*+'""",
     re.DOTALL,
 )
+# What else may hold a quote, and needs the lexer: heredocs, typographic quotes, bytes, comments that nest.
+_NEEDS_LEXER = re.compile(r"[$‘“]|\b[xXbB]'|/\*|['`\"][^'`\"]*\Z")
 _LONGEST_REMEMBERED = 20_000
 
 
