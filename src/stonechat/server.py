@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import tempfile
@@ -153,6 +154,7 @@ class Server:
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         http = _HttpServer(config)
+        _collect_garbage_rarely()
         serving = asyncio.create_task(http.serve(sockets=[listener]))
         beside = asyncio.create_task(_when(http, when_ready)) if when_ready else None
         with _stopping_on_signals(http):
@@ -178,6 +180,13 @@ class _HttpServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _collect_garbage_rarely() -> None:
+    """What the start has made stays for good, and requests leave no cycles: most collections would find nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 async def _when(http: uvicorn.Server, ready: Callable[[], Awaitable[None]]) -> None:
@@ -232,7 +241,9 @@ def _ingestion_settings(settings: Settings) -> IngestionSettings:
         sync=settings.fsync,
         pending_bytes=settings.max_pending_bytes,
         log_bytes=settings.max_log_bytes,
-        blocks=BlockLimits(linger=settings.linger_milliseconds / 1000),
+        blocks=BlockLimits(
+            linger=settings.linger_milliseconds / 1000, quiet_linger=settings.quiet_linger_milliseconds / 1000
+        ),
     )
 
 

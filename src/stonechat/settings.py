@@ -41,7 +41,8 @@ class Settings:
     local_tokens: bool = _setting(
         True, "Answer GET /tokens, which hands the admin token to callers on this machine's loopback address."
     )
-    linger_milliseconds: float = _setting(5.0, "How long a block waits for more events before it is committed.")
+    linger_milliseconds: float = _setting(5.0, "How long a block waits for more events while a sender waits for it.")
+    quiet_linger_milliseconds: float = _setting(50.0, "How long a block waits for more events while no sender waits.")
     max_body_bytes: int = _setting(100_000_000, "Largest request body, after decompression.")
     max_pending_bytes: int = _setting(256_000_000, "Events taken but not yet committed before callers get 503.")
     max_log_bytes: int = _setting(2_000_000_000, "Size of the write-ahead log at which callers get 503.")

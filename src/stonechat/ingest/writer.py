@@ -1,7 +1,7 @@
 """The writer: synced rows, gathered into blocks by data source, committed to the engine one block after the other.
 
 One thread. A block waits for company no longer than its linger, which grows with what a commit costs: the engine's
-price of an insert is the same for one row and for thousands.
+price of an insert is the same for one row and for thousands. Rows whose sender does not wait may linger longer.
 """
 
 from __future__ import annotations
@@ -48,9 +48,13 @@ class ReplayFailed(StonechatError):
 
 @dataclass(frozen=True, slots=True)
 class BlockLimits:
-    """When a block is due: after `linger` seconds, which adapts up to `longest_linger`, or at so many bytes or rows."""
+    """When a block is due: after `linger` seconds, which adapts up to `longest_linger`, or at so many bytes or rows.
+
+    `quiet_linger` takes the place of a shorter linger while no sender waits for the commit.
+    """
 
     linger: float = 0.005
+    quiet_linger: float = 0.05
     longest_linger: float = 0.1
     bytes: int = 32 * 1024 * 1024
     rows: int = 200_000
@@ -68,15 +72,21 @@ class _Gathering:
     planned: PlannedBlock | None = None
     rows: list[Rows] = field(default_factory=list)
     attempt: int = 0
+    awaited: bool = False
 
     @property
     def idle(self) -> bool:
         return not self.waiting and not self.rows
 
+    def due_at(self, quiet_linger: float) -> float:
+        patient = not self.awaited and not self.rows
+        return self.since + (max(self.linger, quiet_linger) if patient else self.linger)
+
     def add(self, rows: Rows, now: float) -> None:
         if not self.waiting:
             self.since = now
         self.waiting.append(rows)
+        self.awaited = self.awaited or rows.committed is not None
         self.size += rows.size
         self.count += rows.good_rows + rows.quarantined_rows
 
@@ -189,7 +199,7 @@ class Writer:
     def _seconds_to_next(self) -> float | None:
         now = time.monotonic()
         moments = [
-            0.0 if self._is_due(data_source, each, now) else each.since + each.linger - now
+            0.0 if self._is_due(data_source, each, now) else each.due_at(self._limits.quiet_linger) - now
             for data_source, each in self._gatherings.items()
             if not each.idle
         ]
@@ -201,7 +211,7 @@ class Writer:
     def _is_due(self, data_source: str, gathering: _Gathering, now: float) -> bool:
         if gathering.idle:
             return False
-        if now >= gathering.since + gathering.linger:
+        if now >= gathering.due_at(self._limits.quiet_linger):
             return True
         flushed = any(data_source in flush.targets for flush in self._flushes)
         return not gathering.rows and (flushed or self._is_full(gathering))
@@ -240,6 +250,7 @@ class Writer:
             count += rows.good_rows + rows.quarantined_rows
         gathering.rows = gathering.waiting[:taken]
         del gathering.waiting[:taken]
+        gathering.awaited = any(each.committed is not None for each in gathering.waiting)
         gathering.size -= size
         gathering.count -= count
         gathering.attempt = 0
