@@ -13,7 +13,7 @@ HOME_DIR ?= stonechat-data
 DATA ?= sample
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
 
-.PHONY: run test test-crashes check bench format lock clean
+.PHONY: run test test-crashes fuzz check bench format lock clean
 
 run: $(VENV)/.run
 	@test -d "$(PROJECT)" || $(BIN)/stonechat init --template messaging "$(PROJECT)"
@@ -25,6 +25,11 @@ test: check
 # The longer proof: two hundred kills under load.
 test-crashes: $(VENV)/.dev
 	STONECHAT_CRASH_CYCLES=200 $(BIN)/pytest tests/system/test_crashes.py
+
+# Random inputs for whatever reads text or bytes, about ten minutes on two cores; tests/fuzz/running.py says how to run
+# fewer of them, or one again.
+fuzz: $(VENV)/.dev
+	$(BIN)/pytest tests/fuzz -o python_files="fuzz_*.py" --timeout 1800 -n 2 --dist load $(FUZZ)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -69,7 +69,7 @@ class BackgroundServer:
 
     @property
     def deployments(self) -> int:
-        """How often a deployment went live or was refused."""
+        """How often a deployment went live, changed nothing or was refused."""
         return len(_DEPLOYED.findall(self.printed))
 
     def wait_for_deployment(self, number: int) -> None:

@@ -171,6 +171,15 @@ def test_any_damage_in_a_segment_that_is_not_the_last_is_refused(folder: Path) -
         recover(folder)
 
 
+def test_an_oldest_segment_without_its_records_is_refused(folder: Path) -> None:
+    write(folder, ["a" * 100, "b" * 100], segment_bytes=150)
+    first, _second = segments(folder)
+    first.write_bytes(first.read_bytes()[:HEADER_SIZE])
+    with pytest.raises(LogCorrupt, match="record 1 is missing"):
+        recover(folder)
+    assert first.exists()
+
+
 def test_segments_of_two_logs_do_not_mix(folder: Path, tmp_path: Path) -> None:
     write(folder, ["a" * 100, "b" * 100], segment_bytes=150)
     write(tmp_path / "other", ["a" * 100, "b" * 100], segment_bytes=150)

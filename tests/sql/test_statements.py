@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +11,7 @@ from tests.engine.shared import shared_engine
 from stonechat.engine.contract import EngineFailure, Query
 from stonechat.sql.references import classify
 from stonechat.sql.statements import TokenKind, meaningful_tokens, tokens, with_clause, words_of
+from stonechat.sql.tables import table_names
 
 DEFINITIONS = [("k y", "SELECT 7 AS a -- seven"), ("m", "SELECT a + 1 AS a FROM `k y` ; -- eight\n;")]
 
@@ -29,16 +33,25 @@ def test_any_text_has_tokens_which_are_the_text(text: str) -> None:
         ("-- a 'b'", TokenKind.COMMENT),
         ("# a", TokenKind.COMMENT),
         ("#! a", TokenKind.COMMENT),
-        ("/* a /* b */", TokenKind.COMMENT),
+        ("// a", TokenKind.COMMENT),
+        ("/* a /* b */ c */", TokenKind.COMMENT),
+        ("/* a /* b */", TokenKind.UNFINISHED),
+        ("\u180e\u200b\ufeff\xa0", TokenKind.SPACE),
         ("'a''b\\'c\n'", TokenKind.STRING),
         ("$$ 'a' $ $$", TokenKind.STRING),
         ("$x$ $$ $y$ $x$", TokenKind.STRING),
+        ("\u2018a'\\b\u2018\u2019", TokenKind.STRING),
+        ("x'41'", TokenKind.STRING),
+        ("“a\\”", TokenKind.QUOTED),
+        ("“open", TokenKind.UNFINISHED),
         ("`a``b\\`c`", TokenKind.QUOTED),
         ('"a""b"', TokenKind.QUOTED),
         ("0xFf_0", TokenKind.NUMBER),
         ("1_000.5e-3", TokenKind.NUMBER),
         (".5", TokenKind.NUMBER),
-        ("naïve_1$x", TokenKind.WORD),
+        ("naive_1$x", TokenKind.WORD),
+        ("2024_events", TokenKind.WORD),
+        ("$x$", TokenKind.WORD),
         ("'open", TokenKind.UNFINISHED),
         ("/* open", TokenKind.UNFINISHED),
     ],
@@ -46,6 +59,25 @@ def test_any_text_has_tokens_which_are_the_text(text: str) -> None:
 def test_a_token_is_what_the_engine_takes_it_for(text: str, kind: TokenKind) -> None:
     (token,) = tokens(text)
     assert token.kind is kind
+
+
+@pytest.mark.parametrize(
+    "quoted", [r"`a\qb\%\`\xc3\xa9\e\N\/\\``''`", r'''"a\tb\"""``\'"''', "“a\\n\u2018`b”", "`a``b`", '"é""b"']
+)
+def test_a_quoted_name_is_what_the_engine_takes_it_for(quoted: str) -> None:
+    (token,) = tokens(quoted)
+    query = Query(f"SELECT 1 AS {quoted}", "default", "JSONCompactEachRowWithNames")
+    (name,) = msgspec.json.decode(shared_engine().query(query).data.splitlines()[0])
+    assert token.name == name
+
+
+@pytest.mark.parametrize("opening", ["$a{} ", "$a{}$ ", "\u2018{}", "/*{}", "'{}", "`{} ", "$${}"])
+def test_what_is_never_closed_costs_no_time(opening: str) -> None:
+    statement = "".join(opening.format(number) for number in range(50_000))
+    started = time.process_time()
+    assert sum(1 for _ in tokens(statement)) >= 1
+    table_names(statement)
+    assert time.process_time() - started < 5
 
 
 def test_meaningful_tokens_know_where_they_stand() -> None:

@@ -61,7 +61,11 @@ def read_columns(schema: Span, findings: Findings) -> tuple[Column, ...]:
     No columns at all are returned where a quotation or parenthesis is not closed: nobody knows which ones follow.
     """
     try:
-        return _columns(schema, tokens(schema, leading=_BARE_NAME), findings)
+        found = tokens(schema, leading=_BARE_NAME)
+        if not found:
+            hint = "Write one column a line, indented"
+            findings.report(InvalidColumn("SCHEMA has comments and no columns", schema.at(0), hint=hint))
+        return _columns(schema, found, findings)
     except Unclosed as problem:
         _columns(schema, problem.before, findings)
         findings.report(problem)

@@ -62,7 +62,7 @@ def _set_off(before: Instruction | None, instruction: Instruction, *, in_node: b
     """Whether a blank line must stand in front: around blocks and nodes, but a node's beginning stays together."""
     if before is None or (in_node and before.command in {"NODE", "DESCRIPTION"} and instruction.command != "NODE"):
         return False
-    return before.is_block or instruction.command == "NODE" or (_as_block(instruction) and not in_node)
+    return _as_block(before) or instruction.command == "NODE" or (_as_block(instruction) and not in_node)
 
 
 def _between(lines: Sequence[str]) -> list[str]:
@@ -104,15 +104,20 @@ def _is_quoted(word: Span, line: str) -> bool:
 
 def _block(instruction: Instruction, columns: Sequence[Column]) -> Sequence[str]:
     value = instruction.value
-    if instruction.command == "SCHEMA":
+    if instruction.command == "SCHEMA" and _holds(value, columns[0]):
         return _indented(schema_lines(value, columns))
-    if instruction.command in _TEXTS:
+    if instruction.command in _TEXTS or instruction.command == "SCHEMA":  # one that a later SCHEMA replaces
         return _indented(value.dedented()[0].text.split("\n"))
     if instruction.command in _LISTS:
         return _indented([line.text for line in value.lines()])
     # The lines of an expression are part of its text, indentation included.
     first, *more = value.text.strip().split("\n")
     return [*_indented([first]), *more]
+
+
+def _holds(block: Span, column: Column) -> bool:
+    last = block.position.line + block.text.count("\n")
+    return bool(block.text) and block.position.line <= column.position.line <= last
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

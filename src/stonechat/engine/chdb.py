@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
 
 import chdb
@@ -20,7 +23,7 @@ from stonechat.engine.contract import (
     Query,
     QueryLimits,
     QueryResult,
-    QueryTooLarge,
+    require_size,
 )
 from stonechat.engine.deduplication import forget_lost_parts
 from stonechat.engine.failures import translated
@@ -99,13 +102,23 @@ class ChdbEngine:
 
     def query(self, query: Query) -> QueryResult:
         """Run one read-only statement within its limits; see `Engine.query`."""
-        check_settings(query.settings)
-        with self._running.run(query.query_id) as run:
-            run.check()
-            with self._readers.borrow(Profile.of(query), query.database, check=run.check) as reader:
-                _use(reader, query.database)
-                run.check()
-                return _read(reader, query, run.tag)
+        with self._reading(query) as (reader, mark):
+            output = _run(reader, query, mark)
+            data = output.bytes()
+            require_size(len(data), query.limits)
+            return QueryResult(data, output.storage_rows_read(), output.storage_bytes_read(), output.elapsed())
+
+    def scratch_file(self) -> BinaryIO:
+        """An empty file without a name in the data folder."""
+        return tempfile.TemporaryFile(dir=self._folder, buffering=0)
+
+    def query_into(self, query: Query, file: BinaryIO) -> QueryResult:
+        """Run one read-only statement and write its answer to a file as it is made; see `Engine.query_into`."""
+        with self._reading(query) as (reader, mark):
+            # Through the descriptor, appending: a name would be written beside and moved, and APPEND writes in place.
+            output = _run(reader, query, f"INTO OUTFILE '/dev/fd/{file.fileno()}' APPEND {mark}")
+            require_size(os.fstat(file.fileno()).st_size, query.limits)
+            return QueryResult(b"", output.storage_rows_read(), output.storage_bytes_read(), output.elapsed())
 
     def cancel(self, query_id: str) -> None:
         """End the query of that id; see `Engine.cancel`."""
@@ -140,6 +153,17 @@ class ChdbEngine:
             self._writer.close()
             self._anchor.close()
             self._lock.release()
+
+    @contextmanager
+    def _reading(self, query: Query) -> Iterator[tuple[Reader, str]]:
+        """A connection for a query, in its database, and the mark by which the query can be found."""
+        check_settings(query.settings)
+        with self._running.run(query.query_id) as run:
+            run.check()
+            with self._readers.borrow(Profile.of(query), query.database, check=run.check) as reader:
+                _use(reader, query.database)
+                run.check()
+                yield reader, _mark(run.tag)
 
     def _run_alone(self, statement: str, output: str, database: str) -> bytes:
         with self._running.run() as run:
@@ -210,21 +234,11 @@ def _require_read_only(connection: Any, statement: str) -> None:
         raise NotReadOnly("Only statements that read are allowed.")
 
 
-def _read(reader: Reader, query: Query, tag: str) -> QueryResult:
+def _run(reader: Reader, query: Query, end: str) -> Any:
     """The mark stands behind the statement, so that the positions in syntax errors are the caller's own."""
     with translated():
         _require_read_only(reader.connection, query.statement)
-        output = reader.connection.query(
-            f"{query.statement}\n{_mark(tag)}", query.format, params=dict(query.parameters)
-        )
-    data = output.bytes()
-    if len(data) > query.limits.result_bytes:
-        raise QueryTooLarge(
-            f"The answer has {len(data)} bytes, more than the limit of {query.limits.result_bytes}.",
-            number=396,
-            name="TOO_MANY_ROWS_OR_BYTES",
-        )
-    return QueryResult(data, output.storage_rows_read(), output.storage_bytes_read(), output.elapsed())
+        return reader.connection.query(f"{query.statement}\n{end}", query.format, params=dict(query.parameters))
 
 
 if TYPE_CHECKING:

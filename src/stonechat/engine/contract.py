@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from stonechat.errors import Kind, StonechatError
 
@@ -91,6 +91,18 @@ class Engine(Protocol):
         """Run one read-only statement within its limits. Raises `EngineFailure` or a subclass."""
         ...
 
+    def scratch_file(self) -> BinaryIO:
+        """An empty file for `query_into`: on the disk of the data, without a name, gone when it is closed."""
+        ...
+
+    def query_into(self, query: Query, file: BinaryIO) -> QueryResult:
+        """Run a statement as `query` does, and write its answer to the end of a file as it is made.
+
+        `data` of the result is empty. What failed may have left a part of an answer in the file. The statement has no
+        FORMAT clause, and the file stays open until this returns.
+        """
+        ...
+
     def cancel(self, query_id: str) -> None:
         """End the query of that id, whether it runs, waits, or is still to come. Its caller gets `QueryCancelled`."""
         ...
@@ -145,6 +157,16 @@ class QueryTooLarge(EngineFailure):
 
     code = "SC802"
     kind = Kind.TOO_LARGE
+
+
+def require_size(size: int, limits: QueryLimits) -> None:
+    """Raise `QueryTooLarge` for an answer of more bytes than its limit."""
+    if size > limits.result_bytes:
+        raise QueryTooLarge(
+            f"The answer has {size} bytes, more than the limit of {limits.result_bytes}.",
+            number=396,
+            name="TOO_MANY_ROWS_OR_BYTES",
+        )
 
 
 class QueryCancelled(EngineFailure):

@@ -8,21 +8,27 @@ from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.engine.formats import BY_EXTENSION, CSV, CSV_WITHOUT_HEADER, JSON, TSV
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
-from stonechat.http.encodings import encoded
+from stonechat.http.encodings import chosen_encoding, encoded
+from stonechat.http.streaming import StreamedResponse, until_disconnect
 from stonechat.project.live import LiveProject, UnknownPipe
 from stonechat.query.execute import Answer, EndpointRequest, QueryService, StatementRequest
+from stonechat.query.explain import Explanation
+from stonechat.query.spool import SpooledAnswer
 
 # Keys that clients add to every call and that are no parameters of a pipe.
-_NOT_PARAMETERS = frozenset({"token", "q", "cli_version", "from", "debug", "release_replacements", "__tb__semver"})
+_NOT_PARAMETERS = frozenset(
+    {"token", "q", "cli_version", "from", "debug", "explain", "release_replacements", "__tb__semver"}
+)
+_TRUE = frozenset({"true", "1"})
 _MAX_PARAMETER_BYTES = 1_000_000
-_FORMATS_HINT = "Endpoints are called as NAME.json, .csv, .ndjson or .parquet."
+_FORMATS_HINT = "Endpoints are called as NAME.json, .csv, .ndjson, .parquet or .prometheus."
 
 Values = dict[str, str | Sequence[str]]
 
@@ -56,7 +62,16 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
             output = CSV_WITHOUT_HEADER
         known = request.headers.get("if-none-match")
         wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values), known)
+        if last_value(values.get("explain")) in _TRUE:
+            return _explained(await queries.explain(live.snapshot, caller, wanted))
         return await _response(request, await _unless_gone(request, queries.endpoint(live.snapshot, caller, wanted)))
+
+    async def explain(request: Request) -> Response:
+        caller = authenticator.caller(request)
+        values = await request_values(request)
+        wanted = EndpointRequest(request.path_params["name"], values=_parameters(values))
+        node = request.path_params.get("node")
+        return _explained(await queries.explain(live.snapshot, caller, wanted, node=node))
 
     async def run_statement(request: Request) -> Response:
         caller = authenticator.caller(request)
@@ -71,6 +86,8 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
 
     return [
         Route("/v0/pipes/{file}", call_endpoint, methods=["GET", "POST"]),
+        Route("/v0/pipes/{name}/explain", explain, methods=["GET"]),
+        Route("/v0/pipes/{name}/nodes/{node}/explain", explain, methods=["GET"]),
         Route("/v0/sql", run_statement, methods=["GET", "POST"]),
     ]
 
@@ -81,16 +98,23 @@ async def _response(request: Request, answer: Answer) -> Response:
         headers |= {"ETag": answer.etag, "Cache-Control": "no-cache"}
     if answer.result is None:
         return Response(status_code=304, headers=headers)
-    data, encoding = await encoded(answer.result.data, request.headers.get("accept-encoding", ""))
+    accepted = request.headers.get("accept-encoding", "")
+    if isinstance(answer.result, SpooledAnswer):
+        return StreamedResponse(answer.result, headers, answer.media_type, chosen_encoding(accepted))
+    data, encoding = await encoded(answer.result.data, accepted)
     if encoding is not None:
         headers["Content-Encoding"] = encoding
     return Response(data, headers=headers, media_type=answer.media_type)
 
 
+def _explained(explanation: Explanation) -> Response:
+    return JSONResponse({"debug_query": explanation.statement, "query_explain": explanation.plan})
+
+
 async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
     """The answer; or, once the caller has hung up, the end of its query."""
     task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(_until_disconnect(request))
+    watch = asyncio.ensure_future(until_disconnect(request.receive))
     try:
         await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -101,11 +125,6 @@ async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
         if not task.done():
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-async def _until_disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 async def request_values(request: Request, raw_key: str | None = None) -> Values:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -97,7 +97,10 @@ def number(text: bytes) -> Decimal:
         raise Misfit from None
     if len(plain) > LONGEST_NUMBER or not NUMBER.fullmatch(plain):
         raise Misfit
-    value = Decimal(plain)
+    try:
+        value = Decimal(plain)
+    except InvalidOperation:  # an exponent beyond even a Decimal's
+        raise Misfit from None
     if abs(value.adjusted()) > LONGEST_NUMBER:
         raise Misfit
     return value

@@ -108,6 +108,8 @@ def _scan(file: SegmentFile, recovery: Recovery, *, last: bool) -> Segment | Non
         sequence += 1
     if segment.size < file.size and (not last or file.synced_after(segment.size, sequence)):
         raise LogCorrupt(file.path, segment.size, f"record {sequence} is damaged")
+    if sequence == segment.first and not last:
+        raise LogCorrupt(file.path, segment.size, f"record {sequence} is missing")
     recovery.next_sequence = sequence
     return segment
 

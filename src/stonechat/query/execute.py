@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
@@ -23,14 +24,20 @@ from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.versions import DataVersions
 from stonechat.query.cache import AnswerCache, CacheKey, CacheStatus, may_be_kept
 from stonechat.query.coalescing import Coalescing
+from stonechat.query.explain import PLAN, Explanation, explaining, node_of, without_secrets
 from stonechat.query.gate import StatementGate, media_type_of
+from stonechat.query.spool import SpooledAnswer
 from stonechat.query.statement import compose_own, render_statement
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
-from stonechat.sql.references import References, without_settings
+from stonechat.sql.references import Ask, References, classify, without_settings
+from stonechat.sql.statements import meaningful_tokens
 from stonechat.template.render import Rendered
 
+# Not the function of that name; whether it is a clause is asked of the engine's parser.
+_FORMAT_WORD = re.compile(r"\bFORMAT\b(?!\s*\()", re.IGNORECASE)
 _MOST_THREADS = os.cpu_count() or 1
+_SHARING_SECONDS = 0.1
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -68,10 +75,11 @@ class StatementRequest:
 class Answer:
     """The bytes of an answer with what the query cost, their media type, and the `Server-Timing` of the way here.
 
-    `etag` names an answer that stays the same while its data does; `result` is None when the caller has that one.
+    A large answer is a `SpooledAnswer`, which whoever gets it releases. `etag` names an answer that stays the same
+    while its data does; `result` is None when the caller has that one.
     """
 
-    result: QueryResult | None
+    result: QueryResult | SpooledAnswer | None
     media_type: str
     cache: CacheStatus
     etag: str | None
@@ -90,7 +98,7 @@ class QueryBounds:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    result: QueryResult | None
+    result: QueryResult | SpooledAnswer | None
     cache: CacheStatus
     etag: str | None = None
 
@@ -107,7 +115,7 @@ class QueryService:
         self._pending = 0
         self._gate = StatementGate(engine.explain)
         self._cache = AnswerCache(bounds.cache_bytes)
-        self._flights = Coalescing[QueryResult]()
+        self._flights = Coalescing[QueryResult | SpooledAnswer]()
 
     async def endpoint(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer:
         """Call an endpoint: find it, authorise, compose its statement, run it."""
@@ -143,10 +151,27 @@ class QueryService:
         with stages.stage("compose"):
             composed = await self._in_thread(compose_own, snapshot.project, own, named, request.values, pipe)
         with stages.stage("query"):
-            query = self._query(snapshot, composed, request.format, request.settings)
+            output = request.format
+            if named.format is not None:
+                output = replace(output, name=named.format, media_type=media_type_of(named.format))
+            query = self._query(snapshot, composed, output, request.settings)
             outcome = await self._outcome(snapshot, composed, query, None)
-        media_type = media_type_of(named.format) if named.format else request.format.media_type
-        return Answer(outcome.result, media_type, outcome.cache, outcome.etag, stages.header)
+        return Answer(outcome.result, output.media_type, outcome.cache, outcome.etag, stages.header)
+
+    async def explain(
+        self, snapshot: Snapshot, caller: Caller, request: EndpointRequest, *, node: str | None = None
+    ) -> Explanation:
+        """What a call of any pipe, or of one of its nodes, would run. For those who may read the pipe's SQL."""
+        pipe = _pipe(snapshot, request.pipe)
+        caller.require(ScopeType.READ_ALL)
+        if request.wrap is None:
+            wanted = node_of(pipe, node) if node is not None else None
+            composed = compose_pipe(snapshot.project, pipe, request.values, node=wanted)
+        else:
+            own, named = await self._in_thread(self._admitted_wrap, request)
+            composed = await self._in_thread(compose_own, snapshot.project, own, named, request.values, pipe)
+        query = self._query(snapshot, without_secrets(composed), PLAN, request.settings)
+        return Explanation(composed.sql, await self._in_thread(self._plan, query))
 
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
@@ -170,8 +195,11 @@ class QueryService:
         known = self._cache.get(key, versions)
         if known is not None:
             return _Outcome(known, CacheStatus.HIT, etag)
-        result = await self._flights.run((key, versions), lambda: self._run(query))
-        self._cache.put(key, versions, result, lifetime=lifetime)
+        result = await self._flights.run((key, versions), lambda: self._run(query, shared=True))
+        if isinstance(result, QueryResult):
+            self._cache.put(key, versions, result, lifetime=lifetime)
+        elif not result.hold():
+            result = await self._run(query)  # it ended between its beginning and this turn of the loop
         return _Outcome(result, CacheStatus.MISS, etag)
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
@@ -188,29 +216,67 @@ class QueryService:
             query_id=uuid.uuid4().hex,
         )
 
-    async def _run(self, query: Query) -> QueryResult:
-        try:
-            return await self._in_thread(self._read, query)
-        except asyncio.CancelledError:
-            # The caller is gone; the thread's own end comes by the cancelled query.
-            self._engine.cancel(query.query_id)
-            raise
+    async def _run(self, query: Query, *, shared: bool = False) -> QueryResult | SpooledAnswer:
+        """The engine's answer, in memory if it is small.
 
-    def _read(self, query: Query) -> QueryResult:
-        """The engine's answer. A SETTINGS clause goes beside the statement: readers may not set anything themselves."""
-        statement, settings = without_settings(query.statement, self._engine.explain)
-        if settings:
-            query = replace(query, statement=statement, settings={**settings, **query.settings})
-        return self._engine.query(query)
+        The caller holds a large one. A shared one is held by nobody for long: those who share it hold it themselves.
+        """
+        file = self._engine.scratch_file()
+        try:
+            work = self._submit(self._read, query, file)
+        except BaseException:
+            file.close()
+            raise
+        answer = SpooledAnswer(file, work, partial(self._engine.cancel, query.query_id), query.limits)
+        try:
+            result = await answer.whole()
+        except BaseException:
+            # The caller may be gone; the thread's own end comes by the cancelled query.
+            answer.release()
+            raise
+        if result is not None:
+            answer.release()
+            return result
+        if shared:
+            asyncio.get_running_loop().call_later(_SHARING_SECONDS, answer.release)
+        return answer
+
+    def _read(self, query: Query, file: BinaryIO) -> QueryResult:
+        """Run a query into a file. Readers may not set anything themselves, and the file comes before a FORMAT."""
+        return self._engine.query_into(_without_clauses(query, self._engine.explain), file)
+
+    def _plan(self, query: Query) -> str:
+        return self._engine.query(explaining(_without_clauses(query, self._engine.explain))).data.decode()
 
     async def _in_thread(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        return await self._submit(work, *arguments, **named)
+
+    def _submit(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> asyncio.Future[_T]:
         if self._pending >= self._most_pending:
             raise EngineBusy("Too many queries are waiting", hint="Try again in a moment.")
         self._pending += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments, **named))
-        finally:
-            self._pending -= 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments, **named))
+        future.add_done_callback(self._settled)
+        return future
+
+    def _settled(self, _work: asyncio.Future[Any]) -> None:
+        self._pending -= 1
+
+
+def _without_clauses(query: Query, ask: Ask) -> Query:
+    """The same query with its SETTINGS beside the statement, and without a FORMAT clause: the request decides."""
+    statement, settings = without_settings(query.statement, ask)
+    if _FORMAT_WORD.search(statement) and classify(statement, ask).format is not None:
+        statement = _without_format(statement)
+    return replace(query, statement=statement, settings={**settings, **query.settings})
+
+
+def _without_format(statement: str) -> str:
+    """A statement that has a FORMAT clause, which is its end, without it."""
+    meant = meaningful_tokens(statement)
+    at = max(index for index, token in enumerate(meant) if token.text.upper() == "FORMAT")
+    clause, name = meant[at], meant[at + 1]
+    return statement[: clause.start] + statement[name.start + len(name.text) :]
 
 
 def _pipe(snapshot: Snapshot, name: str) -> Pipe:

@@ -48,25 +48,40 @@ _TOKEN = re.compile(
     | (?P<COMMENT>(?:--|//|\#[ !])[^\n]*)
     | (?P<NESTED>/\*)
     | (?P<HEREDOC>\$\w*\$)
-    | (?P<STRING>'(?:[^'\\]+|\\.|'')*+'|[xXbB]'[^']*+'|‘[^’]*+’)
+    | (?P<STRING>'(?:[^'\\]+|\\.|'')*+'|[xXbB]'[^']*+'|\u2018[^\u2019]*+\u2019)
     | (?P<QUOTED>`(?:[^`\\]+|\\.|``)*+`|"(?:[^"\\]+|\\.|"")*+"|“[^”]*+”)
-    | (?P<UNFINISHED>(?:[xXbB]?'|[`"‘“]).*)
+    | (?P<UNFINISHED>(?:[xXbB]?'|[`"\u2018“]).*)
     | (?P<NUMBER>(?>
-          0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?\d*)?
-        | (?:0[bB](?=[01]))?\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?(?:[eE][+-]?\d*)?
-        )(?!\w) | (?<![\w)\]`"”])\.\d(?:_?\d)*(?:[eE][+-]?\d+)?)
+          0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[\d_]*)?
+        | (?:0[bB](?=[01]))?\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?(?:[eE][+-]?(?:\d(?:_?\d)*)?)?
+        )(?!\w) | (?<![\w)\]`"”])\.\d(?:_?\d)*(?:[eE][+-]?\d(?:_?\d)*)?)
     | (?P<WORD>[A-Za-z_][\w$]*|\d\w*|\$\w[\w$]*)
-    | (?P<PUNCTUATION>.)
+    | (?P<PUNCTUATION>\\G|.)
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _COMMENT_MARKS = re.compile(r"/\*|\*/")
 _HEREDOC_TAG = re.compile(r"\$(?=(\w*\$))", re.ASCII)
 _DOLLARS = re.compile(r"\$(?:\w[\w$]*)?", re.ASCII)
-_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+_IN_QUOTES = {
+    quote: re.compile(
+        rb"\\(?:x(?P<byte>[0-9a-fA-F]{2})|(?P<escaped>.))|(?P<doubled>%c)%c" % (quote.encode(), quote.encode()),
+        re.DOTALL,
+    )
+    for quote in '`"'
+}
 _ESCAPES = {
-    **{b"n": b"\n", b"t": b"\t", b"r": b"\r", b"0": b"\0", b"b": b"\b", b"f": b"\f", b"a": b"\a", b"v": b"\v"},
-    **{b"e": b"\x1b", b"N": b"", **{mark: mark for mark in (b"\\", b"'", b'"', b"`", b"/", b"=")}},
+    b"n": b"\n",
+    b"t": b"\t",
+    b"r": b"\r",
+    b"0": b"\0",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"a": b"\a",
+    b"v": b"\v",
+    b"e": b"\x1b",
+    b"N": b"",
+    **{mark: mark for mark in (b"\\", b"'", b'"', b"`", b"/", b"=")},
 }
 _SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 _SET_QUANTIFIERS = {"ALL", "DISTINCT"}
@@ -194,12 +209,10 @@ def _unquoted(text: str) -> str:
         return inside
     if "\\" not in inside:
         return inside.replace(quote * 2, quote)
-    doubled = re.compile(rb"(\\.)|" + (quote * 2).encode(), re.DOTALL)
-    plain = doubled.sub(lambda match: match[1] or quote.encode(), inside.encode("utf-8", "replace"))
-    return _ESCAPE.sub(_unescaped, plain).decode("utf-8", "replace")
+    return _IN_QUOTES[quote].sub(_unescaped, inside.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
-    if match[1]:
-        return bytes.fromhex(match[1].decode())
-    return _ESCAPES.get(match[2], match[0])
+    if match["byte"]:
+        return bytes.fromhex(match["byte"].decode())
+    return match["doubled"] or _ESCAPES.get(match["escaped"], match[0])

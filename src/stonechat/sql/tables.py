@@ -17,6 +17,15 @@ _TABLES_END = {
     *("SELECT", "WHERE", "PREWHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT"),
     *("WINDOW", "QUALIFY", "SETTINGS", "FORMAT", "ON", "USING", "WITH", "ARRAY", "SAMPLE"),
 }
+# IN as a function: a name among its arguments may be a table. As an operator it follows a value, or NOT or GLOBAL.
+_IN_FUNCTIONS = {
+    f"{scope}{negation}{null}IN{ending}"
+    for scope in ("", "GLOBAL")
+    for negation in ("", "NOT")
+    for null in ("", "NULL")
+    for ending in ("", "IGNORESET")
+}
+_BEFORE_CALLS = {"", "(", ",", "SELECT", "WHERE", "PREWHERE", "HAVING", "QUALIFY", "BY", "ON", "AND", "OR", "WHEN"}
 
 
 @dataclass(slots=True)
@@ -27,13 +36,17 @@ class _Level:
     expects_table: bool = False
 
 
-# Strings, and what may hold a quote without being one.
+# Strings, and what may hold a quote without being one. From what only the lexer can end, all is kept.
 _STRINGS = re.compile(
-    r"""(?P<kept>(?:--|//|\#[ !])[^\n]*|`(?:[^`\\]+|\\.|``)*+`|"(?:[^"\\]+|\\.|"")*+")|'(?:[^'\\]+|\\.|'')*+'""",
-    re.DOTALL,
+    r"""
+      (?P<kept>
+          (?:--|//|\#[ !])[^\n]* | `(?:[^`\\]+|\\.|``)*+` | "(?:[^"\\]+|\\.|"")*+"
+        | /\*(?:[^*/]+|\*(?!/)|/(?!\*))*+\*/ | (?:/\*|[$\u2018“`"]|\b[xXbB]').*
+      )
+    | '(?:[^'\\]+|\\.|'')*+'
+    """,
+    re.DOTALL | re.VERBOSE,
 )
-# What else may hold a quote, and needs the lexer: heredocs, typographic quotes, bytes, comments that nest.
-_NEEDS_LEXER = re.compile(r"[$‘“]|\b[xXbB]'|/\*|['`\"][^'`\"]*\Z")
 _LONGEST_REMEMBERED = 20_000
 
 
@@ -53,7 +66,8 @@ def _table_names(statement: str) -> frozenset[str]:
     for index, token in enumerate(listed):
         level = levels[-1]
         if token.text == "(":
-            levels.append(_Level(level.in_tables and level.expects_table, level.expects_table))
+            in_tables = (level.in_tables and level.expects_table) or _calls_in(listed[max(index - 2, 0) : index])
+            levels.append(_Level(in_tables, level.expects_table or in_tables))
             level.expects_table = False
         elif token.text == ")":
             if len(levels) > 1:
@@ -80,6 +94,12 @@ def _step(level: _Level, token: Token, before: Token | None, found: set[str]) ->
     elif level.expects_table:
         found.add(token.name)
         level.expects_table = False
+
+
+def _calls_in(before: list[Token]) -> bool:
+    """Whether the two tokens before a parenthesis make it the arguments of IN as a function."""
+    *others, name = ["", *(token.text.upper() for token in before)]
+    return name in _IN_FUNCTIONS and (name != "IN" or others[-1] in _BEFORE_CALLS)
 
 
 def _defined(listed: list[Token]) -> set[str]:

@@ -93,7 +93,7 @@ def _text(node: Text) -> Step:
 
 
 def _output(node: Output) -> Step:
-    expression, closing = node.expression, node.closing
+    expression, forbidden = node.expression, node.forbidden
     evaluate, line = compile_output(expression), expression.line
     shown = expression.source if len(expression.source) <= _SHOWN else f"{expression.source[:_SHOWN]}..."
 
@@ -104,7 +104,7 @@ def _output(node: Output) -> Step:
             raise TemplateRenderError(f'expression "{shown}" evaluated to null')
         context.bound_depth(value)
         sql = sql_of(value)
-        if closing and closing in sql:
+        if any(mark in sql for mark in forbidden):
             raise TemplateRenderError(
                 f'expression "{shown}" is printed inside of quotes or a comment, which its value would end',
                 hint="Values are quoted when they are printed: remove the quotes around the expression.",

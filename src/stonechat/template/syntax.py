@@ -31,10 +31,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """`{{ expression }}`. What it prints must not contain `closing`, which would end the quoted text around it."""
+    """`{{ expression }}`. What it prints must not contain what is `forbidden`: it would end the text around it."""
 
     expression: Expression
-    closing: str
+    forbidden: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class _Parser:
                 case TokenKind.TEXT:
                     nodes.append(self._text(token))
                 case TokenKind.EXPRESSION:
-                    nodes.append(Output(parse_expression(token.text, token.line), self._enclosure.closing))
+                    nodes.append(Output(parse_expression(token.text, token.line), self._enclosure.forbidden))
                 case TokenKind.STATEMENT:
                     word, _ = _words(token)
                     if word == "end" or word in _CLAUSES:
