@@ -216,3 +216,12 @@ def test_hints_of_a_template_are_taken(server: RunningServer) -> None:
     response = server.deploy(files)
     assert response.status_code == 200, response.text
     assert server.rows("/v0/pipes/hinted.json") == [{"one": 1}]
+
+
+def test_a_pipe_may_have_settings_that_lift_no_limit(server: RunningServer) -> None:
+    node = "NODE n\nSQL >\n    SELECT toUInt64(1) AS one SETTINGS {}\nTYPE endpoint\n"
+    harmless = {"endpoints/set.pipe": node.format("output_format_json_quote_64bit_integers = 1")}
+    assert server.deploy({**_PROJECT, **harmless}).json()["result"] == "success"
+    assert server.rows("/v0/pipes/set.json") == [{"one": "1"}]
+    (error,) = _refused(server, {**_PROJECT, **harmless, "endpoints/more.pipe": node.format("max_execution_time = 0")})
+    assert "'max_execution_time' is not allowed" in error["error"]

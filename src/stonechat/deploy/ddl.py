@@ -89,7 +89,7 @@ def _engine(engine: TableEngine) -> str:
         clauses.append(f"SAMPLE BY ({engine.sampling_key})")
     if engine.ttl:
         clauses.append(f"TTL {engine.ttl}")
-    settings = _DURABLE | dict(engine.settings)
+    settings = dict(engine.settings) | _DURABLE
     clauses.append(_settings(settings))
     return "\n".join(clauses)
 

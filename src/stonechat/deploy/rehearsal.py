@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
@@ -20,6 +20,7 @@ from stonechat.project.checks import name_position
 from stonechat.project.composition import compose_placeholder
 from stonechat.project.model import Project
 from stonechat.sql.quoting import identifier, literal, parameter_text
+from stonechat.sql.references import without_settings
 
 DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
@@ -93,14 +94,18 @@ def _pipe_problems(project: Project, engine: Engine, database: str) -> Iterator[
 
 
 def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:
+    settings: Mapping[str, str] = {}
     try:
         composed = compose_placeholder(project, pipe, node)
         bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
-        engine.query(Query(_EXPLAIN + composed.sql, database=database, format="TabSeparated", parameters=bound))
-    except EngineFailure as error:
-        yield InvalidNode(
-            f"Node '{node.name}': {error.message}", _node_position(node, error, project, pipe), hint=error.hint
+        statement, settings = without_settings(composed.sql, engine.explain)
+        engine.query(
+            Query(_EXPLAIN + statement, database=database, format="TabSeparated", parameters=bound, settings=settings)
         )
+    except EngineFailure as error:
+        # With its settings taken out, the statement was written anew: the engine's offsets are not the file's.
+        position = node.sql_position if settings else _node_position(node, error, project, pipe)
+        yield InvalidNode(f"Node '{node.name}': {error.message}", position, hint=error.hint)
     except StonechatError as error:
         yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)
 

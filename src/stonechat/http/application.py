@@ -18,7 +18,7 @@ from stonechat.http.problems import on_http_exception, on_stonechat_error, on_un
 _MAX_URL_BYTES = 8192
 _CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "Server-Timing, X-Request-Id, Retry-After",
+    "access-control-expose-headers": "Server-Timing, X-Request-Id, X-Cache, ETag, Retry-After",
 }
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",

@@ -64,7 +64,10 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
         wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values), known)
         if last_value(values.get("explain")) in _TRUE:
             return _explained(await queries.explain(live.snapshot, caller, wanted))
-        return await _response(request, await _unless_gone(request, queries.endpoint(live.snapshot, caller, wanted)))
+        answer = queries.kept(live.snapshot, caller, wanted)
+        if answer is None:
+            answer = await _unless_gone(request, queries.endpoint(live.snapshot, caller, wanted))
+        return await _response(request, answer)
 
     async def explain(request: Request) -> Response:
         caller = authenticator.caller(request)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -136,6 +136,24 @@ class QueryService:
             outcome = await self._outcome(snapshot, composed, query, request.known_etag)
         return Answer(outcome.result, request.format.media_type, outcome.cache, outcome.etag, stages.header)
 
+    def kept(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer | None:
+        """The answer to a call of an endpoint, if it is kept: at once, without a turn of the event loop."""
+        if request.wrap is not None:
+            return None
+        stages = Stages()
+        with stages.stage("find"):
+            pipe = snapshot.endpoint(request.pipe)
+        with stages.stage("authorise"):
+            caller.require(ScopeType.READ_PIPE, pipe.name)
+        with stages.stage("compose"):
+            composed = compose_pipe(snapshot.project, pipe, request.values)
+        with stages.stage("lookup"):
+            query = self._query(snapshot, composed, request.format, request.settings)
+            outcome = self._known(snapshot, composed, query, request.known_etag)
+        if outcome is None:
+            return None
+        return Answer(outcome.result, request.format.media_type, outcome.cache, outcome.etag, stages.header)
+
     async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
         """Run a caller's statement: render it, authorise what it reads, compose it with the pipes it names, run it."""
         stages = Stages()
@@ -183,24 +201,37 @@ class QueryService:
 
     async def _outcome(self, snapshot: Snapshot, composed: Composed, query: Query, known_etag: str | None) -> _Outcome:
         """The answer that is kept, or that of the query, which equal requests share."""
+        known = self._known(snapshot, composed, query, known_etag)
+        if known is not None:
+            return known
         lifetime = composed.cache_ttl
         if lifetime is None and not may_be_kept(snapshot.project, composed):
             return _Outcome(await self._run(query), CacheStatus.BYPASS)
-        key = CacheKey.of(query, snapshot.deployment_id)
-        # Before the query: what changes while it runs makes its answer one of the past.
-        versions = self._versions.of(sorted(composed.reads))
-        etag = key.etag(self._versions.epoch, versions) if lifetime is None else None
-        if etag is not None and etag == known_etag:
-            return _Outcome(None, CacheStatus.HIT, etag)
-        known = self._cache.get(key, versions)
-        if known is not None:
-            return _Outcome(known, CacheStatus.HIT, etag)
+        key, versions, etag = self._place(snapshot, composed, query)
         result = await self._flights.run((key, versions), lambda: self._run(query, shared=True))
         if isinstance(result, QueryResult):
             self._cache.put(key, versions, result, lifetime=lifetime)
         elif not result.hold():
             result = await self._run(query)  # it ended between its beginning and this turn of the loop
         return _Outcome(result, CacheStatus.MISS, etag)
+
+    def _known(self, snapshot: Snapshot, composed: Composed, query: Query, known_etag: str | None) -> _Outcome | None:
+        """What is kept for a query: only what may be kept ever is."""
+        key, versions, etag = self._place(snapshot, composed, query)
+        result = self._cache.get(key, versions)
+        if etag is not None and etag == known_etag and (result or may_be_kept(snapshot.project, composed)):
+            return _Outcome(None, CacheStatus.HIT, etag)
+        return None if result is None else _Outcome(result, CacheStatus.HIT, etag)
+
+    def _place(
+        self, snapshot: Snapshot, composed: Composed, query: Query
+    ) -> tuple[CacheKey, tuple[int, ...], str | None]:
+        """Where an answer is kept, for which data, and its name. Taken before the query runs: what changes meanwhile
+        makes its answer one of the past.
+        """
+        key = CacheKey.of(query, snapshot.deployment_id)
+        versions = self._versions.of(sorted(composed.reads))
+        return key, versions, key.etag(self._versions.epoch, versions) if composed.cache_ttl is None else None
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
         chosen = {**composed.settings, **settings}
@@ -213,7 +244,7 @@ class QueryService:
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},
             settings=chosen,
             limits=replace(self._limits, threads=max(threads, 1)),
-            query_id=uuid.uuid4().hex,
+            query_id=f"{random.getrandbits(128):032x}",
         )
 
     async def _run(self, query: Query, *, shared: bool = False) -> QueryResult | SpooledAnswer:

@@ -15,6 +15,7 @@ from typing import Any
 from stonechat.errors import Kind, StonechatError
 from stonechat.sql.quoting import literal
 from stonechat.sql.scopes import Scope, TableName, UnboundName, Walk
+from stonechat.sql.statements import words_of
 
 _SETTINGS_WORD = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 #: Runs one statement that reads no table, with no right to change anything, and gives its answer as plain text.
@@ -88,7 +89,7 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
     A read-only connection refuses the clause, so whoever allows a setting passes it beside the statement. Comments are
     lost. A statement without the word comes back as it is, unasked.
     """
-    if not _SETTINGS_WORD.search(statement):
+    if not _SETTINGS_WORD.search(statement) or "SETTINGS" not in {word.upper() for word in words_of(statement)}:
         return statement, {}
     tree = _tree(statement, ask)
     settings: dict[str, str] = {}
