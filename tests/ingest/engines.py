@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Capabilities, Insert, Query, QueryResult
@@ -38,6 +39,12 @@ class FaultyEngine:
 
     def query(self, query: Query) -> QueryResult:
         return self.engine.query(query)
+
+    def scratch_file(self) -> BinaryIO:
+        return self.engine.scratch_file()
+
+    def query_into(self, query: Query, file: BinaryIO) -> QueryResult:
+        return self.engine.query_into(query, file)
 
     def cancel(self, query_id: str) -> None:
         self.engine.cancel(query_id)
