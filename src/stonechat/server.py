@@ -15,6 +15,7 @@ from typing import Self
 import structlog
 import uvicorn
 
+from stonechat.auth.limits import RateLimit
 from stonechat.auth.secrets import SecretBox
 from stonechat.auth.tokens import MIGRATIONS as TOKEN_MIGRATIONS
 from stonechat.auth.tokens import TokenRegistry
@@ -125,7 +126,7 @@ class Server:
     async def serve(self, *, when_ready: Callable[[], Awaitable[None]] | None = None) -> None:
         """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
         listener = _listener(self.settings)
-        authenticator = Authenticator(self.tokens)
+        authenticator = Authenticator(self.tokens, RateLimit(self.settings.max_requests_per_second))
         descriptions = LiveDescriptions(self.live)
         app = application(
             [

@@ -44,6 +44,9 @@ class Settings:
     linger_milliseconds: float = _setting(5.0, "How long a block waits for more events while a sender waits for it.")
     quiet_linger_milliseconds: float = _setting(50.0, "How long a block waits for more events while no sender waits.")
     max_body_bytes: int = _setting(100_000_000, "Largest request body, after decompression.")
+    max_requests_per_second: float = _setting(
+        0.0, "Requests that one token may make in a second before it gets 429; 0 means any number."
+    )
     max_pending_bytes: int = _setting(256_000_000, "Events taken but not yet committed before callers get 503.")
     max_log_bytes: int = _setting(2_000_000_000, "Size of the write-ahead log at which callers get 503.")
     query_seconds: float = _setting(10.0, "Time limit of one query.")

@@ -124,6 +124,16 @@ def test_too_many_queries_are_refused_with_the_time_to_wait(start_server: StartS
     assert all(answer.headers["retry-after"] == "1" for answer in refused)
 
 
+def test_a_token_over_its_rate_is_told_when_to_come_back(start_server: StartServer) -> None:
+    server = start_server(STONECHAT_MAX_REQUESTS_PER_SECOND="2")
+    answers = [server.request("GET", "/v0/sql", params={"q": "SELECT 1"}) for _ in range(5)]
+    assert [answer.status_code for answer in answers][:2] == [200, 200]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert all(answer.headers["retry-after"] == "1" for answer in refused)
+    assert refused[0].json()["code"] == "SC430"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 48 MB; needs the right to mount one."""

@@ -1,0 +1,62 @@
+"""A token may make so many requests a second, whatever others do."""
+
+from __future__ import annotations
+
+import pytest
+
+from stonechat.auth.limits import RateLimit, RateLimited
+
+
+class _Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_second_holds_so_many_requests_and_refills_steadily() -> None:
+    clock = _Clock()
+    limit = RateLimit(5, clock)
+    for _ in range(5):
+        limit.take("a")
+    with pytest.raises(RateLimited, match="more than 5 requests per second") as caught:
+        limit.take("a")
+    assert caught.value.retry_after == 1
+    clock.now += 0.2
+    limit.take("a")
+    with pytest.raises(RateLimited):
+        limit.take("a")
+
+
+def test_waiting_long_saves_up_no_more_than_a_second() -> None:
+    clock = _Clock()
+    limit = RateLimit(3, clock)
+    limit.take("a")
+    clock.now += 1000
+    for _ in range(3):
+        limit.take("a")
+    with pytest.raises(RateLimited):
+        limit.take("a")
+
+
+def test_tokens_do_not_share_a_bucket() -> None:
+    limit = RateLimit(1, _Clock())
+    limit.take("a")
+    limit.take("b")
+
+
+def test_less_than_one_a_second_is_possible() -> None:
+    clock = _Clock()
+    limit = RateLimit(0.1, clock)
+    limit.take("a")
+    with pytest.raises(RateLimited) as caught:
+        limit.take("a")
+    assert caught.value.retry_after == 10
+    clock.now += 10
+    limit.take("a")
+
+
+def test_zero_is_no_limit() -> None:
+    limit = RateLimit(0, _Clock())
+    for _ in range(1000):
+        limit.take("a")
