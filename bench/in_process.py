@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.processes import answer_questions
 from stonechat.engine.contract import Query, QueryLimits
 from stonechat.engine.formats import JSON
-from stonechat.project.composition import Composed, compose_pipe, compose_statement
+from stonechat.project.composition import Composed, compose_pipe
 from stonechat.server import Server
 from stonechat.settings import Settings
 from stonechat.sql.quoting import parameter_text
@@ -50,7 +50,7 @@ class InProcess:
         snapshot = self._server.live.snapshot
         if pipe:
             return compose_pipe(snapshot.project, snapshot.endpoint(pipe), call)
-        return compose_statement(snapshot.project, call["q"], {})
+        return Composed(call["q"], frozenset(), {}, {}, None, frozenset())
 
     def _query(self, composed: Composed) -> Query:
         settings = self._settings

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from stonechat.project.composition import CompositionTooLarge, compose_pipe, compose_statement
+from stonechat.project.composition import CompositionTooLarge, compose_pipe
 from stonechat.project.model import Project
 from stonechat.template.errors import ParameterMissing, TemplateAborted
 
@@ -91,17 +91,6 @@ def test_a_missing_parameter_of_an_inner_pipe_is_named() -> None:
     )
     with pytest.raises(ParameterMissing, match="needed"):
         compose_pipe(project, project.pipes["outer"], {})
-
-
-def test_underscore_and_nodes_are_tables_of_a_statement() -> None:
-    project = _project(p=_pipe(("n", "SELECT a FROM rows"), ("m", "SELECT * FROM n")))
-    pipe = project.pipes["p"]
-    composed = compose_statement(project, "SELECT count() FROM _", {}, underscore=pipe)
-    assert " ".join(composed.sql.split()) == (
-        "WITH `_` AS ( WITH `n` AS ( SELECT a FROM rows ) SELECT * FROM n ) SELECT count() FROM _"
-    )
-    composed = compose_statement(project, "SELECT count() FROM n", {}, pipe=pipe)
-    assert " ".join(composed.sql.split()) == "WITH `n` AS ( SELECT a FROM rows ) SELECT count() FROM n"
 
 
 def test_pipes_that_multiply_are_bounded() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stonechat.project.composition import compose_pipe, compose_statement
+from stonechat.project.composition import compose_pipe
 from stonechat.project.model import InvalidProject, Project
 from stonechat.project.secrets import ENVIRONMENT_FILE, InvalidEnvironmentFile, local_secrets
 from stonechat.template.errors import SecretMissing
@@ -76,7 +76,6 @@ def test_sql_gets_a_bound_parameter_that_no_request_can_give() -> None:
     composed = compose_pipe(project, project.pipes["p"], {"KEY": "guess"})
     assert composed.sql.strip() == "SELECT {KEY: String} = 'guess' AS ok"
     assert composed.bound == {"KEY": "hunter2"}
-    assert compose_statement(project, "SELECT * FROM p", {"KEY": "x"}).bound == {"KEY": "hunter2"}
     with pytest.raises(SecretMissing, match="Cannot access secret 'KEY'"):
         compose_pipe(Project.from_files({"p.pipe": _ENDPOINT}), project.pipes["p"], {"KEY": "guess"})
 

@@ -57,17 +57,6 @@ def compose_placeholder(project: Project, pipe: Pipe, node: Node) -> Composed:
     return composer.finish(composer.node(pipe, node, ()))
 
 
-def compose_statement(
-    project: Project, statement: str, values: Values, *, pipe: Pipe | None = None, underscore: Pipe | None = None
-) -> Composed:
-    """A caller's statement over the project: pipes by name, nodes of `pipe`, and `_` for the rows of `underscore`."""
-    composer = _Composer(project, lambda template: template.render(values, secrets=project.secrets))
-    definitions = composer.definitions(statement, pipe, ())
-    if underscore is not None:
-        definitions.append(("_", composer.node(underscore, underscore.output, ())))
-    return composer.finish(with_clause(definitions, statement))
-
-
 class _Composer:
     """One composition: it renders each node that is reached, and gathers what the renderings ask for."""
 

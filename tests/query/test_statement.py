@@ -1,0 +1,74 @@
+"""A caller's statement is composed with the pipes that it names, each behind a fence of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from stonechat.project.model import Project
+from stonechat.query.statement import (
+    LONGEST_STATEMENT,
+    SecretRefused,
+    StatementTooLong,
+    compose_own,
+    render_statement,
+)
+from stonechat.sql.references import References
+from stonechat.template.render import Rendered
+
+_PIPE = "NODE n\nSQL >\n    SELECT a FROM rows\n\nNODE m\nSQL >\n    SELECT * FROM n\n\nTYPE endpoint\n"
+_SECRET = "NODE s\nSQL >\n    %\n    SELECT {{ tb_secret('KEY') }} AS a\n\nTYPE endpoint\n"
+_PROJECT = Project.from_files(
+    {"rows.datasource": "SCHEMA >\n    `a` UInt8 `json:$.a`\n", "p.pipe": _PIPE, "hidden.pipe": _SECRET},
+    {"KEY": "hunter2"},
+)
+
+
+def _composed(statement: str, *names: str, pipe: str | None = None) -> str:
+    references = References("SELECT", tables=frozenset((None, name) for name in names))
+    own = Rendered(statement)
+    composed = compose_own(_PROJECT, own, references, {}, _PROJECT.pipes[pipe] if pipe else None)
+    return " ".join(composed.sql.split())
+
+
+def _asked(statement: str) -> str:
+    raise AssertionError(statement)
+
+
+def test_pipes_stand_behind_a_fence() -> None:
+    assert _composed("SELECT count() FROM p", "p") == (
+        "WITH `p` AS ( SELECT * FROM view(SELECT * FROM ( "
+        "WITH `n` AS ( SELECT a FROM rows ) SELECT * FROM n )) ) SELECT count() FROM p"
+    )
+
+
+def test_underscore_and_nodes_belong_to_the_pipe_that_is_asked() -> None:
+    assert "WITH `_` AS ( SELECT * FROM view(" in _composed("SELECT * FROM _", "_", pipe="p")
+    assert "WITH `n` AS ( SELECT * FROM view(" in _composed("SELECT * FROM n", "n", pipe="p")
+    assert _composed("SELECT * FROM n", "n") == "SELECT * FROM n"
+
+
+def test_a_table_is_read_as_it_stands() -> None:
+    references = References("SELECT", tables=frozenset({(None, "rows")}))
+    composed = compose_own(_PROJECT, Rendered("SELECT * FROM rows"), references, {}, None)
+    assert composed.sql == "SELECT * FROM rows"
+    assert composed.reads == {"rows"}
+
+
+def test_a_pipes_secret_is_bound_whatever_the_request_says() -> None:
+    references = References("SELECT", tables=frozenset({(None, "hidden")}))
+    composed = compose_own(_PROJECT, Rendered("SELECT * FROM hidden"), references, {"KEY": "guess"}, None)
+    assert composed.bound == {"KEY": "hunter2"}
+    assert "hunter2" not in composed.sql
+
+
+def test_a_template_is_rendered_and_may_use_secrets_only_for_admins() -> None:
+    assert render_statement("% SELECT {{ Int32(x, 1) }}", {"x": "7"}, None, _asked).sql.strip() == "SELECT toInt32('7')"
+    with pytest.raises(SecretRefused):
+        render_statement("% SELECT {{ tb_secret('KEY', 'x') }}", {}, None, _asked)
+
+
+def test_a_long_statement_is_refused_as_written_and_as_rendered() -> None:
+    with pytest.raises(StatementTooLong):
+        render_statement("SELECT 1" + " " * LONGEST_STATEMENT, {}, None, _asked)
+    with pytest.raises(StatementTooLong):
+        render_statement("% SELECT {{ String(x) }}", {"x": "x" * LONGEST_STATEMENT}, None, _asked)
