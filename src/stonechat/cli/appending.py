@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stonechat.cli.console import err, out, progress_bar
-from stonechat.cli.remote import Remote
 from stonechat.cli.rows import RowSource
+from stonechat.client import Remote
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from stonechat.cli.remote import RequestRefused
+from stonechat.client import RequestRefused
 from stonechat.errors import StonechatError
 from stonechat.project.model import InvalidProject
 

@@ -11,9 +11,9 @@ from rich.markup import escape
 
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.console import out, show_error
-from stonechat.cli.remote import Remote
 from stonechat.cli.requests import example_requests
 from stonechat.cli.rows import FirstRows, row_source
+from stonechat.client import Remote
 from stonechat.deploy.plan import explain
 from stonechat.errors import StonechatError
 from stonechat.project.loader import load_folder

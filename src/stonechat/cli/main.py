@@ -12,8 +12,8 @@ import typer
 from stonechat.cli import authoring
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.console import out, show_error
-from stonechat.cli.remote import Remote
 from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
+from stonechat.client import Remote
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.loader import load_folder
 from stonechat.settings import Settings, load_settings
