@@ -28,7 +28,7 @@ _PIPE = """NODE n
 SQL >
     %
     SELECT number, repeat('x', 60) AS text FROM numbers({{UInt32(rows, 100000)}})
-    WHERE throwIf(number = {{UInt32(fail_at, 4294967295)}}, 'no more') = 0
+    WHERE throwIf(number = {{UInt32(fail_at, 4294967295)}}, 'no more') = 0 AND sleepEachRow({{Float32(pause, 0)}}) = 0
 
 TYPE endpoint
 """
@@ -132,9 +132,15 @@ def test_what_fails_before_the_first_byte_has_a_status(server: RunningServer) ->
     assert "no more" in response.json()["error"]
 
 
+def test_what_fails_in_its_first_moments_has_a_status(server: RunningServer) -> None:
+    response = server.request("GET", f"{_PATH}.ndjson", params={"rows": 1_000_000, "fail_at": 150_000})
+    assert response.status_code == 400
+    assert "no more" in response.json()["error"]
+
+
 def test_what_fails_later_has_no_clean_end(server: RunningServer) -> None:
     for extension in ("json", "ndjson", "csv"):
-        path, params = f"{_PATH}.{extension}", {"rows": 1_000_000, "fail_at": 900_000}
+        path, params = f"{_PATH}.{extension}", {"rows": 1_000_000, "fail_at": 150_000, "pause": 0.000007}
         with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
             server.request("GET", path, params=params)
         assert server.request("GET", f"{_PATH}.ndjson", params={"rows": 2}).content == _lines(2)

@@ -20,6 +20,8 @@ _CHUNK = 256 * 1024
 # The engine does not tell when it has written: look again after so many seconds, twice as many each time.
 _FIRST_LOOK = 0.005
 _LAST_LOOK = 0.16
+# What fails in its first moments shall have a status: the engine writes a million bytes in less than one of them.
+_HELD_BACK = 0.1
 
 
 class SpooledAnswer:
@@ -40,19 +42,22 @@ class SpooledAnswer:
         self._holders = 1
 
     async def whole(self) -> QueryResult | None:
-        """The answer when it is complete and small; None once it has more than `STREAMED_FROM` bytes.
+        """The answer when it is complete and small; None once it is larger and may be sent.
 
-        Raises what the query does, unless that comes later.
+        That is when it is complete, or has had more than `STREAMED_FROM` bytes for a tenth of a second. Raises what the
+        query does until then.
         """
         delay = _FIRST_LOOK
         while not self._work.done() and self._size() <= STREAMED_FROM:
             await asyncio.wait({self._work}, timeout=delay)
             delay = min(2 * delay, _LAST_LOOK)
-        if self._work.done():
-            cost = self._work.result()
-            if self._size() <= STREAMED_FROM:
-                return replace(cost, data=self._read(STREAMED_FROM, 0))
-        return None
+        await asyncio.wait({self._work}, timeout=_HELD_BACK)
+        # Past the limit by now, it fails here even if the engine has not come to that.
+        size = self._size()
+        if not self._work.done():
+            return None
+        cost = self._work.result()
+        return replace(cost, data=self._read(STREAMED_FROM, 0)) if size <= STREAMED_FROM else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The answer from its beginning, as it is made. Raises what the query does; the answer is then not whole."""
