@@ -40,6 +40,7 @@ from stonechat.http import (
     variables,
     workspace,
 )
+from stonechat.http import jobs as job_routes
 from stonechat.http import tokens as token_routes
 from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
@@ -47,6 +48,8 @@ from stonechat.http.openapi import EndpointDocuments
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
 from stonechat.ingest.writer import BlockLimits
+from stonechat.jobs.runner import JobRunner
+from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
 from stonechat.project.description import LiveDescriptions
 from stonechat.project.versions import DataVersions
 from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
@@ -56,7 +59,7 @@ from stonechat.settings import Settings
 from stonechat.state import StateStore
 
 _log = structlog.get_logger(__name__)
-_MIGRATIONS = (*WORKSPACE_MIGRATIONS, *TOKEN_MIGRATIONS, *DEPLOYMENT_MIGRATIONS, *VARIABLE_MIGRATIONS)
+_MIGRATIONS = (*WORKSPACE_MIGRATIONS, *TOKEN_MIGRATIONS, *DEPLOYMENT_MIGRATIONS, *VARIABLE_MIGRATIONS, *JOB_MIGRATIONS)
 _SHUTDOWN_SECONDS = 10
 
 
@@ -105,7 +108,10 @@ class Server:
             )
             self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
             undo.callback(self.queries.close)
+            self.jobs = JobRunner(self.store, [], threads=max(settings.job_threads, 1))
+            undo.callback(self.jobs.close)
             self.tokens.admin(place.id)
+            self.jobs.start()
             self._undo = undo.pop_all()
 
     def __enter__(self) -> Self:
@@ -139,6 +145,7 @@ class Server:
                 *sql_tools.routes(authenticator, self.engine),
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),
                 *deployments.routes(authenticator, self.live, self.deployer, self.store),
+                *job_routes.routes(authenticator, self.jobs),
                 *token_routes.routes(authenticator, self.tokens),
                 *variables.routes(authenticator, self.variables),
                 *workspace.routes(authenticator, self.live, self.tokens, local_tokens=self.settings.local_tokens),

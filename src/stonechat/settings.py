@@ -55,6 +55,7 @@ class Settings:
     query_connections: int = _setting(4, "Queries that run at the same time.")
     query_queue: int = _setting(256, "Queries that may wait for a connection before callers get 503.")
     cache_bytes: int = _setting(64_000_000, "Memory for answers that are kept while their data does not change.")
+    job_threads: int = _setting(4, "Jobs that run at the same time; at least one does.")
     server_memory_bytes: int = _setting(0, "Memory limit of the engine; 0 means 60 % of the machine's.")
     log_level: str = _setting("info", "Least severe log lines to print: debug, info, warning or error.")
 

@@ -49,8 +49,8 @@ class FaultyEngine:
     def cancel(self, query_id: str) -> None:
         self.engine.cancel(query_id)
 
-    def command(self, statement: str, *, database: str = "default") -> None:
-        self.engine.command(statement, database=database)
+    def command(self, statement: str, *, database: str = "default", query_id: str = "") -> None:
+        self.engine.command(statement, database=database, query_id=query_id)
 
     def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
         return self.engine.fetch(statement, database=database)

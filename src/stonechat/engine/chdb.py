@@ -124,9 +124,9 @@ class ChdbEngine:
         """End the query of that id; see `Engine.cancel`."""
         self._running.cancel(query_id)
 
-    def command(self, statement: str, *, database: str = "default") -> None:
+    def command(self, statement: str, *, database: str = "default", query_id: str = "") -> None:
         """Run one statement that changes something, on a connection of its own."""
-        self._run_alone(statement, "Null", database)
+        self._run_alone(statement, "Null", database, query_id)
 
     def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
         """Rows of a statement of the program's own, as dictionaries."""
@@ -165,8 +165,8 @@ class ChdbEngine:
                 run.check()
                 yield reader, _mark(run.tag)
 
-    def _run_alone(self, statement: str, output: str, database: str) -> bytes:
-        with self._running.run() as run:
+    def _run_alone(self, statement: str, output: str, database: str, query_id: str = "") -> bytes:
+        with self._running.run(query_id) as run:
             connection = self._connect({})
             try:
                 with translated():

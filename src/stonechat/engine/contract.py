@@ -107,8 +107,11 @@ class Engine(Protocol):
         """End the query of that id, whether it runs, waits, or is still to come. Its caller gets `QueryCancelled`."""
         ...
 
-    def command(self, statement: str, *, database: str = "default") -> None:
-        """Run one statement that changes something and gives no rows (DDL, INSERT SELECT, ALTER ...)."""
+    def command(self, statement: str, *, database: str = "default", query_id: str = "") -> None:
+        """Run one statement that changes something and gives no rows (DDL, INSERT SELECT, ALTER ...).
+
+        `query_id` names it for `cancel`.
+        """
         ...
 
     def insert(self, insert: Insert) -> int:

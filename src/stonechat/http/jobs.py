@@ -1,0 +1,107 @@
+"""`/v0/jobs`: what goes on behind requests, and the end of it where somebody wants that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stonechat.auth.access import Caller, ScopeType
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import Authenticator
+from stonechat.jobs.runner import JobRunner
+from stonechat.jobs.store import Job, JobStatus, UnknownJob
+
+
+class UnknownStatus(StonechatError):
+    """Jobs are asked for by a status that none can have."""
+
+    code = "SC837"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True)
+class _Jobs:
+    """The handlers, and what they need."""
+
+    authenticator: Authenticator
+    jobs: JobRunner
+
+    async def list_all(self, request: Request) -> Response:
+        caller = self.authenticator.caller(request)
+        status, kind = request.query_params.get("status"), request.query_params.get("kind")
+        if status is not None and status not in set(JobStatus):
+            raise UnknownStatus(f"There is no status '{status}'", hint=f"A job is {', '.join(JobStatus)}.")
+        found = await asyncio.to_thread(self.jobs.listed, caller.workspace_id, status=status, kind=kind)
+        return JSONResponse({"jobs": [job_json(request, self.jobs, job) for job in found if _may_see(caller, job)]})
+
+    async def show(self, request: Request) -> Response:
+        return await self._answer(request, self.jobs.get)
+
+    async def cancel(self, request: Request) -> Response:
+        return await self._answer(request, self.jobs.cancel)
+
+    async def retry(self, request: Request) -> Response:
+        return await self._answer(request, self.jobs.retry)
+
+    async def _answer(self, request: Request, act: Callable[[str, str], Job]) -> Response:
+        caller = self.authenticator.caller(request)
+        identity = request.path_params["id"]
+        job = await asyncio.to_thread(self.jobs.get, caller.workspace_id, identity)
+        if not _may_see(caller, job) or (act != self.jobs.get and not _may_change(caller, job)):
+            raise UnknownJob(f"The job '{identity}' does not exist")
+        return JSONResponse(job_json(request, self.jobs, await asyncio.to_thread(act, caller.workspace_id, identity)))
+
+
+def routes(authenticator: Authenticator, jobs: JobRunner) -> list[Route]:
+    """The Jobs API."""
+    handlers = _Jobs(authenticator, jobs)
+    return [
+        Route("/v0/jobs", handlers.list_all, methods=["GET"]),
+        Route("/v0/jobs/{id}", handlers.show, methods=["GET"]),
+        Route("/v0/jobs/{id}/cancel", handlers.cancel, methods=["POST"]),
+        Route("/v0/jobs/{id}/retry", handlers.retry, methods=["POST"]),
+    ]
+
+
+def job_json(request: Request, jobs: JobRunner, job: Job) -> dict[str, object]:
+    """A job as every answer shows it: the keys that all have, and those of its result."""
+    subject = {"id": job.data_source.id, "name": job.data_source.name} if job.data_source else None
+    known: dict[str, object] = {
+        "id": job.id,
+        "job_id": job.id,
+        "kind": job.kind,
+        "status": str(job.status),
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "updated_at": job.updated_at,
+        "job_url": f"{request.base_url}v0/jobs/{job.id}",
+        "is_cancellable": jobs.may_cancel(job),
+        "error": job.error,
+        "errors": [job.error] if job.error else [],
+        "progress_percentage": None if job.progress is None else round(job.progress * 100, 1),
+    }
+    optional: dict[str, object | None] = {
+        "datasource": subject,
+        "pipe_id": job.pipe and job.pipe.id,
+        "pipe_name": job.pipe and job.pipe.name,
+        "deployment_id": None if job.deployment_id is None else str(job.deployment_id),
+    }
+    return {**job.result, **known, **{key: value for key, value in optional.items() if value is not None}}
+
+
+def _may_see(caller: Caller, job: Job) -> bool:
+    """Who reads everything sees all jobs; who asked for a job sees that one."""
+    return caller.may(ScopeType.READ_ALL) or _asked_for(caller, job)
+
+
+def _may_change(caller: Caller, job: Job) -> bool:
+    return caller.is_admin or _asked_for(caller, job)
+
+
+def _asked_for(caller: Caller, job: Job) -> bool:
+    return bool(job.token_id) and job.token_id == caller.token_id

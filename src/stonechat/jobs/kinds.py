@@ -1,0 +1,120 @@
+"""What a family of work tells the runner of itself, and what the runner gives to its handlers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from stonechat.errors import Kind, StonechatError
+from stonechat.jobs.store import Job, JobStore
+
+_SECONDS_BETWEEN_REPORTS = 0.5
+
+
+class JobCancelled(StonechatError):
+    """Somebody asked for the end of the job; a handler lets it pass."""
+
+    code = "SC834"
+    kind = Kind.UNAVAILABLE
+
+
+class JobInterrupted(StonechatError):
+    """The server stops; a handler lets it pass, and the job goes on after the next start."""
+
+    code = "SC835"
+    kind = Kind.UNAVAILABLE
+
+
+class JobFailed(StonechatError):
+    """The work is over and not done. `result` is shown with the job, as that of a success would be."""
+
+    code = "SC836"
+    kind = Kind.INVALID
+
+    def __init__(self, message: str, *, result: Mapping[str, Any] | None = None, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.result = dict(result or {})
+
+
+class Progress:
+    """A handler's line to the runner. Its methods are called in the handler's thread, `stop` in any."""
+
+    def __init__(self, job: Job, store: JobStore, *, cancelled: bool) -> None:
+        self._identity = job.id
+        self._store = store
+        self._lock = threading.Lock()
+        self._hooks: list[Callable[[], None]] = []
+        self._cancelled = cancelled
+        self._interrupted = False
+        self._reported = 0.0
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked for the end of the job."""
+        return self._cancelled
+
+    def check(self) -> None:
+        """Raise `JobCancelled` or `JobInterrupted` when the job should end here. Call it wherever that is harmless."""
+        if self._cancelled:
+            raise JobCancelled("The job was cancelled")
+        if self._interrupted:
+            raise JobInterrupted("The server stops")
+
+    def report(self, fraction: float | None = None, **result: Any) -> None:
+        """Show how far the work is, and parts of its result; then `check`. Written at most twice a second."""
+        self.check()
+        if time.monotonic() - self._reported >= _SECONDS_BETWEEN_REPORTS:
+            self._reported = time.monotonic()
+            self._store.change(self._identity, progress=fraction, result=result)
+
+    def note(self, **notes: Any) -> None:
+        """Write something down for good: the attempt after a restart reads it in `job.notes`."""
+        self._store.change(self._identity, notes=notes)
+
+    @contextmanager
+    def ending_by(self, hook: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, `hook` is called, in another thread, once the job should end: it ends what blocks.
+
+        For a statement of the engine: `with progress.ending_by(partial(engine.cancel, query_id))`. Whatever the block
+        then raises counts as the job's being cancelled.
+        """
+        with self._lock:
+            self.check()
+            self._hooks.append(hook)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hooks.remove(hook)
+
+    def stop(self, *, cancelled: bool) -> None:
+        """Ask for the end: for good, or because the server stops."""
+        with self._lock:
+            self._cancelled = self._cancelled or cancelled
+            self._interrupted = self._interrupted or not cancelled
+            hooks = list(self._hooks)
+        for hook in hooks:
+            hook()
+
+
+Handler = Callable[[Job, Progress], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """A kind of work, by the contract's name.
+
+    `handler` does it and returns what the API shows as the result. With `resumes`, a job that the end of the process
+    cut short begins again at the next start; without, it is an error then. `retryable`: a failed or cancelled one may
+    be run again, as the same job; `cancellable`: one that is under way may be ended.
+    """
+
+    name: str
+    handler: Handler
+    resumes: bool = True
+    retryable: bool = True
+    cancellable: bool = True
