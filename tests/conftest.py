@@ -40,7 +40,7 @@ class RunningServer:
         self.client = httpx.Client(base_url=self.url, timeout=60)
         try:
             self._wait_until_ready()
-            self.token: str = self.client.get("/tokens").json()["admin_token"]
+            self.token: str = self.client.get("/tokens").json()["workspace_admin_token"]
         except BaseException:
             self.kill()
             raise

@@ -21,9 +21,9 @@ from stonechat.auth.tokens import MIGRATIONS as TOKEN_MIGRATIONS
 from stonechat.auth.tokens import TokenRegistry
 from stonechat.auth.variables import MIGRATIONS as VARIABLE_MIGRATIONS
 from stonechat.auth.variables import Variables
-from stonechat.deploy.apply import Deployer
 from stonechat.deploy.history import MIGRATIONS as DEPLOYMENT_MIGRATIONS
-from stonechat.deploy.restore import restore
+from stonechat.deploy.history import forget_deployments
+from stonechat.deploy.workspaces import Workspaces, restore_all
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Engine, QueryLimits
 from stonechat.errors import Kind, StonechatError
@@ -33,27 +33,27 @@ from stonechat.http import (
     deployments,
     documentation,
     events,
+    local,
     openapi,
     pipes,
     queries,
     sql_tools,
     variables,
-    workspace,
+    workspaces,
 )
 from stonechat.http import jobs as job_routes
 from stonechat.http import tokens as token_routes
 from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
 from stonechat.http.openapi import EndpointDocuments
+from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
 from stonechat.ingest.writer import BlockLimits
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
-from stonechat.project.description import LiveDescriptions
 from stonechat.project.versions import DataVersions
 from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
-from stonechat.project.workspaces import default_workspace
 from stonechat.query.execute import QueryBounds, QueryService
 from stonechat.settings import Settings
 from stonechat.state import StateStore
@@ -92,25 +92,28 @@ class Server:
             undo.callback(self.engine.close)
             self.store = StateStore(f"sqlite:///{home / 'state.sqlite'}", _MIGRATIONS)
             undo.callback(self.store.close)
-            place = default_workspace(self.store)
             box = SecretBox(home / "secret.key")
             self.tokens = TokenRegistry(self.store, box)
             self.variables = Variables(self.store, box)
-            secrets = self.variables.secrets(place.id)
             self.versions = DataVersions()
-            self.live = restore(place, self.store, self.engine, secrets)
+            self.projects = restore_all(self.store, self.engine, self.variables.secrets)
             self.ingestion = Ingestion.open(
-                home / "log", self.engine, LiveDestinations(self.live, self.versions), _ingestion_settings(settings)
+                home / "log", self.engine, LiveDestinations(self.projects, self.versions), _ingestion_settings(settings)
             )
             undo.callback(self.ingestion.close)
-            self.deployer = Deployer(
-                place, self.store, self.engine, self.tokens, self.ingestion.paused, secrets=secrets
+            self.workspaces = Workspaces(
+                self.store,
+                self.engine,
+                self.tokens,
+                self.projects,
+                self.ingestion,
+                secrets=self.variables.secrets,
+                forget=(self.variables.forget, forget_deployments),
             )
             self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
             undo.callback(self.queries.close)
             self.jobs = JobRunner(self.store, [], threads=max(settings.job_threads, 1))
             undo.callback(self.jobs.close)
-            self.tokens.admin(place.id)
             self.jobs.start()
             self._undo = undo.pop_all()
 
@@ -122,8 +125,8 @@ class Server:
 
     @property
     def admin_token(self) -> str:
-        """The value of the workspace's admin token."""
-        return self.tokens.admin(self.live.snapshot.workspace.id).value
+        """The value of the first workspace's admin token."""
+        return self.tokens.admin(self.workspaces.default.snapshot.workspace.id).value
 
     def close(self) -> None:
         """Stop in the reverse order of the start: no new reads, commit what was taken, release the engine."""
@@ -133,22 +136,23 @@ class Server:
         """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
         listener = _listener(self.settings)
         authenticator = Authenticator(self.tokens, RateLimit(self.settings.max_requests_per_second))
-        descriptions = LiveDescriptions(self.live)
+        snapshots = Snapshots(self.projects)
         app = application(
             [
-                *events.routes(authenticator, self.live, self.ingestion, max_body_bytes=self.settings.max_body_bytes),
-                *pipes.routes(authenticator, descriptions),
-                *openapi.routes(authenticator, EndpointDocuments(self.live, self.engine)),
+                *events.routes(authenticator, snapshots, self.ingestion, max_body_bytes=self.settings.max_body_bytes),
+                *pipes.routes(authenticator, snapshots),
+                *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
-                *datasources.routes(authenticator, descriptions, self.engine),
-                *queries.routes(authenticator, self.live, self.queries),
+                *datasources.routes(authenticator, snapshots, self.engine),
+                *queries.routes(authenticator, snapshots, self.queries),
                 *sql_tools.routes(authenticator, self.engine),
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),
-                *deployments.routes(authenticator, self.live, self.deployer, self.store),
+                *deployments.routes(authenticator, self.workspaces, self.store),
                 *job_routes.routes(authenticator, self.jobs),
                 *token_routes.routes(authenticator, self.tokens),
                 *variables.routes(authenticator, self.variables),
-                *workspace.routes(authenticator, self.live, self.tokens, local_tokens=self.settings.local_tokens),
+                *workspaces.routes(authenticator, self.workspaces, self.tokens),
+                *local.routes(self.workspaces, self.tokens, local_tokens=self.settings.local_tokens),
             ]
         )
         config = uvicorn.Config(

@@ -12,6 +12,8 @@ class ScopeType(Enum):
     """The scopes of the contract that name a right; resource scopes also name a resource."""
 
     ADMIN = "ADMIN"
+    #: Of the server's owner alone: workspaces are made, listed and deleted with it. No request may grant it.
+    USER = "USER"
     TOKENS = "TOKENS"
     READ_ALL = "WORKSPACE:READ_ALL"
     DEPLOY = "WORKSPACE:DEPLOY"
@@ -86,8 +88,10 @@ class Caller:
 
     def may(self, right: ScopeType, resource: str = "") -> bool:
         """Whether the caller has a right, by that scope, or by one that includes it."""
-        if self.is_admin or Scope(right, resource) in self.scopes:
+        if Scope(right, resource) in self.scopes:
             return True
+        if self.is_admin:
+            return right is not ScopeType.USER
         if right in {ScopeType.READ_DATA_SOURCE, ScopeType.READ_PIPE}:
             if Scope(ScopeType.READ_ALL) in self.scopes:
                 return True

@@ -37,6 +37,7 @@ _tokens = sa.Table(
 MIGRATIONS = (create_tables("tokens-1", _metadata),)
 
 ADMIN_TOKEN_NAME = "workspace admin token"  # noqa: S105 - the contract's name of that token, not its value
+USER_TOKEN_NAME = "admin local_testing@tinybird.co"  # noqa: S105 - the name that local clients know
 
 
 class InvalidToken(StonechatError):
@@ -85,13 +86,15 @@ class TokenRegistry:
 
     def admin(self, workspace_id: str) -> Token:
         """The workspace's admin token; made when there is none yet."""
-        for token in self.tokens(workspace_id):
-            if token.name == ADMIN_TOKEN_NAME:
-                return token
-        with self._store.transaction() as connection:
-            self._insert(connection, workspace_id, ADMIN_TOKEN_NAME, (Scope(ScopeType.ADMIN),), managed=False)
-        self._load()
-        return self.admin(workspace_id)
+        return self._standing(workspace_id, ADMIN_TOKEN_NAME, (Scope(ScopeType.ADMIN),))
+
+    def user(self, workspace_id: str) -> Token:
+        """The token of the server's owner, in the first workspace: an admin's that may also manage workspaces."""
+        return self._standing(workspace_id, USER_TOKEN_NAME, (Scope(ScopeType.ADMIN), Scope(ScopeType.USER)))
+
+    def forget(self, connection: sa.Connection, workspace_id: str) -> None:
+        """Forget the tokens of a workspace, inside the transaction that deletes it. Call `refresh` afterwards."""
+        connection.execute(_tokens.delete().where(_tokens.c.workspace_id == workspace_id))
 
     def replace_grants(self, connection: sa.Connection, workspace_id: str, grants: Iterable[tuple[str, Scope]]) -> None:
         """Make a workspace's managed tokens carry just these (name, scope) pairs, inside a deployment's transaction.
@@ -115,6 +118,15 @@ class TokenRegistry:
     def refresh(self) -> None:
         """Read the tokens again after a transaction that changed them."""
         self._load()
+
+    def _standing(self, workspace_id: str, name: str, scopes: Sequence[Scope]) -> Token:
+        for token in self.tokens(workspace_id):
+            if token.name == name:
+                return token
+        with self._store.transaction() as connection:
+            self._insert(connection, workspace_id, name, scopes, managed=False)
+        self._load()
+        return self._standing(workspace_id, name, scopes)
 
     def _load(self) -> None:
         with self._store.transaction() as connection:

@@ -137,6 +137,10 @@ class Variables:
             elif present[name] != value:
                 self.change(workspace_id, name, value, edited_by=edited_by)
 
+    def forget(self, connection: sa.Connection, workspace_id: str) -> None:
+        """Forget the variables of a workspace, inside the transaction that deletes it."""
+        connection.execute(_variables.delete().where(_variables.c.workspace_id == workspace_id))
+
     def _load(self) -> None:
         # One at a time: of two changes at once, the one that ends first must not bring its older reading back.
         with self._loading:

@@ -26,6 +26,8 @@ class Development:
 
     def __init__(self, server: Server, folder: Path, first_rows: FirstRows | None, *, allow_destructive: bool) -> None:
         self._server = server
+        self._live = server.workspaces.default
+        self._deployer = server.workspaces.deployer(self._live.snapshot.workspace.id)
         self._folder = folder
         self._first_rows = first_rows
         self._allow_destructive = allow_destructive
@@ -55,7 +57,7 @@ class Development:
             self._tried, self._shown = (files, secrets), ""
             await asyncio.to_thread(self._push, secrets)
             outcome = await asyncio.to_thread(
-                self._server.deployer.deploy, self._server.live, files, allow_destructive=self._allow_destructive
+                self._deployer.deploy, self._live, files, allow_destructive=self._allow_destructive
             )
         except StonechatError as error:
             self._show_once(error)
@@ -77,8 +79,7 @@ class Development:
 
     def _push(self, secrets: Mapping[str, str]) -> None:
         """Give the workspace the secrets of `.env.local`; those that it has beside them stay."""
-        workspace_id = self._server.live.snapshot.workspace.id
-        self._server.variables.put_all(workspace_id, secrets, edited_by=ENVIRONMENT_FILE)
+        self._server.variables.put_all(self._live.snapshot.workspace.id, secrets, edited_by=ENVIRONMENT_FILE)
 
     def _load(self, first: FirstRows) -> None:
         try:

@@ -7,8 +7,8 @@ store; steps after it only remove what the live project does not name any more, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -90,9 +90,7 @@ class Deployer:
 
         Raises `InvalidProject` with every problem found, or `DeploymentInProgress`; what is live is then untouched.
         """
-        if not self._one_at_a_time.acquire(blocking=False):
-            raise DeploymentInProgress("Another deployment is in progress", hint="Wait for it to end and try again.")
-        try:
+        with self.exclusive():
             before = live.snapshot.project
             wanted = Project.from_files(files, self._secrets, secrets_required=True)
             difference = compare(before, wanted)
@@ -104,6 +102,14 @@ class Deployer:
             if check or not difference:
                 return Outcome(difference, plan, None)
             return Outcome(difference, plan, self._make_live(live, wanted, difference, plan))
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Within it no deployment of the workspace begins. Raises `DeploymentInProgress` where one runs."""
+        if not self._one_at_a_time.acquire(blocking=False):
+            raise DeploymentInProgress("Another deployment is in progress", hint="Wait for it to end and try again.")
+        try:
+            yield
         finally:
             self._one_at_a_time.release()
 

@@ -61,6 +61,11 @@ def deployment(store: StateStore, workspace_id: str, identity: int) -> Deploymen
     raise UnknownDeployment(f"The deployment '{identity}' does not exist")
 
 
+def forget_deployments(connection: sa.Connection, workspace_id: str) -> None:
+    """Forget the deployments of a workspace, inside the transaction that deletes it."""
+    connection.execute(_deployments.delete().where(_deployments.c.workspace_id == workspace_id))
+
+
 def record_live(connection: sa.Connection, workspace_id: str, files: Mapping[str, str]) -> int:
     """Keep a new deployment as the live one, inside the transaction that makes it so; returns its id."""
     mine = _deployments.c.workspace_id == workspace_id

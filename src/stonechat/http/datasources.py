@@ -16,7 +16,8 @@ from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
-from stonechat.project.description import Descriptions, Json, LiveDescriptions, StoredTable
+from stonechat.http.snapshots import Snapshots
+from stonechat.project.description import Descriptions, Json, StoredTable, descriptions_of
 from stonechat.query.storage import stored_tables
 
 # Clients that ask for the columns build a table out of the answer, and read all of these.
@@ -28,12 +29,12 @@ class _DataSources:
     """The handlers, and what they need."""
 
     authenticator: Authenticator
-    descriptions: LiveDescriptions
+    snapshots: Snapshots
     engine: Engine
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
-        described = self.descriptions.current
+        described = descriptions_of(self.snapshots.of(request, caller))
         tables = await self._tables(described)
         may_read = partial(caller.may, ScopeType.READ_PIPE)
         wanted = asked_for(request, "attrs")
@@ -56,7 +57,7 @@ class _DataSources:
 
     def _readable(self, request: Request) -> tuple[Caller, Descriptions, DataSource]:
         caller = self.authenticator.caller(request)
-        described = self.descriptions.current
+        described = descriptions_of(self.snapshots.of(request, caller))
         source = described.snapshot.data_source(request.path_params["name"])
         caller.require(ScopeType.READ_DATA_SOURCE, source.name)
         return caller, described, source
@@ -65,9 +66,9 @@ class _DataSources:
         return await asyncio.to_thread(stored_tables, self.engine, described.snapshot.workspace.database)
 
 
-def routes(authenticator: Authenticator, descriptions: LiveDescriptions, engine: Engine) -> list[Route]:
+def routes(authenticator: Authenticator, snapshots: Snapshots, engine: Engine) -> list[Route]:
     """The Data Sources API, as far as it describes."""
-    handlers = _DataSources(authenticator, descriptions, engine)
+    handlers = _DataSources(authenticator, snapshots, engine)
     return [
         Route("/v0/datasources", handlers.list_all, methods=["GET"]),
         Route("/v0/datasources/{name}.datasource", handlers.show_datafile, methods=["GET"]),

@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stonechat.auth.access import ScopeType
-from stonechat.deploy.apply import Deployer, DeploymentInProgress, Outcome
+from stonechat.auth.access import Caller, ScopeType
+from stonechat.deploy.apply import DeploymentInProgress, Outcome
 from stonechat.deploy.diff import Changes, Difference
 from stonechat.deploy.history import DeploymentRecord, deployment, deployments
 from stonechat.deploy.plan import explain
+from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.problems import STATUS_BY_KIND, problem_body
-from stonechat.project.live import LiveProject
 from stonechat.project.model import InvalidProject
 from stonechat.state import StateStore
 
@@ -39,8 +39,7 @@ class _Deployments:
     """The handlers, and what they need."""
 
     authenticator: Authenticator
-    live: LiveProject
-    deployer: Deployer
+    workspaces: Workspaces
     store: StateStore
 
     async def deploy(self, request: Request) -> Response:
@@ -52,29 +51,28 @@ class _Deployments:
         return await self._run(request, "build", check=False, allow_destructive=True)
 
     async def list_all(self, request: Request) -> Response:
-        self._authorise(request)
-        records = await asyncio.to_thread(deployments, self.store, self._workspace_id)
+        caller = self._authorised(request)
+        records = await asyncio.to_thread(deployments, self.store, caller.workspace_id)
         return JSONResponse({"deployments": [_record_json(record) for record in records]})
 
     async def show(self, request: Request) -> Response:
-        self._authorise(request)
+        caller = self._authorised(request)
         identity = request.path_params["id"]
-        record = await asyncio.to_thread(deployment, self.store, self._workspace_id, identity)
+        record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, identity)
         return JSONResponse({"deployment": _record_json(record)})
 
-    @property
-    def _workspace_id(self) -> str:
-        return self.live.snapshot.workspace.id
-
-    def _authorise(self, request: Request) -> None:
-        self.authenticator.caller(request).require(ScopeType.DEPLOY)
+    def _authorised(self, request: Request) -> Caller:
+        caller = self.authenticator.caller(request)
+        caller.require(ScopeType.DEPLOY)
+        return caller
 
     async def _run(self, request: Request, key: str, *, check: bool, allow_destructive: bool) -> Response:
-        self._authorise(request)
+        caller = self._authorised(request)
         files = await _project_files(request)
+        live, deployer = self.workspaces.live(caller.workspace_id), self.workspaces.deployer(caller.workspace_id)
         try:
             outcome = await asyncio.to_thread(
-                self.deployer.deploy, self.live, files, check=check, allow_destructive=allow_destructive
+                deployer.deploy, live, files, check=check, allow_destructive=allow_destructive
             )
         except InvalidProject as error:
             return _failure(error, key, error.problems)
@@ -83,9 +81,9 @@ class _Deployments:
         return JSONResponse(_outcome_json(outcome, key))
 
 
-def routes(authenticator: Authenticator, live: LiveProject, deployer: Deployer, store: StateStore) -> list[Route]:
+def routes(authenticator: Authenticator, workspaces: Workspaces, store: StateStore) -> list[Route]:
     """The deployment API of the contract, as far as deployments go live in one step."""
-    handlers = _Deployments(authenticator, live, deployer, store)
+    handlers = _Deployments(authenticator, workspaces, store)
     return [
         Route("/v1/build", handlers.build, methods=["POST"]),
         Route("/v1/deploy", handlers.deploy, methods=["POST"]),

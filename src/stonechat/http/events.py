@@ -10,9 +10,9 @@ from stonechat.auth.access import ScopeType
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
+from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.rows import Format
-from stonechat.project.live import LiveProject
 
 
 class MissingName(StonechatError):
@@ -30,7 +30,7 @@ class InvalidParameter(StonechatError):
 
 
 def routes(
-    authenticator: Authenticator, live: LiveProject, ingestion: Ingestion, *, max_body_bytes: int
+    authenticator: Authenticator, snapshots: Snapshots, ingestion: Ingestion, *, max_body_bytes: int
 ) -> list[Route]:
     """The Events API."""
 
@@ -40,7 +40,7 @@ def routes(
         name = query.get("name", "")
         if not name:
             raise MissingName("The parameter 'name' is missing", hint="Call /v0/events?name=<data source>.")
-        snapshot = live.snapshot
+        snapshot = snapshots.of(request, caller)
         source = snapshot.data_source(name)
         caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
         form = _format(query.get("format", "ndjson"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,8 +19,9 @@ from stonechat.errors import Kind
 from stonechat.http.authentication import Authenticator
 from stonechat.http.json_schema import column_schema, parameter_schema
 from stonechat.http.problems import STATUS_BY_KIND
+from stonechat.http.snapshots import Snapshots
 from stonechat.project.description import Json
-from stonechat.project.live import LiveProject, Snapshot
+from stonechat.project.live import Snapshot
 from stonechat.project.parameters import endpoint_parameters
 from stonechat.query.schema import ResultColumn, result_columns
 from stonechat.template.parameters import Parameter
@@ -41,6 +43,7 @@ _PROBLEMS = {
     Kind.UNAVAILABLE: "Too many queries are waiting; `Retry-After` says when to try again",
 }
 _URL_TOO_LONG = {"414": "The URL is too long; send long values with POST"}
+_SNAPSHOTS = 16
 _PROMETHEUS_COLUMNS = {"name", "value"}
 
 
@@ -55,16 +58,14 @@ class _Endpoint:
 
 
 class EndpointDocuments:
-    """Finds out what there is to say of endpoints; what it found is kept until the next deployment."""
+    """Finds out what there is to say of endpoints; what it found is kept for the snapshots asked for last."""
 
-    def __init__(self, live: LiveProject, engine: Engine) -> None:
-        self._live = live
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._kept: tuple[Snapshot, dict[str, _Endpoint]] = (live.snapshot, {})
+        self._kept = lru_cache(_SNAPSHOTS)(_nothing_yet)
 
-    def document(self, caller: Caller, base_url: str) -> Json:
+    def document(self, snapshot: Snapshot, caller: Caller, base_url: str) -> Json:
         """The document for a caller. Blocks while the engine is asked for the columns of endpoints."""
-        snapshot = self._live.snapshot
         names = sorted(pipe.name for pipe in snapshot.project.pipes_of_type(NodeType.ENDPOINT))
         endpoints = self._endpoints(snapshot, [name for name in names if caller.may(ScopeType.READ_PIPE, name)])
         return {
@@ -81,10 +82,7 @@ class EndpointDocuments:
         }
 
     def _endpoints(self, snapshot: Snapshot, names: Sequence[str]) -> list[_Endpoint]:
-        kept_of, kept = self._kept
-        if kept_of is not snapshot:
-            kept = {}
-            self._kept = (snapshot, kept)
+        kept = self._kept(snapshot)
         for name in names:
             if name not in kept:
                 kept[name] = self._endpoint(snapshot, snapshot.project.pipes[name])
@@ -98,12 +96,17 @@ class EndpointDocuments:
         return _Endpoint(pipe, endpoint_parameters(project, pipe), columns, custom_errors)
 
 
-def routes(authenticator: Authenticator, documents: EndpointDocuments) -> list[Route]:
+def _nothing_yet(_snapshot: Snapshot) -> dict[str, _Endpoint]:
+    return {}
+
+
+def routes(authenticator: Authenticator, snapshots: Snapshots, documents: EndpointDocuments) -> list[Route]:
     """The document's route. Put it before those of `queries`, which take any name."""
 
     async def show(request: Request) -> Response:
         caller = authenticator.caller(request)
-        return JSONResponse(await asyncio.to_thread(documents.document, caller, str(request.base_url)))
+        snapshot = snapshots.of(request, caller)
+        return JSONResponse(await asyncio.to_thread(documents.document, snapshot, caller, str(request.base_url)))
 
     return [Route("/v0/pipes/openapi.json", show, methods=["GET"])]
 

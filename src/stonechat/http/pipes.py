@@ -13,7 +13,8 @@ from stonechat.auth.access import ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
-from stonechat.project.description import Descriptions, Json, LiveDescriptions
+from stonechat.http.snapshots import Snapshots
+from stonechat.project.description import Descriptions, Json, descriptions_of
 
 
 class NameRoute(Route):
@@ -32,11 +33,11 @@ class _Pipes:
     """The handlers, and what they need."""
 
     authenticator: Authenticator
-    descriptions: LiveDescriptions
+    snapshots: Snapshots
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
-        described = self.descriptions.current
+        described = descriptions_of(self.snapshots.of(request, caller))
         found = [
             _answer(request, described, pipe)
             for name, pipe in sorted(described.snapshot.project.pipes.items())
@@ -54,15 +55,15 @@ class _Pipes:
 
     def _readable(self, request: Request) -> tuple[Descriptions, Pipe]:
         caller = self.authenticator.caller(request)
-        described = self.descriptions.current
+        described = descriptions_of(self.snapshots.of(request, caller))
         pipe = described.find_pipe(request.path_params["name"])
         caller.require(ScopeType.READ_PIPE, pipe.name)
         return described, pipe
 
 
-def routes(authenticator: Authenticator, descriptions: LiveDescriptions) -> list[Route]:
+def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:
     """The Pipes API, as far as it describes. Put these before the routes of `queries`, which take any name."""
-    handlers = _Pipes(authenticator, descriptions)
+    handlers = _Pipes(authenticator, snapshots)
     return [
         Route("/v0/pipes", handlers.list_all, methods=["GET"]),
         NameRoute("/v0/pipes/{name}", handlers.show, methods=["GET"]),

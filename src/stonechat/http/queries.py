@@ -16,8 +16,9 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
 from stonechat.http.encodings import chosen_encoding, encoded
+from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
-from stonechat.project.live import LiveProject, UnknownPipe
+from stonechat.project.live import UnknownPipe
 from stonechat.query.execute import Answer, EndpointRequest, QueryService, StatementRequest
 from stonechat.query.explain import Explanation
 from stonechat.query.spool import SpooledAnswer
@@ -47,7 +48,7 @@ class InvalidBody(StonechatError):
     kind = Kind.INVALID
 
 
-def routes(authenticator: Authenticator, live: LiveProject, queries: QueryService) -> list[Route]:
+def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QueryService) -> list[Route]:
     """Endpoints of pipes, and the Query API."""
 
     async def call_endpoint(request: Request) -> Response:
@@ -63,10 +64,11 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
         known = request.headers.get("if-none-match")
         wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values), known)
         if last_value(values.get("explain")) in _TRUE:
-            return _explained(await queries.explain(live.snapshot, caller, wanted))
-        answer = queries.kept(live.snapshot, caller, wanted)
+            return _explained(await queries.explain(snapshots.of(request, caller), caller, wanted))
+        snapshot = snapshots.of(request, caller)
+        answer = queries.kept(snapshot, caller, wanted)
         if answer is None:
-            answer = await _unless_gone(request, queries.endpoint(live.snapshot, caller, wanted))
+            answer = await _unless_gone(request, queries.endpoint(snapshot, caller, wanted))
         return await _response(request, answer)
 
     async def explain(request: Request) -> Response:
@@ -74,7 +76,7 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
         values = await request_values(request)
         wanted = EndpointRequest(request.path_params["name"], values=_parameters(values))
         node = request.path_params.get("node")
-        return _explained(await queries.explain(live.snapshot, caller, wanted, node=node))
+        return _explained(await queries.explain(snapshots.of(request, caller), caller, wanted, node=node))
 
     async def run_statement(request: Request) -> Response:
         caller = authenticator.caller(request)
@@ -85,7 +87,8 @@ def routes(authenticator: Authenticator, live: LiveProject, queries: QueryServic
         default = JSON if request.headers.get("content-type", "").startswith("text/plain") else TSV
         pipe = last_value(values.pop("pipeline", None))
         wanted = StatementRequest(statement, default, _parameters(values), pipe, _output_settings(values))
-        return await _response(request, await _unless_gone(request, queries.statement(live.snapshot, caller, wanted)))
+        snapshot = snapshots.of(request, caller)
+        return await _response(request, await _unless_gone(request, queries.statement(snapshot, caller, wanted)))
 
     return [
         Route("/v0/pipes/{file}", call_endpoint, methods=["GET", "POST"]),

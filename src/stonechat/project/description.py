@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Column, DataSource, Node, NodeType, Pipe, TableEngine
 from stonechat.project.lineage import target_of
-from stonechat.project.live import LiveProject, Snapshot, UnknownPipe
+from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.quoting import identifier
 from stonechat.sql.types import DataType
@@ -168,20 +168,10 @@ class Descriptions:
         return "ndjson" if any(column.jsonpath for column in source.columns) else "csv"
 
 
-class LiveDescriptions:
-    """The descriptions of whatever is live: what was found out of a project is kept until the next deployment."""
-
-    def __init__(self, live: LiveProject) -> None:
-        self._live = live
-        self._kept: Descriptions | None = None
-
-    @property
-    def current(self) -> Descriptions:
-        """Those of the snapshot that is live now."""
-        snapshot, kept = self._live.snapshot, self._kept
-        if kept is None or kept.snapshot is not snapshot:
-            kept = self._kept = Descriptions(snapshot)
-        return kept
+@lru_cache(16)
+def descriptions_of(snapshot: Snapshot) -> Descriptions:
+    """The descriptions of a snapshot, kept for those that were asked for last."""
+    return Descriptions(snapshot)
 
 
 def _parameter(parameter: Parameter) -> Json:

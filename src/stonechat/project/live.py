@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
@@ -25,9 +25,12 @@ class UnknownDataSource(StonechatError):
     kind = Kind.MISSING
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A deployed project with its identifiers. Requests take one snapshot and keep it to their end."""
+    """A deployed project with its identifiers. Requests take one snapshot and keep it to their end.
+
+    Each is equal to itself alone, so that what was found out about one can be kept by it.
+    """
 
     workspace: Workspace
     deployment_id: int
@@ -58,6 +61,13 @@ class Snapshot:
         return name_or_id
 
 
+class UnknownWorkspace(StonechatError):
+    """No workspace of that id is there."""
+
+    code = "SC314"
+    kind = Kind.MISSING
+
+
 class LiveProject:
     """Holds the snapshot. Assigning one attribute is atomic: readers see the old project or the new, never a mix."""
 
@@ -72,3 +82,29 @@ class LiveProject:
     def promote(self, snapshot: Snapshot) -> None:
         """Make another snapshot the live one, for every request that begins from now on."""
         self._snapshot = snapshot
+
+
+class LiveProjects:
+    """The live projects of all workspaces, by the workspace's id. Any thread may read them."""
+
+    def __init__(self, projects: Iterable[LiveProject]) -> None:
+        self._projects = {project.snapshot.workspace.id: project for project in projects}
+
+    def of(self, workspace_id: str) -> LiveProject:
+        """The live project of a workspace. Raises `UnknownWorkspace`."""
+        project = self._projects.get(workspace_id)
+        if project is None:
+            raise UnknownWorkspace("The workspace does not exist any more")
+        return project
+
+    def all(self) -> Sequence[LiveProject]:
+        """Those of all workspaces, the oldest first."""
+        return list(self._projects.values())
+
+    def add(self, project: LiveProject) -> None:
+        """Serve another workspace."""
+        self._projects = {**self._projects, project.snapshot.workspace.id: project}
+
+    def remove(self, workspace_id: str) -> None:
+        """Serve a workspace no more."""
+        self._projects = {key: project for key, project in self._projects.items() if key != workspace_id}

@@ -17,23 +17,23 @@ from stonechat.project.quarantine import QUARANTINE_SUFFIX
 
 
 class DataVersions:
-    """Counters by data source name. Raised from any thread, read from any thread."""
+    """Counters by workspace and data source name. Raised from any thread, read from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         #: Numbers begin anew with each start, so they mean something only together with this.
         self.epoch = secrets.token_hex(8)
 
-    def raise_for(self, names: Iterable[str]) -> None:
-        """Note that data sources, quarantines among them, have changed."""
+    def raise_for(self, workspace_id: str, names: Iterable[str]) -> None:
+        """Note that data sources of a workspace, quarantines among them, have changed."""
         with self._lock:
-            for name in names:
-                self._numbers[name] = self._numbers.get(name, 0) + 1
+            for key in ((workspace_id, name) for name in names):
+                self._numbers[key] = self._numbers.get(key, 0) + 1
 
-    def of(self, names: Iterable[str]) -> tuple[int, ...]:
-        """The numbers of data sources, in the order of the names."""
-        return tuple(self._numbers.get(name, 0) for name in names)
+    def of(self, workspace_id: str, names: Iterable[str]) -> tuple[int, ...]:
+        """The numbers of a workspace's data sources, in the order of the names."""
+        return tuple(self._numbers.get((workspace_id, name), 0) for name in names)
 
 
 def affected_by_writes(project: Project) -> Mapping[str, frozenset[str]]:

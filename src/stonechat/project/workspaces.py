@@ -5,13 +5,16 @@ A workspace is the unit of isolation: its resources, data and tokens. Its data l
 
 from __future__ import annotations
 
+import re
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
+from stonechat.errors import Kind, StonechatError
 from stonechat.state import StateStore, create_tables, now
 
 _metadata = sa.MetaData()
@@ -36,6 +39,23 @@ _resources = sa.Table(
 MIGRATIONS = (create_tables("workspaces-1", _metadata),)
 
 DEFAULT_WORKSPACE_NAME = "stonechat"
+DATABASE_PREFIX = "ws_"
+"""What the names of all databases of workspaces begin with; those of one workspace begin with its `database`."""
+_NAME = re.compile(r"[\w .\-/]{1,200}")
+
+
+class InvalidWorkspaceName(StonechatError):
+    """A workspace cannot have that name."""
+
+    code = "SC315"
+    kind = Kind.INVALID
+
+
+class WorkspaceExists(StonechatError):
+    """A workspace has that name already."""
+
+    code = "SC316"
+    kind = Kind.CONFLICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +79,42 @@ class Identity:
 
 
 def default_workspace(store: StateStore) -> Workspace:
-    """The workspace of a data folder; made at its first start."""
-    query = sa.select(_workspaces).where(_workspaces.c.name == DEFAULT_WORKSPACE_NAME)
+    """The first workspace of a data folder; made at its first start."""
+    for workspace in all_workspaces(store):
+        if workspace.name == DEFAULT_WORKSPACE_NAME:
+            return workspace
+    return create_workspace(store, DEFAULT_WORKSPACE_NAME)
+
+
+def all_workspaces(store: StateStore) -> Sequence[Workspace]:
+    """Every workspace, the oldest first."""
+    query = sa.select(_workspaces).order_by(_workspaces.c.created_at, _workspaces.c.id)
     with store.transaction() as connection:
-        row = connection.execute(query).one_or_none()
-        if row is None:
-            identity = str(uuid.uuid4())
-            values = {"id": identity, "name": DEFAULT_WORKSPACE_NAME, "created_at": now()}
-            connection.execute(_workspaces.insert().values(**values, database=f"ws_{identity.replace('-', '')[:12]}"))
-            row = connection.execute(query).one()
-    return Workspace(row.id, row.name, row.database, row.created_at)
+        rows = connection.execute(query).all()
+    return [Workspace(row.id, row.name, row.database, row.created_at) for row in rows]
+
+
+def create_workspace(store: StateStore, name: str) -> Workspace:
+    """Keep a new workspace. Raises `InvalidWorkspaceName` or `WorkspaceExists`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidWorkspaceName(
+            "The workspace's name is not valid",
+            hint="Names have letters, digits, spaces, underscores, dots, slashes and hyphens, 200 at most.",
+        )
+    identity = str(uuid.uuid4())
+    workspace = Workspace(identity, name, f"{DATABASE_PREFIX}{identity.replace('-', '')[:12]}", now())
+    try:
+        with store.transaction() as connection:
+            connection.execute(_workspaces.insert().values(**asdict(workspace)))
+    except IntegrityError as error:
+        raise WorkspaceExists(f"The workspace '{name}' already exists", hint="Choose another name.") from error
+    return workspace
+
+
+def forget_workspace(connection: sa.Connection, workspace_id: str) -> None:
+    """Forget a workspace and the identifiers of its resources, inside the transaction that deletes it."""
+    connection.execute(_resources.delete().where(_resources.c.workspace_id == workspace_id))
+    connection.execute(_workspaces.delete().where(_workspaces.c.id == workspace_id))
 
 
 def identities(connection: sa.Connection, workspace_id: str) -> Mapping[str, Identity]:

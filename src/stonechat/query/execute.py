@@ -230,7 +230,7 @@ class QueryService:
         makes its answer one of the past.
         """
         key = CacheKey.of(query, snapshot.deployment_id)
-        versions = self._versions.of(sorted(composed.reads))
+        versions = self._versions.of(snapshot.workspace.id, sorted(composed.reads))
         return key, versions, key.etag(self._versions.epoch, versions) if composed.cache_ttl is None else None
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:

@@ -1,7 +1,8 @@
-"""What local clients ask first: is the server there, which tokens has it, what is the workspace."""
+"""What local clients ask first: is the server there, and which tokens has it."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 
 from starlette.requests import Request
@@ -10,14 +11,11 @@ from starlette.routing import Route
 
 from stonechat.auth.access import AccessDenied
 from stonechat.auth.tokens import TokenRegistry
-from stonechat.http.authentication import Authenticator
-from stonechat.project.live import LiveProject
+from stonechat.deploy.workspaces import Workspaces
 
 
-def routes(
-    authenticator: Authenticator, live: LiveProject, tokens: TokenRegistry, *, local_tokens: bool
-) -> list[Route]:
-    """Health, local tokens and the workspace."""
+def routes(workspaces: Workspaces, tokens: TokenRegistry, *, local_tokens: bool) -> list[Route]:
+    """Health and local tokens."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -27,18 +25,13 @@ def routes(
             raise AccessDenied(
                 "GET /tokens answers callers on this machine only", hint="Use `stonechat token ls` on the server."
             )
-        value = tokens.admin(live.snapshot.workspace.id).value
-        return JSONResponse({"user_token": value, "admin_token": value, "workspace_admin_token": value})
-
-    async def show_workspace(request: Request) -> Response:
-        workspace = live.snapshot.workspace
-        authenticator.caller(request)
-        return JSONResponse({"id": workspace.id, "name": workspace.name, "created_at": workspace.created_at})
+        first = workspaces.default.snapshot.workspace.id
+        owner, admin = await asyncio.to_thread(lambda: (tokens.user(first).value, tokens.admin(first).value))
+        return JSONResponse({"user_token": owner, "admin_token": owner, "workspace_admin_token": admin})
 
     return [
         Route("/v0/health", health, methods=["GET"]),
         Route("/tokens", show_tokens, methods=["GET"]),
-        Route("/v1/workspace", show_workspace, methods=["GET"]),
     ]
 
 

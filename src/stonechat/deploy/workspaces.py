@@ -1,0 +1,164 @@
+"""The workspaces of a server from their making to their deletion. What each serves is in `project.live`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import sqlalchemy as sa
+import structlog
+
+from stonechat.auth.tokens import TokenRegistry
+from stonechat.deploy.apply import Deployer
+from stonechat.deploy.restore import restore
+from stonechat.engine.contract import Engine
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.live import LiveProject, LiveProjects
+from stonechat.project.workspaces import (
+    DATABASE_PREFIX,
+    DEFAULT_WORKSPACE_NAME,
+    Workspace,
+    all_workspaces,
+    create_workspace,
+    default_workspace,
+    forget_workspace,
+)
+from stonechat.sql.quoting import identifier, literal
+from stonechat.state import StateStore
+
+_log = structlog.get_logger(__name__)
+
+Secrets = Callable[[str], Mapping[str, str]]
+Forget = Callable[[sa.Connection, str], None]
+"""Forgets what an owner of tables keeps of a workspace, by its id, inside the transaction that deletes it."""
+
+_FLUSH_SECONDS = 10.0
+
+
+class Writing(Protocol):
+    """What must hold still, or come to its end, while tables come and go."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Within it no block is in flight."""
+        ...
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Commit everything accepted so far; False if it took longer than `timeout` seconds."""
+        ...
+
+
+class WorkspaceNotDeletable(StonechatError):
+    """The workspace is the first one, or rows for it are still on their way."""
+
+    code = "SC730"
+    kind = Kind.CONFLICT
+
+
+def restore_all(store: StateStore, engine: Engine, secrets: Secrets) -> LiveProjects:
+    """What each workspace served when the server stopped; data of workspaces that are gone is removed.
+
+    The first workspace is made if there is none.
+    """
+    default_workspace(store)
+    workspaces = all_workspaces(store)
+    query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(DATABASE_PREFIX)})"
+    for name in (str(row["name"]) for row in engine.fetch(query)):
+        if not any(name.startswith(workspace.database) for workspace in workspaces):
+            _log.warning("removing a database that no workspace stands for", database=name)
+            _drop(engine, name)
+    return LiveProjects(restore(each, store, engine, secrets(each.id)) for each in workspaces)
+
+
+class Workspaces:
+    """Makes and deletes workspaces, and has the deployer of each. Serves any thread."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        engine: Engine,
+        tokens: TokenRegistry,
+        projects: LiveProjects,
+        writing: Writing,
+        *,
+        secrets: Secrets,
+        forget: Sequence[Forget],
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._tokens = tokens
+        self._projects = projects
+        self._writing = writing
+        self._secrets = secrets
+        self._forget = (*forget, tokens.forget, forget_workspace)
+        self._changing = threading.Lock()
+        self._deployers: dict[str, Deployer] = {}
+        for project in projects.all():
+            self._open(project)
+
+    @property
+    def default(self) -> LiveProject:
+        """The live project of the first workspace, which is always there."""
+        named = (live for live in self._projects.all() if live.snapshot.workspace.name == DEFAULT_WORKSPACE_NAME)
+        return next(named)
+
+    def all(self) -> Sequence[Workspace]:
+        """Every workspace, the oldest first."""
+        return [live.snapshot.workspace for live in self._projects.all()]
+
+    def live(self, workspace_id: str) -> LiveProject:
+        """The live project of a workspace. Raises `UnknownWorkspace`."""
+        return self._projects.of(workspace_id)
+
+    def deployer(self, workspace_id: str) -> Deployer:
+        """Deploys into a workspace. Raises `UnknownWorkspace`."""
+        self._projects.of(workspace_id)
+        return self._deployers[workspace_id]
+
+    def create(self, name: str) -> Workspace:
+        """Make an empty workspace with an admin token. Raises `InvalidWorkspaceName` or `WorkspaceExists`."""
+        with self._changing:
+            workspace = create_workspace(self._store, name)
+            project = restore(workspace, self._store, self._engine, self._secrets(workspace.id))
+            self._open(project)
+            self._projects.add(project)
+        return workspace
+
+    def delete(self, workspace_id: str) -> None:
+        """Delete a workspace with its data, tokens and all else. Raises `UnknownWorkspace`, `WorkspaceNotDeletable` or
+        `DeploymentInProgress`; then nothing has changed.
+        """
+        with self._changing:
+            workspace = self._projects.of(workspace_id).snapshot.workspace
+            if workspace.name == DEFAULT_WORKSPACE_NAME:
+                raise WorkspaceNotDeletable("The first workspace of a server cannot be deleted")
+            with self._deployers[workspace_id].exclusive():
+                if not self._writing.flush(_FLUSH_SECONDS):
+                    raise WorkspaceNotDeletable("Rows are still being committed", hint="Try again in a moment.")
+                with self._writing.paused():
+                    with self._store.transaction() as connection:
+                        for forget in self._forget:
+                            forget(connection, workspace_id)
+                    self._projects.remove(workspace_id)
+                    self._tokens.refresh()
+                del self._deployers[workspace_id]
+        query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(workspace.database)})"
+        for row in self._engine.fetch(query):
+            _drop(self._engine, str(row["name"]))
+
+    def _open(self, project: LiveProject) -> None:
+        workspace = project.snapshot.workspace
+        self._tokens.admin(workspace.id)
+        self._deployers[workspace.id] = Deployer(
+            workspace,
+            self._store,
+            self._engine,
+            self._tokens,
+            self._writing.paused,
+            secrets=self._secrets(workspace.id),
+        )
+
+
+def _drop(engine: Engine, database: str) -> None:
+    engine.command(f"DROP DATABASE IF EXISTS {identifier(database)} SYNC")

@@ -1,0 +1,99 @@
+"""Workspaces as the local clients manage them: `/v1/user/workspaces`, `/v1/workspaces`, `/v1/workspace`."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stonechat.auth.access import ScopeType
+from stonechat.auth.tokens import TokenRegistry
+from stonechat.deploy.workspaces import Workspaces
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import Authenticator
+from stonechat.http.bodies import read_body
+from stonechat.project.workspaces import Workspace
+
+_MAX_FORM_BYTES = 100_000
+_ORGANIZATION = str(uuid.uuid5(uuid.NAMESPACE_DNS, "stonechat"))
+"""Clients want an organization to make workspaces in. A server is one."""
+
+
+class NotConfirmed(StonechatError):
+    """A workspace is deleted only by a request that says so twice."""
+
+    code = "SC951"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True)
+class _Handlers:
+    """The handlers, and what they need."""
+
+    authenticator: Authenticator
+    workspaces: Workspaces
+    tokens: TokenRegistry
+
+    async def show(self, request: Request) -> Response:
+        caller = self.authenticator.caller(request)
+        workspace = self.workspaces.live(caller.workspace_id).snapshot.workspace
+        return JSONResponse({"id": workspace.id, "name": workspace.name, "created_at": workspace.created_at})
+
+    async def list_all(self, request: Request) -> Response:
+        caller = self.authenticator.caller(request)
+        caller.require(ScopeType.ADMIN)
+        listed = self.workspaces.all()
+        if not caller.may(ScopeType.USER):
+            listed = [workspace for workspace in listed if workspace.id == caller.workspace_id]
+        found = [await asyncio.to_thread(self._json, workspace) for workspace in listed]
+        body = {"organization_id": _ORGANIZATION, "organization_name": "stonechat", "workspaces": found}
+        return JSONResponse(body)
+
+    async def create(self, request: Request) -> Response:
+        self.authenticator.caller(request).require(ScopeType.USER)
+        name = request.query_params.get("name") or (await _form(request)).get("name", "")
+        workspace = await asyncio.to_thread(self.workspaces.create, name)
+        return JSONResponse(await asyncio.to_thread(self._json, workspace))
+
+    async def delete(self, request: Request) -> Response:
+        self.authenticator.caller(request).require(ScopeType.USER)
+        identity = request.path_params["id"]
+        workspace = self.workspaces.live(identity).snapshot.workspace
+        if request.query_params.get("hard_delete_confirmation") not in {"yes", workspace.name}:
+            raise NotConfirmed(
+                f"The workspace '{workspace.name}' would be deleted with its data",
+                hint="Confirm it with hard_delete_confirmation=yes.",
+            )
+        await asyncio.to_thread(self.workspaces.delete, identity)
+        return JSONResponse({"ok": True})
+
+    def _json(self, workspace: Workspace) -> dict[str, object]:
+        return {
+            "id": workspace.id,
+            "name": workspace.name,
+            "token": self.tokens.admin(workspace.id).value,
+            "created_at": workspace.created_at,
+            "role": "admin",
+            "main": None,
+        }
+
+
+def routes(authenticator: Authenticator, workspaces: Workspaces, tokens: TokenRegistry) -> list[Route]:
+    """The Workspaces API."""
+    handlers = _Handlers(authenticator, workspaces, tokens)
+    return [
+        Route("/v1/workspace", handlers.show, methods=["GET"]),
+        Route("/v1/user/workspaces", handlers.list_all, methods=["GET"]),
+        Route("/v1/workspaces", handlers.create, methods=["POST"]),
+        Route("/v1/workspaces/{id}", handlers.delete, methods=["DELETE"]),
+    ]
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = await read_body(request, _MAX_FORM_BYTES)
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
