@@ -90,6 +90,23 @@ def test_what_a_read_only_connection_would_run_is_refused_all_the_same(engine: C
     assert isinstance(caught.value, NotReadOnly) or caught.value.name == "SYNTAX_ERROR"
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "a'; SYSTEM STOP MERGES; SELECT '",
+        "a\\'; SELECT 1 INTO OUTFILE '/tmp/x",
+        "' INTO OUTFILE '/tmp/x",
+        "a\\\\'; SELECT 'b",
+    ],
+)
+def test_what_was_admitted_once_admits_nothing_else(engine: ChdbEngine, hidden: str) -> None:
+    assert lines(engine, "SELECT 'a' AS a") == [["a"]]
+    assert lines(engine, "SELECT 'a;' AS a") == [["a;"]]
+    with pytest.raises(EngineFailure) as caught:
+        lines(engine, f"SELECT '{hidden}' AS a")
+    assert isinstance(caught.value, NotReadOnly) or caught.value.name == "SYNTAX_ERROR"
+
+
 def test_nothing_runs_before_a_syntax_error_is_found(engine: ChdbEngine, database: str) -> None:
     with pytest.raises(EngineFailure, match=r"^Syntax error.*Multi-statements.*position 9"):
         lines(engine, "SELECT 1; SYSTEM STOP MERGES; nonsense", database)

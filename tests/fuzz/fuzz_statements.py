@@ -14,7 +14,8 @@ from tests.fuzz.running import fuzz
 
 from stonechat.engine.contract import EngineFailure, Query
 from stonechat.sql.quoting import parameter_text
-from stonechat.sql.references import SeveralStatements, UnreadableStatement, classify
+from stonechat.sql.references import References, SeveralStatements, UnreadableStatement, classify
+from stonechat.sql.skeletons import plain_skeleton, skeleton
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens, tokens, with_clause, words_of
 from stonechat.sql.tables import table_names
 
@@ -59,12 +60,17 @@ def test_every_table_that_a_statement_reads_is_among_its_table_names() -> None:
     fuzz(_MUTATION, _names, inputs_at_once=_PARSER_SHARE)
 
 
+def test_statements_of_one_plain_skeleton_name_the_same() -> None:
+    fuzz(_MUTATION, _alike, inputs_at_once=_PARSER_SHARE)
+
+
 def _check(text: str) -> None:
     listed = list(tokens(text))
     assert "".join(token.text for token in listed) == text
     assert all(token.start == before.start + len(before.text) for before, token in pairwise(listed))
     words_of(text)
     table_names(text)
+    skeleton(text)
     assert with_clause([], text) == text.rstrip() or ";" in text
     with_clause(_DEFINITIONS, text)
 
@@ -122,6 +128,20 @@ def _names(text: str) -> None:
         return
     if read.statement == "SELECT":
         assert {name for database, name in read.tables if database is None} <= table_names(text) | _defined(text)
+
+
+def _alike(text: str) -> None:
+    shape = plain_skeleton(text)
+    if shape is not None and shape != text:
+        assert _reading(text) == _reading(shape)
+
+
+def _reading(text: str) -> References | None:
+    """What a statement names; None for what is no statement, which numbers that are too large make of some."""
+    try:
+        return classify(text, shared_engine().explain)
+    except (UnreadableStatement, SeveralStatements, EngineFailure):
+        return None
 
 
 def _defined(text: str) -> set[str]:

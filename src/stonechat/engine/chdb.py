@@ -19,7 +19,6 @@ from stonechat.engine.contract import (
     Engine,
     EngineFailure,
     Insert,
-    NotReadOnly,
     Query,
     QueryLimits,
     QueryResult,
@@ -30,6 +29,7 @@ from stonechat.engine.failures import translated
 from stonechat.engine.folder import FolderLock
 from stonechat.engine.inserts import Writer
 from stonechat.engine.pools import Profile, Reader, ReaderPool
+from stonechat.engine.readonly import ReadOnlyStatements
 from stonechat.engine.running import RunningStatements
 from stonechat.sql.gate import check_settings
 from stonechat.sql.quoting import identifier, literal
@@ -90,6 +90,7 @@ class ChdbEngine:
             self._connect_reader, size=reader_connections, waiting_limit=waiting_limit, wait_seconds=wait_seconds
         )
         self._running = RunningStatements(kill=self._kill, wake=self._readers.wake)
+        self._read_only = ReadOnlyStatements()
         self._anchor_lock = threading.Lock()
         self._writer = Writer(self._connect)
         self._close_lock = threading.Lock()
@@ -103,7 +104,7 @@ class ChdbEngine:
     def query(self, query: Query) -> QueryResult:
         """Run one read-only statement within its limits; see `Engine.query`."""
         with self._reading(query) as (reader, mark):
-            output = _run(reader, query, mark)
+            output = self._run(reader, query, mark)
             data = output.bytes()
             require_size(len(data), query.limits)
             return QueryResult(data, output.storage_rows_read(), output.storage_bytes_read(), output.elapsed())
@@ -116,7 +117,7 @@ class ChdbEngine:
         """Run one read-only statement and write its answer to a file as it is made; see `Engine.query_into`."""
         with self._reading(query) as (reader, mark):
             # Through the descriptor, appending: a name would be written beside and moved, and APPEND writes in place.
-            output = _run(reader, query, f"INTO OUTFILE '/dev/fd/{file.fileno()}' APPEND {mark}")
+            output = self._run(reader, query, f"INTO OUTFILE '/dev/fd/{file.fileno()}' APPEND {mark}")
             require_size(os.fstat(file.fileno()).st_size, query.limits)
             return QueryResult(b"", output.storage_rows_read(), output.storage_bytes_read(), output.elapsed())
 
@@ -164,6 +165,12 @@ class ChdbEngine:
                 _use(reader, query.database)
                 run.check()
                 yield reader, _mark(run.tag)
+
+    def _run(self, reader: Reader, query: Query, end: str) -> Any:
+        """The mark stands behind the statement, so that the positions in syntax errors are the caller's own."""
+        with translated():
+            self._read_only.require(reader.connection, query.statement)
+            return reader.connection.query(f"{query.statement}\n{end}", query.format, params=dict(query.parameters))
 
     def _run_alone(self, statement: str, output: str, database: str, query_id: str = "") -> bytes:
         with self._running.run(query_id) as run:
@@ -221,24 +228,6 @@ def _use(reader: Reader, database: str) -> None:
         with translated():
             reader.connection.query(f"USE {identifier(database)}")
         reader.database = database
-
-
-def _require_read_only(connection: Any, statement: str) -> None:
-    """A read-only connection still runs KILL QUERY, SYSTEM, INTO OUTFILE, and several statements: it must not."""
-    verdict = connection._conn.classify_query(statement)  # noqa: SLF001 - chDB has no public name for it
-    if verdict["statement_count"] == 0:
-        connection.query(f"SELECT formatQuery({literal(statement)})")  # says what is wrong, and runs nothing
-    if verdict["statement_count"] != 1:
-        raise NotReadOnly("Exactly one statement is expected.")
-    if verdict["query_class"].name != "READ_ONLY":
-        raise NotReadOnly("Only statements that read are allowed.")
-
-
-def _run(reader: Reader, query: Query, end: str) -> Any:
-    """The mark stands behind the statement, so that the positions in syntax errors are the caller's own."""
-    with translated():
-        _require_read_only(reader.connection, query.statement)
-        return reader.connection.query(f"{query.statement}\n{end}", query.format, params=dict(query.parameters))
 
 
 if TYPE_CHECKING:

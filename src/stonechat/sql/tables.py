@@ -6,10 +6,10 @@ too many costs a definition that the engine does not evaluate. What a caller may
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 
 _TABLES_BEGIN = {"FROM", "JOIN"}
@@ -36,17 +36,6 @@ class _Level:
     expects_table: bool = False
 
 
-# Strings, and what may hold a quote without being one. From what only the lexer can end, all is kept.
-_STRINGS = re.compile(
-    r"""
-      (?P<kept>
-          (?:--|//|\#[ !])[^\n]* | `(?:[^`\\]+|\\.|``)*+` | "(?:[^"\\]+|\\.|"")*+"
-        | /\*(?:[^*/]+|\*(?!/)|/(?!\*))*+\*/ | (?:/\*|[$\u2018“`"]|\b[xXbB]').*
-      )
-    | '(?:[^'\\]+|\\.|'')*+'
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 _LONGEST_REMEMBERED = 20_000
 
 
@@ -55,8 +44,8 @@ def table_names(statement: str) -> frozenset[str]:
 
     Statements that differ in their strings alone, as the calls of an endpoint do, are looked through once.
     """
-    skeleton = _STRINGS.sub(lambda match: match["kept"] or "''", statement)
-    return _remembered(skeleton) if len(skeleton) <= _LONGEST_REMEMBERED else _table_names(skeleton)
+    found = skeleton(statement)
+    return _remembered(found) if len(found) <= _LONGEST_REMEMBERED else _table_names(found)
 
 
 def _table_names(statement: str) -> frozenset[str]:

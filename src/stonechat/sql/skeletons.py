@@ -1,0 +1,44 @@
+"""What a statement looks like without its values: what is found out of one holds for all that differ in values alone.
+
+Calls of an endpoint, and statements that an application makes, are such.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Strings, and what may hold a quote without being one. From what only the lexer can end, all is kept. Each alternative
+# begins with a character of its own: the search then skips quickly what begins none. Only strings end in a group.
+_STRINGS = re.compile(
+    r"""
+      --[^\n]* | //[^\n]* | \#[ !][^\n]*
+    | `(?:[^`\\]+|\\.|``)*+` | "(?:[^"\\]+|\\.|"")*+"
+    | /\*(?:[^*/]+|\*(?!/)|/(?!\*))*+\*/
+    | /\*.* | [$].* | \u2018.* | “.* | `.* | ".* | '(?<=\b[xXbB]').*
+    | '(?:[^'\\]+|\\.|'')*+'()
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+# Text in which a quotation mark can only begin or end a string: no comment, no other quotes, no escapes, no parameter.
+_PLAIN = re.compile(
+    r"(?:[A-Za-z0-9_ \t\n(),.=<>!+*%:;?\[\]|]|-(?!-)|/(?![/*])|(?<![A-Za-z0-9_])'[^'\\\0]*+')*+", re.ASCII
+)
+_VALUES = re.compile(r"'[^']*+'|(?<![\w.$])\d{1,15}(?:\.\d{1,15})?(?![\w.])", re.ASCII)
+
+
+def skeleton(statement: str) -> str:
+    """The statement with nothing in its strings; comments, names and numbers stay."""
+    return _STRINGS.sub(_emptied, statement)
+
+
+def plain_skeleton(statement: str) -> str | None:
+    """The statement with one and the same value for every string and number, if it is so plain that nobody could read
+    it in two ways: two statements of one such skeleton name the same tables, functions and settings.
+    """
+    if not _PLAIN.fullmatch(statement):
+        return None
+    return _VALUES.sub(lambda match: "''" if match[0][0] == "'" else "0", statement)
+
+
+def _emptied(match: re.Match[str]) -> str:
+    return match[0] if match.lastindex is None else "''"
