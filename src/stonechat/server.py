@@ -29,6 +29,7 @@ from stonechat.engine.contract import Engine, QueryLimits
 from stonechat.errors import Kind, StonechatError
 from stonechat.http import (
     analyze,
+    connections,
     datasources,
     deployments,
     documentation,
@@ -144,6 +145,7 @@ class Server:
                 *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
                 *datasources.routes(authenticator, snapshots, self.engine),
+                *connections.routes(authenticator, snapshots),
                 *queries.routes(authenticator, snapshots, self.queries),
                 *sql_tools.routes(authenticator, self.engine),
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),

@@ -62,9 +62,16 @@ class EveryAnswer:
                 headers.update({**_CORS, "x-request-id": request_id})
             await send(message)
 
+        scope = _without_trailing_slash(scope)
         request_id = _request_id(scope)
         early = _early_answer(scope)
         await (early or self._app)(scope, receive, send_with_headers)
+
+
+def _without_trailing_slash(scope: Scope) -> Scope:
+    """Clients write paths with and without a slash at the end, and not all of them follow a redirect."""
+    path: str = scope["path"]
+    return {**scope, "path": path.rstrip("/")} if path.endswith("/") and len(path) > 1 else scope
 
 
 def _request_id(scope: Scope) -> str:

@@ -72,12 +72,16 @@ def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:
 
 
 def _answer(request: Request, described: Descriptions, pipe: Pipe) -> Json:
-    """A pipe with the keys that are asked for: `attrs` of the pipe, `url` always among them, `node_attrs` of nodes."""
+    """A pipe with the keys that are asked for: `attrs` of the pipe, `url` always among them, `node_attrs` of nodes.
+
+    Who asks for attributes of nodes gets nodes, whether `attrs` names them or not: clients rely on it.
+    """
     whole = described.pipe(pipe)
     answer = only(whole, asked_for(request, "attrs")) | {"url": _url(request, pipe, served=bool(whole["endpoint"]))}
-    nodes = answer.get("nodes")
-    if isinstance(nodes, list):
-        wanted = asked_for(request, "node_attrs")
+    wanted = asked_for(request, "node_attrs")
+    if wanted or "nodes" in answer:
+        nodes = whole["nodes"]
+        assert isinstance(nodes, list)
         answer["nodes"] = [only(_node(request, node), wanted) for node in nodes]
     return answer
 

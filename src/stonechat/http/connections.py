@@ -1,0 +1,93 @@
+"""`GET /v0/connectors`: the connections of a project. Their settings hold credentials, so no answer has them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from stonechat.auth.access import ScopeType
+from stonechat.datafile.resources import Connection
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import Authenticator
+from stonechat.http.snapshots import Snapshots
+from stonechat.project.live import Snapshot
+
+
+class UnknownConnection(StonechatError):
+    """No connection of that name or id is live."""
+
+    code = "SC318"
+    kind = Kind.MISSING
+
+
+@dataclass(frozen=True)
+class _Handlers:
+    """The handlers, and what they need."""
+
+    authenticator: Authenticator
+    snapshots: Snapshots
+
+    async def list_all(self, request: Request) -> Response:
+        snapshot = self._readable(request)
+        found = sorted(snapshot.project.connections.values(), key=lambda connection: connection.name)
+        return JSONResponse({"connectors": [_json(snapshot, connection) for connection in found]})
+
+    async def show(self, request: Request) -> Response:
+        snapshot = self._readable(request)
+        return JSONResponse(_json(snapshot, _found(snapshot, request.path_params["name"])))
+
+    async def show_datafile(self, request: Request) -> Response:
+        """The file as it was deployed: secrets stand in it by name. Who wrote credentials out may read them again."""
+        snapshot = self._readable(request)
+        connection = _found(snapshot, request.path_params["name"])
+        return PlainTextResponse(snapshot.project.files[connection.position.file])
+
+    def _readable(self, request: Request) -> Snapshot:
+        caller = self.authenticator.caller(request)
+        caller.require(ScopeType.ADMIN)
+        return self.snapshots.of(request, caller)
+
+
+def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:
+    """The Connectors API, as far as it describes."""
+    handlers = _Handlers(authenticator, snapshots)
+    return [
+        Route("/v0/connectors", handlers.list_all, methods=["GET"]),
+        Route("/v0/connectors/{name}.connection", handlers.show_datafile, methods=["GET"]),
+        Route("/v0/connectors/{name}", handlers.show, methods=["GET"]),
+    ]
+
+
+def _found(snapshot: Snapshot, name_or_id: str) -> Connection:
+    for connection in snapshot.project.connections.values():
+        if name_or_id in {connection.name, _identity(snapshot, connection)}:
+            return connection
+    raise UnknownConnection(f"The connection '{name_or_id}' does not exist")
+
+
+def _json(snapshot: Snapshot, connection: Connection) -> dict[str, object]:
+    linked = [
+        {"id": snapshot.identities[source.name].id, "name": source.name}
+        for source in snapshot.project.data_sources.values()
+        if connection.name in {source.connector.get(key) for key in _NAMING}
+    ]
+    return {
+        "id": _identity(snapshot, connection),
+        "name": connection.name,
+        "service": connection.type,
+        "description": connection.description,
+        "settings": {},
+        "linkers": linked,
+        "connected_datasources": len(linked),
+    }
+
+
+def _identity(snapshot: Snapshot, connection: Connection) -> str:
+    return str(uuid.uuid5(uuid.UUID(snapshot.workspace.id), connection.name))
+
+
+_NAMING = ("kafka_connection_name", "import_connection_name", "pg_connection_name")
