@@ -51,6 +51,7 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
 from stonechat.ingest.writer import BlockLimits
+from stonechat.jobs.recording import JobRecorder
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
 from stonechat.project.versions import DataVersions
@@ -58,6 +59,8 @@ from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
 from stonechat.query.execute import QueryBounds, QueryService
 from stonechat.settings import Settings
 from stonechat.state import StateStore
+from stonechat.telemetry.recorder import Telemetry
+from stonechat.telemetry.tables import ServiceTables
 
 _log = structlog.get_logger(__name__)
 _MIGRATIONS = (*WORKSPACE_MIGRATIONS, *TOKEN_MIGRATIONS, *DEPLOYMENT_MIGRATIONS, *VARIABLE_MIGRATIONS, *JOB_MIGRATIONS)
@@ -98,6 +101,8 @@ class Server:
             self.variables = Variables(self.store, box)
             self.versions = DataVersions()
             self.projects = restore_all(self.store, self.engine, self.variables.secrets)
+            self.telemetry = Telemetry(ServiceTables(self.engine) if settings.telemetry else None)
+            undo.callback(self.telemetry.close)
             self.ingestion = Ingestion.open(
                 home / "log", self.engine, LiveDestinations(self.projects, self.versions), _ingestion_settings(settings)
             )
@@ -113,7 +118,12 @@ class Server:
             )
             self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
             undo.callback(self.queries.close)
-            self.jobs = JobRunner(self.store, [], threads=max(settings.job_threads, 1))
+            self.jobs = JobRunner(
+                self.store,
+                [],
+                threads=max(settings.job_threads, 1),
+                changed=JobRecorder(self.telemetry, self.projects),
+            )
             undo.callback(self.jobs.close)
             self.jobs.start()
             self._undo = undo.pop_all()
@@ -140,7 +150,13 @@ class Server:
         snapshots = Snapshots(self.projects)
         app = application(
             [
-                *events.routes(authenticator, snapshots, self.ingestion, max_body_bytes=self.settings.max_body_bytes),
+                *events.routes(
+                    authenticator,
+                    snapshots,
+                    self.ingestion,
+                    self.telemetry,
+                    max_body_bytes=self.settings.max_body_bytes,
+                ),
                 *pipes.routes(authenticator, snapshots),
                 *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
@@ -155,7 +171,8 @@ class Server:
                 *variables.routes(authenticator, self.variables),
                 *workspaces.routes(authenticator, self.workspaces, self.tokens),
                 *local.routes(self.workspaces, self.tokens, local_tokens=self.settings.local_tokens),
-            ]
+            ],
+            self.telemetry,
         )
         config = uvicorn.Config(
             app,

@@ -57,6 +57,10 @@ class Settings:
     cache_bytes: int = _setting(64_000_000, "Memory for answers that are kept while their data does not change.")
     job_threads: int = _setting(4, "Jobs that run at the same time; at least one does.")
     server_memory_bytes: int = _setting(0, "Memory limit of the engine; 0 means 60 % of the machine's.")
+    telemetry: bool = _setting(
+        True,
+        "Keep the service data sources (`tinybird.pipe_stats_rt` and others): what was called and what was written.",
+    )
     log_level: str = _setting("info", "Least severe log lines to print: debug, info, warning or error.")
 
     @property

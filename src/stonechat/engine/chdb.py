@@ -107,7 +107,7 @@ class ChdbEngine:
             output = self._run(reader, query, mark)
             data = output.bytes()
             require_size(len(data), query.limits)
-            return QueryResult(data, output.storage_rows_read(), output.storage_bytes_read(), output.elapsed())
+            return _result(data, output)
 
     def scratch_file(self) -> BinaryIO:
         """An empty file without a name in the data folder."""
@@ -119,7 +119,7 @@ class ChdbEngine:
             # Through the descriptor, appending: a name would be written beside and moved, and APPEND writes in place.
             output = self._run(reader, query, f"INTO OUTFILE '/dev/fd/{file.fileno()}' APPEND {mark}")
             require_size(os.fstat(file.fileno()).st_size, query.limits)
-            return QueryResult(b"", output.storage_rows_read(), output.storage_bytes_read(), output.elapsed())
+            return _result(b"", output)
 
     def cancel(self, query_id: str) -> None:
         """End the query of that id; see `Engine.cancel`."""
@@ -228,6 +228,12 @@ def _use(reader: Reader, database: str) -> None:
         with translated():
             reader.connection.query(f"USE {identifier(database)}")
         reader.database = database
+
+
+def _result(data: bytes, output: Any) -> QueryResult:
+    """`rows_read` of chDB are the rows of the answer."""
+    scanned = output.storage_rows_read(), output.storage_bytes_read()
+    return QueryResult(data, *scanned, output.elapsed(), rows=output.rows_read())
 
 
 if TYPE_CHECKING:

@@ -37,12 +37,16 @@ class QueryLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """One complete answer: its bytes in the asked format, and what it cost (rows and bytes scanned, seconds)."""
+    """One complete answer: its bytes in the asked format, how many `rows` they are, and what it cost.
+
+    The cost is rows and bytes scanned, and seconds.
+    """
 
     data: bytes
     rows_read: int
     bytes_read: int
     elapsed: float
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
+from stonechat.http.observing import REQUEST_ID, record_call
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
+from stonechat.telemetry.recorder import Telemetry
 
 _MAX_URL_BYTES = 8192
 _CORS = {
@@ -27,8 +30,12 @@ _PREFLIGHT = {
 }
 
 
-def application(routes: Sequence[Route]) -> Starlette:
-    """The application over its routes."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+_CALLER_WENT_AWAY = 499
+
+
+def application(routes: Sequence[Route], telemetry: Telemetry) -> Starlette:
+    """The application over its routes. Every request is recorded."""
     app = Starlette(
         routes=list(routes),
         exception_handlers={
@@ -37,18 +44,20 @@ def application(routes: Sequence[Route]) -> Starlette:
             Exception: on_unexpected,
         },
     )
-    app.add_middleware(EveryAnswer)
+    app.add_middleware(EveryAnswer, telemetry=telemetry, paths={route.endpoint: route.path for route in routes})
     return app
 
 
 class EveryAnswer:
-    """Middleware in plain ASGI: a request id and CORS on each answer, preflights, and a bound on the URL.
+    """Middleware in plain ASGI: a request id and CORS on each answer, preflights, a bound on the URL, and its record.
 
     Tokens travel in headers or the URL and never in cookies, so any origin may call.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, paths: Mapping[object, str]) -> None:
         self._app = app
+        self._telemetry = telemetry
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection event."""
@@ -56,16 +65,32 @@ class EveryAnswer:
             await self._app(scope, receive, send)
             return
 
+        began, status = time.perf_counter(), _CALLER_WENT_AWAY
+        scope = _without_trailing_slash(scope)
+        request_id = scope[REQUEST_ID] = _request_id(scope)
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers.update({**_CORS, "x-request-id": request_id})
             await send(message)
 
-        scope = _without_trailing_slash(scope)
-        request_id = _request_id(scope)
         early = _early_answer(scope)
-        await (early or self._app)(scope, receive, send_with_headers)
+        try:
+            await (early or self._app)(scope, receive, send_with_headers)
+        except Exception:
+            status = 500
+            raise
+        finally:
+            self._record(scope, status, time.perf_counter() - began)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = self._paths.get(scope.get("endpoint"), "unknown")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._telemetry.requests.add(route, method, status, seconds)
+        record_call(self._telemetry, scope, status, seconds)
 
 
 def _without_trailing_slash(scope: Scope) -> Scope:

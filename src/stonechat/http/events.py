@@ -13,6 +13,7 @@ from stonechat.http.bodies import read_body
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.rows import Format
+from stonechat.telemetry.recorder import Telemetry
 
 
 class MissingName(StonechatError):
@@ -30,7 +31,12 @@ class InvalidParameter(StonechatError):
 
 
 def routes(
-    authenticator: Authenticator, snapshots: Snapshots, ingestion: Ingestion, *, max_body_bytes: int
+    authenticator: Authenticator,
+    snapshots: Snapshots,
+    ingestion: Ingestion,
+    telemetry: Telemetry,
+    *,
+    max_body_bytes: int,
 ) -> list[Route]:
     """The Events API."""
 
@@ -46,7 +52,10 @@ def routes(
         form = _format(query.get("format", "ndjson"))
         wait = _boolean("wait", query.get("wait", "false"))
         body = await read_body(request, max_body_bytes)
-        receipt = await ingestion.accept(snapshot.identities[source.name].id, source, body, format=form, wait=wait)
+        identity = snapshot.identities[source.name].id
+        with telemetry.events_request(snapshot.workspace, identity, source.name, len(body)) as taken:
+            receipt = await ingestion.accept(identity, source, body, format=form, wait=wait)
+            taken.rows(receipt.successful_rows, receipt.quarantined_rows)
         content = b'{"successful_rows":%d,"quarantined_rows":%d}' % (receipt.successful_rows, receipt.quarantined_rows)
         status = 200 if receipt.committed else 202
         headers = {"Server-Timing": receipt.timing}

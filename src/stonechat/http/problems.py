@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from stonechat.errors import Kind, StonechatError
+from stonechat.http.observing import note_error
 from stonechat.project.model import InvalidProject
 from stonechat.template.errors import TemplateCustomError
 
@@ -55,9 +56,10 @@ def problem_response(error: StonechatError) -> Response:
     return JSONResponse(problem_body(error), status_code=status, headers=headers)
 
 
-async def on_stonechat_error(_request: Request, error: Exception) -> Response:
+async def on_stonechat_error(request: Request, error: Exception) -> Response:
     """Exception handler for the program's own errors."""
     assert isinstance(error, StonechatError)
+    note_error(request, error)
     if error.kind is Kind.INTERNAL:
         _log.error("internal error", code=error.code, message=str(error))
     return problem_response(error)

@@ -16,6 +16,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
 from stonechat.http.encodings import chosen_encoding, encoded
+from stonechat.http.observing import QUERY_API, note_answer, note_call
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
 from stonechat.project.live import UnknownPipe
@@ -66,6 +67,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         if last_value(values.get("explain")) in _TRUE:
             return _explained(await queries.explain(snapshots.of(request, caller), caller, wanted))
         snapshot = snapshots.of(request, caller)
+        note_call(request, snapshot, caller, name, wanted.values if wrap is None else {**wanted.values, "q": wrap})
         answer = queries.kept(snapshot, caller, wanted)
         if answer is None:
             answer = await _unless_gone(request, queries.endpoint(snapshot, caller, wanted))
@@ -88,6 +90,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         pipe = last_value(values.pop("pipeline", None))
         wanted = StatementRequest(statement, default, _parameters(values), pipe, _output_settings(values))
         snapshot = snapshots.of(request, caller)
+        note_call(request, snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
         return await _response(request, await _unless_gone(request, queries.statement(snapshot, caller, wanted)))
 
     return [
@@ -99,6 +102,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
 
 
 async def _response(request: Request, answer: Answer) -> Response:
+    note_answer(request, answer)
     headers = {"Server-Timing": answer.timing, "X-Cache": answer.cache.value, "Vary": "Accept-Encoding"}
     if answer.etag is not None:
         headers |= {"ETag": answer.etag, "Cache-Control": "no-cache"}

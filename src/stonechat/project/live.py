@@ -39,21 +39,22 @@ class Snapshot:
 
     def endpoint(self, name: str) -> Pipe:
         """The pipe that is served under a name or id. Raises `UnknownPipe`."""
-        pipe = self.project.pipes.get(self._name_of(name))
+        pipe = self.project.pipes.get(self.name_of(name))
         if pipe is None or pipe.output.type is not NodeType.ENDPOINT:
             raise UnknownPipe(f"The pipe '{name}' does not exist")
         return pipe
 
     def data_source(self, name: str) -> DataSource:
         """The data source of a name or id. Raises `UnknownDataSource`."""
-        source = self.project.data_sources.get(self._name_of(name))
+        source = self.project.data_sources.get(self.name_of(name))
         if source is None:
             raise UnknownDataSource(
                 f'Data Source "{name}" does not exist', hint="Deploy a project that has it, or check the name."
             )
         return source
 
-    def _name_of(self, name_or_id: str) -> str:
+    def name_of(self, name_or_id: str) -> str:
+        """The name that an id stands for; any other text as it is."""
         if name_or_id.startswith("t_"):
             for identity in self.identities.values():
                 if identity.id == name_or_id:

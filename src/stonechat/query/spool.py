@@ -77,6 +77,12 @@ class SpooledAnswer:
             else:
                 await asyncio.wait({self._work}, timeout=_FIRST_LOOK)
 
+    @property
+    def cost(self) -> QueryResult | None:
+        """What the query cost, without its bytes, once it has ended well."""
+        ended = self._work.done() and not self._work.cancelled() and self._work.exception() is None
+        return self._work.result() if ended else None
+
     def hold(self) -> bool:
         """Keep the answer for one reader more; False when it is gone already."""
         self._holders += self._holders > 0

@@ -1,0 +1,158 @@
+"""What a request was: noted while it is handled, and recorded at its end, whatever that is.
+
+A call of a pipe is noted once its caller and workspace are known. What it answered and the error that ended it are
+noted beside it, in the request's scope.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from stonechat.auth.access import Caller
+from stonechat.engine.contract import QueryResult
+from stonechat.project.live import Snapshot
+from stonechat.query.cache import CacheStatus
+from stonechat.query.execute import Answer
+from stonechat.query.spool import SpooledAnswer
+from stonechat.telemetry.events import EndpointError, PipeCall
+from stonechat.telemetry.recorder import Telemetry
+
+REQUEST_ID = "stonechat.request_id"
+QUERY_API = "query_api"
+"""The contract's name for statements of `/v0/sql`, which are of no pipe."""
+
+_CALL = "stonechat.call"
+_ERROR = "stonechat.error"
+_LONGEST_TEXT = 2000
+_MOST_PARAMETERS = 50
+_NOTHING = QueryResult(b"", 0, 0, 0.0)
+
+
+@dataclass(slots=True)
+class _Call:
+    snapshot: Snapshot
+    caller: Caller
+    pipe: str
+    values: Mapping[str, str | Sequence[str]]
+    answer: Answer | None = None
+
+
+def note_call(
+    request: Request, snapshot: Snapshot, caller: Caller, pipe: str, values: Mapping[str, str | Sequence[str]]
+) -> None:
+    """Note that the request calls a pipe, by name or id, with these parameters; or runs a statement, as `QUERY_API`."""
+    request.scope[_CALL] = _Call(snapshot, caller, pipe, values)
+
+
+def note_answer(request: Request, answer: Answer) -> None:
+    """Note that the call has an answer, which may still be on its way."""
+    request.scope[_CALL].answer = answer
+
+
+def note_error(request: Request, error: Exception) -> None:
+    """Note why the request failed."""
+    request.scope[_ERROR] = str(error)
+
+
+def record_call(telemetry: Telemetry, scope: Scope, status: int, seconds: float) -> None:
+    """Record the call that an ended request was, if it was one: its status, after so many seconds."""
+    call: _Call | None = scope.get(_CALL)
+    if call is None:
+        return
+    if call.answer is not None:
+        telemetry.answers[call.answer.cache.value] += 1
+    if telemetry.records:
+        _record(telemetry, scope, call, status, seconds)
+
+
+def _record(telemetry: Telemetry, scope: Scope, call: _Call, status: int, seconds: float) -> None:
+    failed = status >= 400
+    name = call.snapshot.name_of(call.pipe)
+    identity = call.snapshot.identities.get(name)
+    pipe_id = QUERY_API if name == QUERY_API else identity.id if identity else ""
+    began, url, message = int(time.time() - seconds), _url(scope), scope.get(_ERROR) if failed else None
+    parameters = _texts(call.values)
+    cost, result_rows = _cost(call.answer)
+    record = telemetry.record
+    record(
+        call.snapshot.workspace,
+        PipeCall(
+            start_datetime=began,
+            pipe_id=pipe_id,
+            pipe_name=name,
+            token=call.caller.token_id,
+            token_name=call.caller.token_name,
+            duration=seconds,
+            status_code=status,
+            error=int(failed),
+            error_message=message,
+            read_bytes=cost.bytes_read,
+            read_rows=cost.rows_read,
+            result_rows=result_rows,
+            url=url,
+            request_id=scope[REQUEST_ID],
+            parameters=parameters,
+            method=scope["method"],
+            user_agent=_header(scope, b"user-agent"),
+            client_ip=scope["client"][0] if scope.get("client") else None,
+        ),
+    )
+    if failed:
+        error = EndpointError(
+            start_datetime=began,
+            request_id=scope[REQUEST_ID],
+            pipe_id=pipe_id,
+            pipe_name=name,
+            params=json.dumps(parameters),
+            url=url,
+            status_code=status,
+            error=message,
+        )
+        record(call.snapshot.workspace, error)
+
+
+def _cost(answer: Answer | None) -> tuple[QueryResult, int]:
+    """What an answer cost, and its rows. One that was kept cost nothing."""
+    result = None if answer is None else answer.result
+    if isinstance(result, SpooledAnswer):
+        result = result.cost
+    if result is None or answer is None:
+        return _NOTHING, 0
+    return _NOTHING if answer.cache is CacheStatus.HIT else result, result.rows
+
+
+def _texts(values: Mapping[str, str | Sequence[str]]) -> Mapping[str, str]:
+    """Parameters as one short text each. What a caller makes up must not fill the memory."""
+    texts: dict[str, str] = {}
+    for name, value in values.items():
+        if len(texts) == _MOST_PARAMETERS:
+            break
+        text = value if isinstance(value, str) else ",".join(value)
+        texts[name[:_LONGEST_TEXT]] = text[:_LONGEST_TEXT]
+    return texts
+
+
+def _url(scope: Scope) -> str:
+    """Path and query as they came, without the token."""
+    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    if b"token" in query or b"%" in query:
+        parts = [
+            part for part in query.split(b"&") if unquote_plus(part.partition(b"=")[0].decode("latin-1")) != "token"
+        ]
+        query = b"&".join(parts)
+    whole: bytes = path + b"?" + query if query else path
+    return whole.decode("latin-1")
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")[:_LONGEST_TEXT]
+    return None

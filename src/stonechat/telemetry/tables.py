@@ -1,0 +1,61 @@
+"""The tables behind the service data sources: one database for each workspace, made when it is first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from stonechat.engine.contract import Engine
+from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, ServiceDataSource, service_database
+from stonechat.sql.quoting import identifier
+
+_VIEW_SUFFIX = "_view"
+
+
+class ServiceTables:
+    """Makes and fills them. `database` is always that of the workspace's own tables. Blocks; any thread may call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._made: set[str] = set()
+
+    def ensure(self, database: str) -> None:
+        """Make what is missing."""
+        if database in self._made:
+            return
+        with self._lock:
+            if database not in self._made:
+                for statement in create_statements(service_database(database)):
+                    self._engine.command(statement)
+                self._made.add(database)
+
+    def write(self, database: str, table: str, rows: Sequence[bytes]) -> None:
+        """Add rows, each a JSON object, to a table."""
+        self.ensure(database)
+        place = f"{identifier(service_database(database))}.{identifier(table)}"
+        head = f"INSERT INTO {place} SETTINGS async_insert = 0 FORMAT JSONEachRow\n"
+        self._engine.command(head + b"\n".join(rows).decode())
+
+
+def create_statements(database: str) -> Iterator[str]:
+    """Statements that make the database `database` and all that is missing in it."""
+    yield f"CREATE DATABASE IF NOT EXISTS {identifier(database)} ENGINE = Atomic"
+    for source in SERVICE_DATA_SOURCES.values():
+        yield _create_table(source, database)
+        if source.view:
+            view = f"{identifier(database)}.{identifier(source.name + _VIEW_SUFFIX)}"
+            target = f"{identifier(database)}.{identifier(source.name)}"
+            tables = {name: f"{identifier(database)}.{identifier(name)}" for name in SERVICE_DATA_SOURCES}
+            yield f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view} TO {target} AS {source.view.format(**tables)}"
+
+
+def _create_table(source: ServiceDataSource, database: str) -> str:
+    columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in source.columns.items())
+    clauses = [f"ENGINE = {source.engine}", f"ORDER BY ({source.sorting_key})"]
+    if source.partition_by:
+        clauses.append(f"PARTITION BY {source.partition_by}")
+    if source.ttl:
+        clauses.append(f"TTL {source.ttl}")
+    place = f"{identifier(database)}.{identifier(source.name)}"
+    return f"CREATE TABLE IF NOT EXISTS {place} ({columns}) {' '.join(clauses)}"
