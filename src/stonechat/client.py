@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
 from stonechat.errors import Kind, Position, StonechatError
 
+_BATCH_BYTES = 4_000_000
 _TIMEOUT = httpx.Timeout(300.0, connect=5.0)
 
 
@@ -78,12 +80,26 @@ class Remote:
 
     def deploy(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool) -> Mapping[str, Any]:
         """Deploy a project; with `check` only say what that would do."""
-        parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in files.items()]
-        parts.append(("context://", ("cli-version", b"1.0.0", "text/plain")))
         params = {"check": str(check).lower(), "auto_promote": "true"}
         params["allow_destructive_operations"] = str(allow_destructive).lower()
-        body: Mapping[str, Any] = self._json("POST", "/v1/deploy", params=params, files=parts)
+        body: Mapping[str, Any] = self._json("POST", "/v1/deploy", params=params, files=_parts(files))
         return body
+
+    def build(self, files: Mapping[str, str]) -> Mapping[str, Any]:
+        """Make a project live whatever that deletes, as during development."""
+        body: Mapping[str, Any] = self._json("POST", "/v1/build", files=_parts(files))
+        return body
+
+    def put_secret(self, name: str, value: str) -> None:
+        """Give the workspace a secret, or a new value of one that it has."""
+        response = self.exchange("POST", "/v0/variables", data={"name": name, "value": value})
+        if response.is_error:
+            self._json("PUT", f"/v0/variables/{quote(name, safe='')}", data={"value": value})
+
+    def exchange(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """A request with the token, and its answer whatever its status."""
+        headers = {"Authorization": f"Bearer {self.token}", **arguments.pop("headers", {})}
+        return self._request(method, path, headers=headers, **arguments)
 
     @property
     def token(self) -> str:
@@ -101,10 +117,9 @@ class Remote:
         return self._send(method, path, **arguments).json()
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}", **arguments.pop("headers", {})}
-        response = self._request(method, path, headers=headers, **arguments)
+        response = self.exchange(method, path, **arguments)
         if response.is_error:
-            raise RequestRefused(_error_body(response))
+            raise RequestRefused(error_body(response))
         return response
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -117,9 +132,30 @@ class Remote:
             ) from error
 
 
-def _error_body(response: httpx.Response) -> Mapping[str, Any]:
+def _parts(files: Mapping[str, str]) -> list[tuple[str, tuple[str, bytes, str]]]:
+    parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in files.items()]
+    return [*parts, ("context://", ("cli-version", b"1.0.0", "text/plain"))]
+
+
+def error_body(response: httpx.Response) -> Mapping[str, Any]:
+    """The JSON object of an answer that is an error."""
     try:
         body = response.json()
     except ValueError:
         body = None
     return body if isinstance(body, dict) else {"error": f"HTTP {response.status_code}: {response.text[:200]}"}
+
+
+def batches(lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Lines in batches of about 4 MB, each with its number of lines."""
+    batch = bytearray()
+    count = 0
+    for line in lines:
+        batch += line
+        count += 1
+        if len(batch) >= _BATCH_BYTES:
+            yield bytes(batch), count
+            batch.clear()
+            count = 0
+    if batch:
+        yield bytes(batch), count

@@ -44,7 +44,8 @@ class Position:
 class StonechatError(Exception):
     """Base class. `code` and `kind` belong to the class; message, hint and position to the instance.
 
-    `message` is one plain sentence without the position; `str(error)` puts the position in front of it.
+    `message` is one plain sentence without the position; `str(error)` puts the position in front of it. `excerpt` shows
+    the line at fault, where whoever reports the error has its text.
     """
 
     code: ClassVar[str] = "SC900"
@@ -55,6 +56,7 @@ class StonechatError(Exception):
         self.message = message
         self.hint = hint
         self.position = position
+        self.excerpt = ""
 
     def __str__(self) -> str:
         return f"{self.position}: {self.message}" if self.position else self.message

@@ -9,6 +9,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -146,6 +147,7 @@ class Server:
     async def serve(self, *, when_ready: Callable[[], Awaitable[None]] | None = None) -> None:
         """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
         listener = _listener(self.settings)
+        self.settings = replace(self.settings, port=listener.getsockname()[1])
         authenticator = Authenticator(self.tokens, RateLimit(self.settings.max_requests_per_second))
         snapshots = Snapshots(self.projects)
         app = application(

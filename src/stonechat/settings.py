@@ -34,7 +34,7 @@ class Settings:
 
     home: Path = _setting(Path("stonechat-data"), "Folder that holds everything the server keeps.")
     host: str = _setting("127.0.0.1", "Address to listen on.")
-    port: int = _setting(7181, "Port to listen on.")
+    port: int = _setting(7181, "Port to listen on; 0 means any that is free.")
     fsync: bool = _setting(
         True, "Sync the write-ahead log before a 202 answer. Off: a power loss may lose the last acknowledged events."
     )

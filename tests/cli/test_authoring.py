@@ -160,7 +160,7 @@ def test_a_file_with_problems_is_left_and_the_others_are_formatted(tmp_path: Pat
     assert (tmp_path / "b.datasource").read_text() == "SCHEMA >\n    `a` String\n"
 
 
-@pytest.mark.parametrize(("data", "reason"), [(None, "Cannot read"), (b"\xff", "is not UTF-8 at byte 0")])
+@pytest.mark.parametrize(("data", "reason"), [(None, "Cannot read"), (b"\xff", "is not UTF-8: line 1")])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, data: bytes | None, reason: str) -> None:
     if data is not None:
         (tmp_path / "a.pipe").write_bytes(data)

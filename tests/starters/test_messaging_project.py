@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import parse_qsl
-
 import pytest
-import yaml
-from tests.conftest import SHARED
+from tests.conftest import MESSAGING, SHARED
 from tests.starters.deployed import Messaging, messaging_project
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.engine.contract import EngineFailure
-from stonechat.errors import Kind, StonechatError
+from stonechat.errors import Kind
 from stonechat.project.composition import compose_placeholder
 from stonechat.starters.catalog import template_files
 from stonechat.template.errors import ParameterInvalid, TemplateAborted
+from stonechat.testing.cases import project_tests
 
 _FILES = template_files("messaging")
 
 
-def _cases() -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, data in _FILES.items():
-        if name.endswith(".yaml"):
-            endpoint = name.removeprefix("tests/").removesuffix(".yaml")
-            yield from ((endpoint, case) for case in yaml.safe_load(data))
-
-
-def _id(value: object) -> str:
-    return str(value["name"]) if isinstance(value, dict) else str(value)
-
-
-@pytest.mark.parametrize(("endpoint", "case"), list(_cases()), ids=_id)
-def test_the_tests_of_the_project_hold(small: Messaging, endpoint: str, case: dict[str, Any]) -> None:
-    values = dict(parse_qsl(case["parameters"], keep_blank_values=True))
-    if "expected_http_status" in case:
-        with pytest.raises(StonechatError) as caught:
-            small.answer(endpoint, values)
-        assert caught.value.message == case["expected_result"]
-        assert (caught.value.kind, case["expected_http_status"]) == (Kind.INVALID, 400)
-    else:
-        assert small.answer(endpoint, values).data.decode() == case["expected_result"]
-
-
 def test_every_endpoint_has_tests() -> None:
     endpoints = {pipe.name for pipe in messaging_project().pipes_of_type(NodeType.ENDPOINT)}
-    assert endpoints == {endpoint for endpoint, _ in _cases()}
+    assert endpoints == {file.pipe for file in project_tests(MESSAGING) if file.cases}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from stonechat.cli.console import err, out, show_error
+from stonechat.cli.console import counted, err, out, show_error
+from stonechat.cli.differences import unified
 from stonechat.datafile.formatting import formatted
 from stonechat.datafile.problems import InvalidDatafile
 from stonechat.datafile.resources import Pipe
@@ -18,7 +18,7 @@ from stonechat.deploy.rehearsal import rehearse
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.checks import suggestion
 from stonechat.project.composition import Composed, Values, compose_pipe
-from stonechat.project.loader import UnreadableProject, load_folder
+from stonechat.project.loader import load_folder, read_text
 from stonechat.project.model import InvalidProject, Project
 from stonechat.project.secrets import Resource, local_secrets
 from stonechat.sql.tables import table_names
@@ -46,12 +46,12 @@ def check(
     except InvalidProject as error:
         show_error(error)
         at_fault = {problem.position.file for problem in error.problems if problem.position}
-        err.print(f"{_count(len(error.problems), 'problem')} in {_count(len(at_fault), 'file')}")
+        err.print(f"{counted(len(error.problems), 'problem')} in {counted(len(at_fault), 'file')}")
         raise typer.Exit(1) from None
     resources = (
-        _count(len(project.data_sources), "data source"),
-        _count(len(project.pipes), "pipe"),
-        _count(len(project.connections), "connection"),
+        counted(len(project.data_sources), "data source"),
+        counted(len(project.pipes), "pipe"),
+        counted(len(project.connections), "connection"),
     )
     out.print(f"No problems in {', '.join(resources)}.")
 
@@ -74,13 +74,13 @@ def fmt(
         if result != text:
             done += 1
             if diff:
-                sys.stdout.writelines(_diff(path, text, result))
+                sys.stdout.writelines(unified(text, result, (str(path), f"{path} (formatted)")))
             elif check:
                 out.print(f"{path} would be formatted", markup=False)
             else:
                 path.write_bytes(result.encode())
     would = "would be " if check or diff else ""
-    err.print(f"{_count(done, 'file')} {would}formatted, {total - done} left as they are")
+    err.print(f"{counted(done, 'file')} {would}formatted, {total - done} left as they are")
     if failed or (check and done):
         raise typer.Exit(1)
 
@@ -158,19 +158,4 @@ def _texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
         if path.is_dir():
             yield from ((path / name, text) for name, text in load_folder(path).items())
         else:
-            try:
-                yield path, path.read_bytes().decode("utf-8")
-            except OSError as error:
-                raise UnreadableProject(f"Cannot read {path}: {error.strerror}") from error
-            except UnicodeDecodeError as error:
-                raise UnreadableProject(f"{path} is not UTF-8 at byte {error.start}") from error
-
-
-def _diff(path: Path, before: str, after: str) -> Iterator[str]:
-    lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))
-    for line in difflib.unified_diff(*lines, str(path), f"{path} (formatted)"):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+            yield path, read_text(path)

@@ -19,6 +19,7 @@ from rich.progress import (
 from stonechat.client import RequestRefused
 from stonechat.errors import StonechatError
 from stonechat.project.model import InvalidProject
+from stonechat.testing.cases import InvalidTests
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -27,7 +28,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 def show_error(error: StonechatError) -> None:
     """Print an error to standard error: what, where with an excerpt, and the hint; every problem of a project."""
     problems: Sequence[StonechatError] = [error]
-    if isinstance(error, InvalidProject):
+    if isinstance(error, InvalidProject | InvalidTests):
         problems = error.problems
     elif isinstance(error, RequestRefused) and error.errors:
         problems = error.errors
@@ -35,8 +36,8 @@ def show_error(error: StonechatError) -> None:
         code = problem.server_code if isinstance(problem, RequestRefused) else problem.code
         where = f"[bold]{escape(str(problem.position))}[/bold] " if problem.position else ""
         err.print(f"[red]error[/red] [dim]{code}[/dim] {where}{escape(problem.message)}")
-        if excerpt := getattr(problem, "excerpt", None):
-            err.print(escape(excerpt))
+        if problem.excerpt:
+            err.print(escape(problem.excerpt))
         if problem.hint:
             err.print(f"  [cyan]hint:[/cyan] {escape(problem.hint)}")
 
@@ -46,3 +47,8 @@ def progress_bar(unit: str) -> Progress:
     amount: ProgressColumn = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     return Progress(*columns, console=err, transient=False)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

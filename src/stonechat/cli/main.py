@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stonechat.cli import authoring
+from stonechat.cli import authoring, testing
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.console import out, show_error
 from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
@@ -32,6 +32,7 @@ app.command()(authoring.check)
 app.command()(authoring.fmt)
 app.command()(authoring.render)
 app.add_typer(mock, name="mock")
+app.add_typer(testing.app, name="test")
 tokens = typer.Typer(help="Look at tokens.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
 
@@ -39,7 +40,9 @@ Home = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds the server's data.", envvar="STONECHAT_HOME")
 ]
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", envvar="STONECHAT_HOST")]
-Port = Annotated[int | None, typer.Option(help="Port to listen on.", envvar="STONECHAT_PORT", min=1, max=65535)]
+Port = Annotated[
+    int | None, typer.Option(help="Port to listen on; 0: any free one.", envvar="STONECHAT_PORT", min=0, max=65535)
+]
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).", envvar="STONECHAT_CONFIG")]
 Url = Annotated[str, typer.Option(help="Server to talk to.", envvar="STONECHAT_URL")]
 AccessToken = Annotated[

@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 import zstandard
 
+from stonechat.client import batches
 from stonechat.errors import Kind, StonechatError
 from stonechat.starters.generator import messages
 
-_BATCH_BYTES = 4_000_000
 SAMPLE = "sample"
 _SAMPLE_ROWS = 100_000
 SAMPLE_SEED = 1
@@ -62,7 +62,7 @@ def row_source(text: str) -> RowSource:
 
 @contextmanager
 def _sample(rows: int) -> Iterator[Iterator[tuple[bytes, int]]]:
-    yield ((batch, count) for batch, count in _batches(messages(rows, SAMPLE_SEED)))
+    yield ((batch, count) for batch, count in batches(messages(rows, SAMPLE_SEED)))
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def _file(path: Path) -> Iterator[Iterator[tuple[bytes, int]]]:
 def _file_batches(path: Path, raw: BinaryIO, lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
     done = 0
     try:
-        for batch, _ in _batches(line if line.endswith(b"\n") else line + b"\n" for line in lines):
+        for batch, _ in batches(line if line.endswith(b"\n") else line + b"\n" for line in lines):
             position = raw.tell()
             yield batch, position - done
             done = position
@@ -94,17 +94,3 @@ def _decompressed(path: Path, raw: BinaryIO) -> AbstractContextManager[Iterable[
             return io.BufferedReader(reader)
         case _:
             return raw
-
-
-def _batches(lines: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
-    batch = bytearray()
-    count = 0
-    for line in lines:
-        batch += line
-        count += 1
-        if len(batch) >= _BATCH_BYTES:
-            yield bytes(batch), count
-            batch.clear()
-            count = 0
-    if batch:
-        yield bytes(batch), count

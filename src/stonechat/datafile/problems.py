@@ -18,7 +18,7 @@ _EXCERPT_WIDTH = 160
 class DatafileProblem(StonechatError):
     """One thing wrong in a datafile. Each cause is a subclass beside the code that finds it.
 
-    `excerpt` shows the line at fault under the one before it, with a caret; it is set when the problem is reported.
+    Its excerpt is set when the problem is reported.
     """
 
     code: ClassVar[str] = "SC101"
@@ -27,7 +27,6 @@ class DatafileProblem(StonechatError):
     def __init__(self, message: str, position: Position, *, hint: str | None = None) -> None:
         super().__init__(message, hint=hint, position=position)
         self.place = position
-        self.excerpt = ""
 
     def explanation(self) -> str:
         """The problem for a reader: place, message, excerpt and hint on lines of their own."""
@@ -83,7 +82,7 @@ class Findings:
     def report(self, problem: DatafileProblem) -> None:
         """Keep a problem, once. Raises `InvalidDatafile` when there are as many as one file reports."""
         if all((problem.place, problem.message) != (known.place, known.message) for known in self._problems):
-            problem.excerpt = _excerpt(self._lines, problem.place)
+            problem.excerpt = excerpt_at(self._lines, problem.place)
             self._problems.append(problem)
         if len(self._problems) >= MAXIMUM_PROBLEMS:
             self.raise_if_any()
@@ -125,7 +124,7 @@ class _Collecting:
         return isinstance(error, DatafileProblem)
 
 
-def _excerpt(lines: Sequence[str], position: Position) -> str:
+def excerpt_at(lines: Sequence[str], position: Position) -> str:
     """The line of a position under the one before it, numbered, and a caret; a long line is shown around the caret."""
     if not position.line <= len(lines) or not lines[position.line - 1].strip():
         return ""

@@ -1,17 +1,19 @@
-"""A project folder on disk: finding its datafiles, fixtures and tests."""
+"""A project folder on disk: finding its datafiles, and reading its files."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stonechat.errors import Kind, StonechatError
 
 DATAFILE_SUFFIXES = (".datasource", ".pipe", ".connection")
-_DEEPEST = 3
+DEEPEST = 3
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "vendor", "stonechat-data"}
 _LARGEST_FILE = 1_000_000
+_TRIES = 3
 
 
 class UnreadableProject(StonechatError):
@@ -21,38 +23,65 @@ class UnreadableProject(StonechatError):
     kind = Kind.INVALID
 
 
-def load_folder(folder: Path) -> Mapping[str, str]:
-    """Every datafile of a folder, at most three folders deep: path relative to the folder (with `/`) -> text, sorted.
+def load_folder(folder: Path, max_depth: int = DEEPEST) -> Mapping[str, str]:
+    """Every datafile of a folder, at most so many folders deep: path relative to the folder (with `/`) -> text, sorted.
 
-    Raises `UnreadableProject` naming the file for one that is not UTF-8, too large or vanished while reading.
+    Folders behind symbolic links are not looked into. A folder that changes while it is read is read again. Raises
+    `UnreadableProject` naming the file for one that is not UTF-8, too large, no regular file or not to be read.
     """
     if not folder.is_dir():
         raise UnreadableProject(
             f"There is no project folder {folder}", hint="Make one with `stonechat init --template messaging`."
         )
-    return {path.relative_to(folder).as_posix(): _read(path) for path in sorted(_datafiles(folder))}
+    for _ in range(_TRIES - 1):
+        paths = sorted(_datafiles(folder, max_depth))
+        try:
+            return _texts(folder, paths)
+        except UnreadableProject:
+            # Editors replace files by renaming: what has just vanished is often back, or rightly gone.
+            if paths == sorted(_datafiles(folder, max_depth)):
+                raise
+    return _texts(folder, sorted(_datafiles(folder, max_depth)))
 
 
-def _datafiles(folder: Path) -> Iterator[Path]:
-    for root, folders, files in os.walk(folder):
-        depth = len(Path(root).relative_to(folder).parts)
-        folders[:] = [name for name in folders if depth < _DEEPEST and _is_ours(name)]
-        yield from (Path(root, name) for name in files if name.endswith(DATAFILE_SUFFIXES) and _is_ours(name))
-
-
-def _is_ours(name: str) -> bool:
-    return not name.startswith(".") and name not in _SKIPPED_FOLDERS
-
-
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableProject(f"Cannot read {path}: {error.strerror}") from error
-    if len(data) > _LARGEST_FILE:
-        raise UnreadableProject(f"{path} is larger than {_LARGEST_FILE} bytes, which no datafile should be")
+def read_text(path: Path, largest: int = _LARGEST_FILE) -> str:
+    """The text of a file. Raises `UnreadableProject`."""
+    data = _read(path, largest)
+    if len(data) > largest:
+        raise UnreadableProject(f"{path} is larger than {largest} bytes, which no file of a project should be")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise UnreadableProject(f"{path} is not UTF-8: line {line} has the byte {data[error.start]:#04x}") from error
+
+
+def _read(path: Path, largest: int) -> bytes:
+    """At most one byte more than the largest file has. Anything but a regular file could block, or have no end."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnreadableProject(f"{path} is no regular file")
+        with path.open("rb") as file:
+            return file.read(largest + 1)
+    except OSError as error:
+        raise UnreadableProject(f"Cannot read {path}: {error.strerror}") from error
+
+
+def _texts(folder: Path, paths: list[Path]) -> Mapping[str, str]:
+    return {path.relative_to(folder).as_posix(): read_text(path) for path in paths}
+
+
+def _datafiles(folder: Path, max_depth: int) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder, onerror=_unreadable):
+        depth = len(Path(root).relative_to(folder).parts)
+        folders[:] = [name for name in folders if depth < max_depth and _is_ours(name)]
+        yield from (Path(root, name) for name in files if name.endswith(DATAFILE_SUFFIXES) and _is_ours(name))
+
+
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise UnreadableProject(f"Cannot read {error.filename}: {error.strerror}") from error
+
+
+def _is_ours(name: str) -> bool:
+    return not name.startswith(".") and name not in _SKIPPED_FOLDERS
