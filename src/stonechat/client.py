@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
@@ -47,10 +48,11 @@ class Appended:
 class Remote:
     """A server at a URL, with a token. Without one, a server on this machine is asked for its own."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, *, as_user: bool = False) -> None:
         self._client = httpx.Client(base_url=url, timeout=_TIMEOUT)
         self._url = url
         self._token = token
+        self._as_user = as_user
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +92,16 @@ class Remote:
         body: Mapping[str, Any] = self._json("POST", "/v1/build", files=_parts(files))
         return body
 
+    @contextmanager
+    def workspace(self, name: str) -> Iterator[str]:
+        """The admin token of a new workspace, which is deleted with its data at the end. Needs a user's token."""
+        made = self._json("POST", "/v1/workspaces", params={"name": name})
+        try:
+            yield str(made["token"])
+        finally:
+            params = {"hard_delete_confirmation": "yes"}
+            self._json("DELETE", f"/v1/workspaces/{made['id']}", params=params)
+
     def put_secret(self, name: str, value: str) -> None:
         """Give the workspace a secret, or a new value of one that it has."""
         response = self.exchange("POST", "/v0/variables", data={"name": name, "value": value})
@@ -110,7 +122,7 @@ class Remote:
                 raise ServerUnreachable(
                     f"{self._url} does not hand out its token", hint="Set STONECHAT_TOKEN, or pass --token."
                 )
-            self._token = str(response.json()["workspace_admin_token"])
+            self._token = str(response.json()["user_token" if self._as_user else "workspace_admin_token"])
         return self._token
 
     def _json(self, method: str, path: str, **arguments: Any) -> Any:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import MESSAGING
+from tests.conftest import MESSAGING, StartServer
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.main import app
@@ -40,7 +40,7 @@ _FILES = {
         "TYPE endpoint\n"
     ),
     "materializations/sum.pipe": (
-        "NODE n\nSQL >\n    SELECT kind, sum(n) AS n FROM events GROUP BY kind\n\n"
+        "NODE n\nSQL >\n    SELECT kind, sum(n) AS n FROM events GROUP BY kind ORDER BY kind\n\n"
         "TYPE materialized\nDATASOURCE totals\n"
     ),
     "copies/keep.pipe": (
@@ -129,6 +129,15 @@ def test_update_writes_what_is_answered_and_then_all_tests_pass(tmp_path: Path) 
     )
     result = _run("test", "run", "--project", folder)
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "3 passed in 2 files")
+
+
+def test_a_running_server_lends_a_workspace(tmp_path: Path, start_server: StartServer) -> None:
+    server = start_server()
+    before = server.request("GET", "/v1/user/workspaces").json()
+    for _ in range(2):
+        result = _run("test", "run", "--project", _folder(tmp_path, _FILES | _TESTS), "--url", server.url)
+        assert result.stdout.endswith("5 passed, 2 failed, 1 skipped in 6 files\n")
+    assert server.request("GET", "/v1/user/workspaces").json() == before
 
 
 def test_only_the_tests_that_are_named_run(tmp_path: Path) -> None:

@@ -26,15 +26,22 @@ Names = Annotated[
     list[str] | None, typer.Argument(help="PIPE, a file of tests, or PIPE::TEST. Default: every test there is.")
 ]
 Folder = Annotated[Path, typer.Option("--project", help="The project's folder.")]
+Url = Annotated[
+    str | None, typer.Option(help="Server to make a workspace on for the run; without, a server is started for it.")
+]
+UserToken = Annotated[
+    str | None,
+    typer.Option("--token", help="User token of that server; one on this machine is asked.", envvar="STONECHAT_TOKEN"),
+]
 _MOST_LINES = 60
 _MARKS = {Verdict.PASSED: "[green]✓[/green]", Verdict.FAILED: "[red]✗[/red]", Verdict.SKIPPED: "[yellow]-[/yellow]"}
 
 
 @app.command()
-def run(names: Names = None, project: Folder = Path()) -> None:
+def run(names: Names = None, project: Folder = Path(), url: Url = None, token: UserToken = None) -> None:
     """Call each pipe as its tests in `tests/` say, over the project's fixtures, and compare the answers."""
     counts: Counter[Verdict] = Counter()
-    with _prepared(project, names or []) as (remote, files):
+    with _prepared(project, names or [], url, token) as (remote, files):
         for file in files:
             out.print(f"[bold]{escape(file.path)}[/bold]")
             for result in run_cases(remote, file):
@@ -46,10 +53,10 @@ def run(names: Names = None, project: Folder = Path()) -> None:
 
 
 @app.command()
-def update(names: Names = None, project: Folder = Path()) -> None:
+def update(names: Names = None, project: Folder = Path(), url: Url = None, token: UserToken = None) -> None:
     """Write what the pipes answer now into the tests as what is expected. Whatever else the files say stays."""
     changed = broken = 0
-    with _prepared(project, names or []) as (remote, files):
+    with _prepared(project, names or [], url, token) as (remote, files):
         for file in files:
             results = [result for result in run_cases(remote, file) if result.verdict is Verdict.FAILED]
             kept = {result.case.name: _answered(result) for result in results if result.status < 500}
@@ -70,14 +77,16 @@ def update(names: Names = None, project: Folder = Path()) -> None:
 
 
 @contextmanager
-def _prepared(folder: Path, names: Sequence[str]) -> Iterator[tuple[Remote, list[CaseFile]]]:
+def _prepared(
+    folder: Path, names: Sequence[str], url: str | None, token: str | None
+) -> Iterator[tuple[Remote, list[CaseFile]]]:
     """The tests that are asked for, and a place where the project is live over its fixtures."""
     tests = project_tests(folder, names)
     files = load_folder(folder)
     for file in tests:
         for notice in file.notices:
             err.print(f"note {notice.position} {notice.message}", markup=False)
-    with throwaway_place() as remote:
+    with throwaway_place(url, token) as remote:
         build(remote, folder, files)
         for note in load_fixtures(remote, folder, files):
             err.print(f"note {note}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -17,9 +18,18 @@ from stonechat.testing.servers import throwaway_server
 
 
 @contextmanager
-def throwaway_place() -> Iterator[Remote]:
-    """A client of a server that is empty, and gone afterwards."""
-    with throwaway_server() as server, Remote(server.url, server.token) as remote:
+def throwaway_place(url: str | None = None, token: str | None = None) -> Iterator[Remote]:
+    """A client of something empty that is gone afterwards: a server, or a workspace of the server at a URL."""
+    if url is None:
+        with throwaway_server() as server, Remote(server.url, server.token) as remote:
+            yield remote
+        return
+    name = f"Stonechat_Test_{uuid.uuid4().hex}"
+    with (
+        Remote(url, token, as_user=True) as owner,
+        owner.workspace(name) as own,
+        Remote(url, own) as remote,
+    ):
         yield remote
 
 
