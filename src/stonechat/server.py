@@ -55,6 +55,8 @@ from stonechat.ingest.writer import BlockLimits
 from stonechat.jobs.recording import JobRecorder
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
+from stonechat.project.places import MIGRATIONS as PLACE_MIGRATIONS
+from stonechat.project.places import forget_places
 from stonechat.project.versions import DataVersions
 from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
 from stonechat.query.execute import QueryBounds, QueryService
@@ -64,7 +66,14 @@ from stonechat.telemetry.recorder import Telemetry
 from stonechat.telemetry.tables import ServiceTables
 
 _log = structlog.get_logger(__name__)
-_MIGRATIONS = (*WORKSPACE_MIGRATIONS, *TOKEN_MIGRATIONS, *DEPLOYMENT_MIGRATIONS, *VARIABLE_MIGRATIONS, *JOB_MIGRATIONS)
+_MIGRATIONS = (
+    *WORKSPACE_MIGRATIONS,
+    *TOKEN_MIGRATIONS,
+    *DEPLOYMENT_MIGRATIONS,
+    *PLACE_MIGRATIONS,
+    *VARIABLE_MIGRATIONS,
+    *JOB_MIGRATIONS,
+)
 _SHUTDOWN_SECONDS = 10
 
 
@@ -115,7 +124,7 @@ class Server:
                 self.projects,
                 self.ingestion,
                 secrets=self.variables.secrets,
-                forget=(self.variables.forget, forget_deployments),
+                forget=(self.variables.forget, forget_deployments, forget_places),
             )
             self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
             undo.callback(self.queries.close)

@@ -23,6 +23,7 @@ _CASES = {
     "WITH c AS (SELECT * FROM t) SELECT * FROM c JOIN d ON 1": "t d",
     "WITH (SELECT max(x) FROM t) AS top SELECT * FROM u WHERE x = top": "t u",
     "SELECT a FROM t UNION ALL SELECT b, c FROM u": "t u",
+    "SELECT * FROM a JOIN b ON a.x = b.x AND (a.y, 1) = (b.y, 1), c WHERE d": "a b c",
     "SELECT * FROM numbers(10)": "numbers",
     "SELECT * FROM t WHERE a IN (1, 2) AND b NOT IN other, c": "t other",
     "SELECT \u2018FROM u\u2019 FROM “odd name” JOIN 2024_t ON 1": "odd name,2024_t",

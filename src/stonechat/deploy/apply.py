@@ -114,7 +114,7 @@ class Deployer:
             self._one_at_a_time.release()
 
     def _make_live(self, live: LiveProject, wanted: Project, difference: Difference, plan: Plan) -> int:
-        remove_strays(self._workspace, self._engine, live.snapshot.project)
+        remove_strays(self._engine, [live.snapshot])
         with self._writing_paused():
             done: list[Step] = []
             try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
+from stonechat.datafile.resources import NodeType
 from stonechat.deploy.ddl import drop_table
 from stonechat.deploy.history import deployments
 from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.engine.contract import Engine
-from stonechat.project.live import LiveProject, Snapshot
+from stonechat.project.live import LiveProject, Snapshot, Table
 from stonechat.project.model import Project
+from stonechat.project.places import places
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.workspaces import Workspace, identities
 from stonechat.sql.quoting import identifier, literal
@@ -26,25 +28,48 @@ def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Ma
     remove_leftovers(engine)
     record = next((item for item in deployments(store, workspace.id) if item.live), None)
     project = Project.from_files(record.files, secrets) if record else Project.empty()
-    remove_strays(workspace, engine, project)
-    return LiveProject(snapshot_of(workspace, store, project, record.id if record else 0))
+    snapshot = snapshot_of(workspace, store, project, record.id if record else 0)
+    remove_strays(engine, [snapshot])
+    return LiveProject(snapshot)
 
 
 def snapshot_of(workspace: Workspace, store: StateStore, project: Project, deployment_id: int) -> Snapshot:
     """A project with the identifiers that the store keeps for its resources."""
     with store.transaction() as connection:
-        return Snapshot(workspace, deployment_id, project, identities(connection, workspace.id))
+        databases = places(connection, workspace.id, deployment_id)
+        return Snapshot(workspace, deployment_id, project, identities(connection, workspace.id), databases)
 
 
-def remove_strays(workspace: Workspace, engine: Engine, project: Project) -> None:
-    """Drop tables that no resource of the project stands for: left by a deployment that was killed half-way."""
-    known = {*project.data_sources, *(name + QUARANTINE_SUFFIX for name in project.data_sources), *project.pipes}
+def remove_strays(engine: Engine, snapshots: Sequence[Snapshot]) -> None:
+    """Drop the tables of a workspace that no resource of its deployments stands for.
+
+    They were left by a deployment that was killed half-way, or by one that nobody needs any more.
+    """
+    base = snapshots[0].workspace.database
+    known = {table for snapshot in snapshots for table in _tables(snapshot)}
     # Views first: a table cannot go while rows may still flow into it.
     query = (
-        f"SELECT name FROM system.tables WHERE database = {literal(workspace.database)} "
-        "ORDER BY engine = 'MaterializedView' DESC, name"
+        f"SELECT database, name FROM system.tables WHERE {_ours('database', base)} "
+        "ORDER BY engine = 'MaterializedView' DESC, database, name"
     )
     for row in engine.fetch(query):
-        if row["name"] not in known:
-            _log.warning("removing a table that no live resource stands for", table=row["name"])
-            engine.command(drop_table(str(row["name"]), workspace.database))
+        table = Table(str(row["database"]), str(row["name"]))
+        if table not in known:
+            _log.warning("removing a table that no deployment names", table=str(table))
+            engine.command(drop_table(table.name, table.database))
+    kept = {base, *(table.database for table in known)}
+    for row in engine.fetch(f"SELECT name FROM system.databases WHERE {_ours('name', base)}"):
+        if row["name"] not in kept:
+            engine.command(f"DROP DATABASE IF EXISTS {identifier(str(row['name']))} SYNC")
+
+
+def _ours(column: str, base: str) -> str:
+    return f"({column} = {literal(base)} OR startsWith({column}, {literal(base + '_')}))"
+
+
+def _tables(snapshot: Snapshot) -> Iterator[Table]:
+    for name in snapshot.project.data_sources:
+        yield snapshot.table(name)
+        yield snapshot.table(name + QUARANTINE_SUFFIX)
+    for pipe in snapshot.project.pipes_of_type(NodeType.MATERIALIZED):
+        yield snapshot.table(pipe.name)

@@ -63,7 +63,7 @@ class _DataSources:
         return caller, described, source
 
     async def _tables(self, described: Descriptions) -> Mapping[str, StoredTable]:
-        return await asyncio.to_thread(stored_tables, self.engine, described.snapshot.workspace.database)
+        return await asyncio.to_thread(stored_tables, self.engine, described.snapshot)
 
 
 def routes(authenticator: Authenticator, snapshots: Snapshots, engine: Engine) -> list[Route]:

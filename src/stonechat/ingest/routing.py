@@ -34,7 +34,7 @@ class LiveDestinations:
                 snapshot.identities[name].id,
                 Destination.of(
                     source,
-                    database=snapshot.workspace.database,
+                    database=snapshot.table(name).database,
                     table=name,
                     changed=partial(self._versions.raise_for, snapshot.workspace.id, affected[name]),
                 ),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.workspaces import Identity, Workspace
+from stonechat.sql.qualifying import Placing
+from stonechat.sql.quoting import identifier
 
 
 class UnknownPipe(StonechatError):
@@ -25,17 +29,31 @@ class UnknownDataSource(StonechatError):
     kind = Kind.MISSING
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or view of the engine."""
+
+    database: str
+    name: str
+
+    def __str__(self) -> str:
+        """The qualified name as it stands in a statement."""
+        return f"{identifier(self.database)}.{identifier(self.name)}"
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """A deployed project with its identifiers. Requests take one snapshot and keep it to their end.
 
-    Each is equal to itself alone, so that what was found out about one can be kept by it.
+    Each is equal to itself alone, so that what was found out about one can be kept by it. `databases` has the data
+    sources and materialized pipes whose tables are not in the workspace's own database.
     """
 
     workspace: Workspace
     deployment_id: int
     project: Project
     identities: Mapping[str, Identity]
+    databases: Mapping[str, str] = field(default_factory=dict)
 
     def endpoint(self, name: str) -> Pipe:
         """The pipe that is served under a name or id. Raises `UnknownPipe`."""
@@ -52,6 +70,23 @@ class Snapshot:
                 f'Data Source "{name}" does not exist', hint="Deploy a project that has it, or check the name."
             )
         return source
+
+    def table(self, name: str) -> Table:
+        """Where the rows of a data source, of a quarantine, or the view of a materialized pipe are."""
+        database = self.databases.get(name) or self.databases.get(name.removesuffix(QUARANTINE_SUFFIX))
+        return Table(database or self.workspace.database, name)
+
+    def placed(self, statement: str) -> str:
+        """A statement that runs in the workspace's database, with the places of the tables that are not in it."""
+        return self._placing.apply(statement)
+
+    @cached_property
+    def _placing(self) -> Placing:
+        sources = self.project.data_sources
+        moved = {name: database for name, database in self.databases.items() if name in sources}
+        moved |= {name + QUARANTINE_SUFFIX: database for name, database in moved.items()}
+        columns = {column.name for source in sources.values() for column in source.columns}
+        return Placing(moved, columns & moved.keys())
 
     def name_of(self, name_or_id: str) -> str:
         """The name that an id stands for; any other text as it is."""

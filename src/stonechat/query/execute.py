@@ -238,7 +238,7 @@ class QueryService:
         # How many threads is a limit, and connections are made for their limits.
         threads = min(int(chosen.pop("max_threads", self._limits.threads)), _MOST_THREADS)
         return Query(
-            composed.sql,
+            snapshot.placed(composed.sql),
             database=snapshot.workspace.database,
             format=output.name,
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},

@@ -34,22 +34,22 @@ def result_columns(engine: Engine, snapshot: Snapshot, pipe: Pipe) -> tuple[Resu
     They are those of a call with all parameters, of one with as few as possible, and of one with every switch on: a
     template may select other columns for other values, which nobody can list.
     """
-    project, database = snapshot.project, snapshot.workspace.database
+    project = snapshot.project
     least = minimal_values(project, pipe)
     switches = {item.name: "1" for item in endpoint_parameters(project, pipe) if item.type == "Boolean"}
     calls = [partial(compose_placeholder, project, pipe, pipe.output), partial(compose_pipe, project, pipe, least)]
     if switches:
         calls.append(partial(compose_pipe, project, pipe, least | switches))
-    variants = [found for compose in calls if (found := _columns(engine, database, compose)) is not None]
+    variants = [found for compose in calls if (found := _columns(engine, snapshot, compose)) is not None]
     return _united(variants) if variants else None
 
 
-def _columns(engine: Engine, database: str, compose: Callable[[], Composed]) -> Mapping[str, str] | None:
+def _columns(engine: Engine, snapshot: Snapshot, compose: Callable[[], Composed]) -> Mapping[str, str] | None:
     try:
         composed = compose()
         bound = {name: parameter_text(value) for name, value in composed.bound.items()}
-        statement = f"DESCRIBE TABLE (\n{composed.sql}\n)"
-        result = engine.query(Query(statement, database, "JSONEachRow", bound))
+        statement = f"DESCRIBE TABLE (\n{snapshot.placed(composed.sql)}\n)"
+        result = engine.query(Query(statement, snapshot.workspace.database, "JSONEachRow", bound))
     except StonechatError as error:
         if error.kind is Kind.UNAVAILABLE:
             raise

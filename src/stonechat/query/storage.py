@@ -1,4 +1,4 @@
-"""What the tables of a workspace hold, asked of the engine with one query for all of them."""
+"""What the tables of a deployment hold, asked of the engine with one query for all of them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ from collections.abc import Mapping
 
 from stonechat.engine.contract import Engine
 from stonechat.project.description import StoredTable
+from stonechat.project.live import Snapshot, Table
 from stonechat.sql.quoting import literal
 
 
-def stored_tables(engine: Engine, database: str) -> Mapping[str, StoredTable]:
-    """Every table of a database by name, quarantines too. Blocks."""
-    rows = engine.fetch(f"SELECT name, total_rows, total_bytes FROM system.tables WHERE database = {literal(database)}")
-    return {str(row["name"]): StoredTable(_count(row["total_rows"]), _count(row["total_bytes"])) for row in rows}
+def stored_tables(engine: Engine, snapshot: Snapshot) -> Mapping[str, StoredTable]:
+    """Every table of a deployment by name, quarantines too. Blocks."""
+    databases = sorted({snapshot.workspace.database, *snapshot.databases.values()})
+    rows = engine.fetch(
+        "SELECT database, name, total_rows, total_bytes FROM system.tables "
+        f"WHERE database IN ({', '.join(map(literal, databases))})"
+    )
+    return {
+        table.name: StoredTable(_count(row["total_rows"]), _count(row["total_bytes"]))
+        for row in rows
+        if (table := Table(str(row["database"]), str(row["name"]))) == snapshot.table(table.name)
+    }
 
 
 def _count(value: object) -> int:

@@ -6,6 +6,7 @@ too many costs a definition that the engine does not evaluate. What a caller may
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,9 +14,10 @@ from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 
 _TABLES_BEGIN = {"FROM", "JOIN"}
-_TABLES_END = {
+#: Keywords behind which no table stands until the next FROM or JOIN.
+TABLES_END = {
     *("SELECT", "WHERE", "PREWHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT"),
-    *("WINDOW", "QUALIFY", "SETTINGS", "FORMAT", "ON", "USING", "WITH", "ARRAY", "SAMPLE"),
+    *("WINDOW", "QUALIFY", "SETTINGS", "FORMAT", "USING", "WITH", "ARRAY", "SAMPLE"),
 }
 # IN as a function: a name among its arguments may be a table. As an operator it follows a value, or NOT or GLOBAL.
 _IN_FUNCTIONS = {
@@ -55,7 +57,7 @@ def _table_names(statement: str) -> frozenset[str]:
     for index, token in enumerate(listed):
         level = levels[-1]
         if token.text == "(":
-            in_tables = (level.in_tables and level.expects_table) or _calls_in(listed[max(index - 2, 0) : index])
+            in_tables = (level.in_tables and level.expects_table) or calls_in(listed[max(index - 2, 0) : index])
             levels.append(_Level(in_tables, level.expects_table or in_tables))
             level.expects_table = False
         elif token.text == ")":
@@ -78,14 +80,14 @@ def _step(level: _Level, token: Token, before: Token | None, found: set[str]) ->
         level.in_tables = level.expects_table = before is None or before.text.upper() != "ARRAY"
     elif keyword == "IN":
         level.expects_table = True
-    elif keyword in _TABLES_END:
+    elif keyword in TABLES_END:
         level.in_tables = level.expects_table = False
     elif level.expects_table:
         found.add(token.name)
         level.expects_table = False
 
 
-def _calls_in(before: list[Token]) -> bool:
+def calls_in(before: Sequence[Token]) -> bool:
     """Whether the two tokens before a parenthesis make it the arguments of IN as a function."""
     *others, name = ["", *(token.text.upper() for token in before)]
     return name in _IN_FUNCTIONS and (name != "IN" or others[-1] in _BEFORE_CALLS)

@@ -1,0 +1,3 @@
+SELECT * FROM (WITH m AS (SELECT 1) SELECT * FROM m) AS a, m
+---
+SELECT * FROM (WITH m AS (SELECT 1) SELECT * FROM m) AS a, `d5`.m

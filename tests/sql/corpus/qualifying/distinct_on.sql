@@ -1,0 +1,3 @@
+SELECT DISTINCT ON (m) m, x FROM m
+---
+SELECT DISTINCT ON (m) m, x FROM `d5`.m

@@ -1,0 +1,3 @@
+FROM m SELECT m WHERE m
+---
+FROM `d5`.m SELECT m WHERE m

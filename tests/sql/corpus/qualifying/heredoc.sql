@@ -1,0 +1,3 @@
+SELECT $$FROM m$$ FROM m
+---
+SELECT $$FROM m$$ FROM `d5`.m

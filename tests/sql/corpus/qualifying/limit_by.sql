@@ -1,0 +1,3 @@
+SELECT m, x FROM m LIMIT 1 BY m
+---
+SELECT m, x FROM `d5`.m LIMIT 1 BY m

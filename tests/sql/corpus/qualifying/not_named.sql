@@ -1,0 +1,3 @@
+SELECT m FROM t AS m WHERE m > 1 GROUP BY m
+---
+SELECT m FROM t AS m WHERE m > 1 GROUP BY m

@@ -1,0 +1,3 @@
+WITH m AS (SELECT 1) SELECT * FROM m, view(SELECT * FROM m) AS v
+---
+WITH m AS (SELECT 1) SELECT * FROM m, view(SELECT * FROM `d5`.m) AS v

@@ -1,0 +1,53 @@
+"""Tables get their database where a statement names them, and nowhere else.
+
+A case of the corpus is a statement, a line `---`, and the statement as it must be with `m`, `n` and `odd name` in the
+database `d5`. The engine's own parser is the judge: no table that the statement names without a database may be one of
+these afterwards, and all others must be as they were.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.engine.shared import shared_engine
+
+from stonechat.sql import qualifying
+from stonechat.sql.qualifying import Placing
+from stonechat.sql.references import classify
+
+_CASES = sorted((Path(__file__).parent / "corpus" / "qualifying").glob("*.sql"))
+_PLACING = Placing(dict.fromkeys(("m", "n", "odd name"), "d5"), frozenset({"n"}))
+
+
+@pytest.mark.parametrize("path", _CASES, ids=lambda path: path.stem)
+def test_a_case_of_the_corpus(path: Path) -> None:
+    statement, expected = path.read_text().split("\n---\n")
+    placed = _PLACING.apply(statement)
+    assert placed == expected.rstrip("\n")
+    before = classify(statement, shared_engine().explain).tables
+    after = classify(placed, shared_engine().explain).tables
+    moved = {(None, name) for database, name in after if database == "d5"}
+    # A column after IN is a table to the parser, which does not know columns.
+    assert after - {(None, "n")} == (before - moved - {(None, "n")}) | {("d5", name) for _, name in moved}
+
+
+def test_a_statement_that_names_none_of_the_tables_is_left_alone() -> None:
+    statement = "SELECT 1 FROM t"
+    assert _PLACING.apply(statement) is statement
+    assert Placing().apply("SELECT 1 FROM m") == "SELECT 1 FROM m"
+
+
+def test_calls_that_differ_in_their_strings_are_looked_through_once() -> None:
+    before = qualifying._remembered.cache_info()
+    for value in ("x", "y; FROM m", "ü", ""):
+        assert _PLACING.apply(f"SELECT 7 FROM m WHERE a = '{value}'") == f"SELECT 7 FROM `d5`.m WHERE a = '{value}'"
+    after = qualifying._remembered.cache_info()
+    assert after.misses - before.misses == 1
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT '\0' FROM m", "SELECT 'a\0b', 'c' FROM m", "FROM m '", "(((m", ")) FROM m"]
+)
+def test_odd_text_is_kept_whole(statement: str) -> None:
+    assert _PLACING.apply(statement).replace("`d5`.", "") == statement
