@@ -7,17 +7,18 @@ and the deployment. Parameters that the statement does not use are not in it, so
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from stonechat.engine.contract import Query, QueryLimits, QueryResult
 from stonechat.project.composition import Composed
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import words_of
 
 #: Functions whose value another call would not repeat, in lower case. What they stand in is kept only on `cache_ttl`.
@@ -33,8 +34,8 @@ _UNREPEATABLE = frozenset(
         *("blocksize", "runningaccumulate", "runningdifference", "groupuniqarraysample", "grouparraysample"),
     }
 )
-_WORD = re.compile(r"\w+")
 _LARGEST_SHARE = 8
+_LONGEST_REMEMBERED = 20_000
 
 
 class CacheStatus(Enum):
@@ -124,11 +125,17 @@ def may_be_kept(project: Project, composed: Composed) -> bool:
 
     Not so for the clock, for chance, for the engine's own tables, and for data that expires by itself.
     """
-    # Most statements have no such word at all, not even in a string; only the others are cut into tokens.
-    suspected = not _UNREPEATABLE.isdisjoint(_WORD.findall(composed.sql.lower()))
-    if suspected and any(word.lower() in _UNREPEATABLE for word in words_of(composed.sql)):
+    if any(_expires(project, name) for name in composed.reads):
         return False
-    return not any(_expires(project, name) for name in composed.reads)
+    found = skeleton(composed.sql)
+    return _repeatable(found) if len(found) > _LONGEST_REMEMBERED else _repeatable_remembered(found)
+
+
+def _repeatable(statement: str) -> bool:
+    return not any(word.lower() in _UNREPEATABLE for word in words_of(statement))
+
+
+_repeatable_remembered = lru_cache(1000)(_repeatable)
 
 
 def _expires(project: Project, name: str) -> bool:

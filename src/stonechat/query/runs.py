@@ -1,0 +1,78 @@
+"""Queries on their way through the engine: so many at a time, so many that wait, and answers that may be large."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any, BinaryIO, ParamSpec, TypeVar
+
+from stonechat.engine.contract import Engine, EngineBusy, Query, QueryResult
+from stonechat.query.clauses import without_clauses
+from stonechat.query.spool import SpooledAnswer
+
+_SHARING_SECONDS = 0.1
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class QueryRuns:
+    """At most `connections` pieces of work at a time on an engine, and `queue` more that wait. One event loop's own."""
+
+    def __init__(self, engine: Engine, connections: int, queue: int) -> None:
+        self._engine = engine
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="query")
+        self._most_pending = connections + queue
+        self._pending = 0
+
+    async def run(self, query: Query, *, shared: bool = False) -> QueryResult | SpooledAnswer:
+        """The engine's answer, in memory if it is small.
+
+        The caller holds a large one. A shared one is held by nobody for long: those who share it hold it themselves.
+        """
+        query = replace(query, query_id=f"{random.getrandbits(128):032x}")
+        file = self._engine.scratch_file()
+        try:
+            work = self._submit(self._read, query, file)
+        except BaseException:
+            file.close()
+            raise
+        answer = SpooledAnswer(file, work, partial(self._engine.cancel, query.query_id), query.limits)
+        try:
+            result = await answer.whole()
+        except BaseException:
+            # The caller may be gone; the thread's own end comes by the cancelled query.
+            answer.release()
+            raise
+        if result is not None:
+            answer.release()
+            return result
+        if shared:
+            asyncio.get_running_loop().call_later(_SHARING_SECONDS, answer.release)
+        return answer
+
+    async def in_thread(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> _T:
+        """The outcome of work that asks the engine; it takes the place of a query."""
+        return await self._submit(work, *arguments, **named)
+
+    def close(self) -> None:
+        """Take no more work, and wait for what runs."""
+        self._threads.shutdown()
+
+    def _read(self, query: Query, file: BinaryIO) -> QueryResult:
+        """Run a query into a file. Readers may not set anything themselves, and the file comes before a FORMAT."""
+        return self._engine.query_into(without_clauses(query, self._engine.explain), file)
+
+    def _submit(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> asyncio.Future[_T]:
+        if self._pending >= self._most_pending:
+            raise EngineBusy("Too many queries are waiting", hint="Try again in a moment.")
+        self._pending += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments, **named))
+        future.add_done_callback(self._settled)
+        return future
+
+    def _settled(self, _work: asyncio.Future[Any]) -> None:
+        self._pending -= 1
