@@ -157,7 +157,7 @@ class Server:
         """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
         listener = _listener(self.settings)
         self.settings = replace(self.settings, port=listener.getsockname()[1])
-        authenticator = Authenticator(self.tokens, RateLimit(self.settings.max_requests_per_second))
+        authenticator = Authenticator(self.tokens, RateLimit(self.settings.max_requests_per_second), self.projects)
         snapshots = Snapshots(self.projects)
         app = application(
             [
@@ -178,7 +178,7 @@ class Server:
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),
                 *deployments.routes(authenticator, self.workspaces, self.store),
                 *job_routes.routes(authenticator, self.jobs),
-                *token_routes.routes(authenticator, self.tokens),
+                *token_routes.routes(authenticator, snapshots, self.tokens),
                 *variables.routes(authenticator, self.variables),
                 *workspaces.routes(authenticator, self.workspaces, self.tokens),
                 *local.routes(self.workspaces, self.tokens, local_tokens=self.settings.local_tokens),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stonechat.auth.limits import RateLimit, RateLimited
+from stonechat.auth.limits import Allowance, RateLimit, RateLimited
 
 
 class _Clock:
@@ -60,3 +60,31 @@ def test_zero_is_no_limit() -> None:
     limit = RateLimit(0, _Clock())
     for _ in range(1000):
         limit.take("a")
+
+
+def test_a_lower_limit_of_its_own_holds_for_a_token_alone() -> None:
+    limit = RateLimit(3, _Clock())
+    limit.take("a", 1)
+    with pytest.raises(RateLimited, match="more than 1 requests"):
+        limit.take("a", 1)
+    assert limit.take("b", 100) == Allowance(limit=3, remaining=2, reset=1)
+
+
+def test_what_is_left_is_told_and_when_it_is_all_back() -> None:
+    clock = _Clock()
+    limit = RateLimit(0, clock)
+    assert limit.take("a", 4) == Allowance(limit=4, remaining=3, reset=1)
+    assert limit.take("a", 0.1) == Allowance(limit=0.1, remaining=0, reset=10)
+    assert limit.take("b") is None
+    with pytest.raises(RateLimited) as caught:
+        limit.take("a", 0.1)
+    assert caught.value.allowance == Allowance(limit=0.1, remaining=0, reset=10)
+
+
+def test_many_tokens_take_bounded_memory() -> None:
+    limit = RateLimit(1, _Clock())
+    for number in range(30_000):
+        limit.take(str(number))
+    assert len(limit._buckets) <= 10_000
+    with pytest.raises(RateLimited):
+        limit.take("29999")

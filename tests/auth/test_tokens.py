@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from stonechat.auth.access import Scope
+from stonechat.auth.access import InvalidToken, Scope
 from stonechat.auth.secrets import SecretBox, WrongKey
-from stonechat.auth.tokens import ADMIN_TOKEN_NAME, MIGRATIONS, InvalidToken, TokenRegistry
-from stonechat.state import StateStore
+from stonechat.auth.tokens import (
+    ADMIN_TOKEN_NAME,
+    MIGRATIONS,
+    InvalidTokenRequest,
+    TokenExists,
+    TokenIsKept,
+    TokenRegistry,
+    UnknownToken,
+)
+from stonechat.state import StateStore, create_tables
 
 
 @pytest.fixture
@@ -101,3 +111,125 @@ def test_a_transaction_that_fails_grants_nothing(registry: TokenRegistry, store:
         raise RuntimeError
     registry.refresh()
     assert registry.tokens("w") == []
+
+
+def _scopes(*texts: str) -> list[Scope]:
+    return list(map(Scope.parse, texts))
+
+
+def test_a_made_token_is_found_by_value_id_and_name_and_stays_over_deployments_and_restarts(
+    registry: TokenRegistry, store: StateStore, tmp_path: Path
+) -> None:
+    made = registry.create("w", "für Ann", _scopes("PIPES:READ:a", "TOKENS"), description="hers")
+    for reference in (made.value, made.id, made.name):
+        assert registry.find("w", reference) == made
+        with pytest.raises(UnknownToken):
+            registry.find("v", reference)
+    _grant(registry, store)
+    again = TokenRegistry(store, SecretBox(tmp_path / "secret.key"))
+    assert again.find("w", "für Ann") == made
+    assert set(again.identify(made.value).scopes) == set(made.scopes)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 201, "\x00", "\udcff"])
+def test_a_name_that_no_token_may_have_is_refused_and_never_found(registry: TokenRegistry, name: str) -> None:
+    with pytest.raises(InvalidTokenRequest, match="name is not valid"):
+        registry.create("w", name, _scopes("ADMIN"))
+    with pytest.raises(UnknownToken):
+        registry.find("w", name)
+
+
+def test_a_name_is_taken_once_in_each_workspace(registry: TokenRegistry) -> None:
+    registry.create("w", "app", _scopes("ADMIN"))
+    registry.create("v", "app", _scopes("ADMIN"))
+    with pytest.raises(TokenExists, match="'app' already exists"):
+        registry.create("w", "app", _scopes("TOKENS"))
+    assert [scope.type.value for scope in registry.find("w", "app").scopes] == ["ADMIN"]
+
+
+def test_a_token_line_adds_to_a_made_token_and_takes_back_what_it_added(
+    registry: TokenRegistry, store: StateStore
+) -> None:
+    made = registry.create("w", "app", _scopes("PIPES:READ:a"))
+    _grant(registry, store, ("app", "PIPES:READ:b"), ("app", "PIPES:READ:a"))
+    assert set(registry.identify(made.value).scopes) == set(_scopes("PIPES:READ:a", "PIPES:READ:b"))
+    with pytest.raises(TokenIsKept, match="TOKEN lines"):
+        registry.remove(registry.find("w", "app"))
+    _grant(registry, store)
+    assert registry.find("w", "app") == made
+    registry.remove(made)
+    with pytest.raises(InvalidToken):
+        registry.identify(made.value)
+
+
+def test_other_scopes_take_the_place_of_a_tokens_own_and_leave_what_lines_grant(
+    registry: TokenRegistry, store: StateStore
+) -> None:
+    _grant(registry, store, ("app", "PIPES:READ:a"))
+    changed = registry.change(registry.find("w", "app"), scopes=_scopes("DATASOURCES:READ:d"), description="ours")
+    assert set(registry.identify(changed.value).scopes) == set(_scopes("PIPES:READ:a", "DATASOURCES:READ:d"))
+    _grant(registry, store)
+    assert registry.find("w", "app").scopes == (Scope.parse("DATASOURCES:READ:d"),)
+    assert registry.find("w", "app").description == "ours"
+
+
+def test_a_renewed_token_keeps_all_but_its_value(registry: TokenRegistry) -> None:
+    made = registry.create("w", "app", _scopes("PIPES:READ:a"))
+    renewed = registry.renew(made)
+    assert renewed == replace(made, value=renewed.value)
+    assert registry.identify(renewed.value).token_id == made.id
+    with pytest.raises(InvalidToken):
+        registry.identify(made.value)
+
+
+def test_the_servers_own_tokens_are_renewed_but_not_changed_or_removed(registry: TokenRegistry) -> None:
+    for token in (registry.admin("w"), registry.user("w")):
+        with pytest.raises(TokenIsKept):
+            registry.remove(token)
+        with pytest.raises(TokenIsKept):
+            registry.change(token, scopes=_scopes("TOKENS"))
+        assert registry.renew(token).value != token.value
+
+
+def test_a_new_admin_token_voids_what_the_old_one_signed(registry: TokenRegistry) -> None:
+    registry.admin("w")
+    grants = [{"type": "PIPES:READ", "resource": "a"}]
+    value, caller = registry.signed.sign("w", "ann", grants, expires=2_000_000_000)
+    assert registry.identify(value) == caller
+    registry.renew(registry.admin("w"))
+    with pytest.raises(InvalidToken):
+        registry.identify(value)
+
+
+def test_a_token_that_is_gone_is_not_changed(registry: TokenRegistry) -> None:
+    made = registry.create("w", "app", _scopes("PIPES:READ:a"))
+    registry.remove(made)
+    for change in (registry.renew, registry.remove, lambda token: registry.change(token, description="x")):
+        with pytest.raises(UnknownToken):
+            change(made)
+
+
+def test_a_store_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    first = create_tables("tokens-1", _metadata_of_the_first_version())
+    url = f"sqlite:///{tmp_path / 'old.sqlite'}"
+    old = StateStore(url, [first])
+    box = SecretBox(tmp_path / "secret.key")
+    with old.transaction() as connection:
+        for name, scopes, managed in (("app", "PIPES:READ:a", 1), (ADMIN_TOKEN_NAME, "ADMIN", 0)):
+            connection.execute(
+                sa.text("INSERT INTO tokens VALUES (:name, 'w', :name, :name, :sealed, :scopes, :managed, '2026')"),
+                {"name": name, "sealed": box.seal(name), "scopes": scopes, "managed": managed},
+            )
+    old.close()
+    new = StateStore(url, MIGRATIONS)
+    tokens = {token.name: token for token in TokenRegistry(new, box).tokens("w")}
+    assert tokens["app"].granted == tokens["app"].scopes == tuple(_scopes("PIPES:READ:a"))
+    assert (tokens[ADMIN_TOKEN_NAME].granted, tokens[ADMIN_TOKEN_NAME].scopes) == ((), tuple(_scopes("ADMIN")))
+    new.close()
+
+
+def _metadata_of_the_first_version() -> sa.MetaData:
+    metadata = sa.MetaData()
+    texts = [sa.Column(name, sa.Text) for name in ("id", "workspace_id", "name", "digest", "sealed", "scopes")]
+    sa.Table("tokens", metadata, *texts, sa.Column("managed", sa.Boolean), sa.Column("created_at", sa.Text))
+    return metadata

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from stonechat.errors import Kind, StonechatError
@@ -42,10 +43,29 @@ class InvalidScope(StonechatError):
     kind = Kind.INVALID
 
 
+class InvalidToken(StonechatError):
+    """No token was given, or none of that value exists."""
+
+    code = "SC400"
+    kind = Kind.FORBIDDEN
+
+    def __init__(self, message: str = "invalid authentication token") -> None:
+        super().__init__(
+            message, hint="Send a token of this server as 'Authorization: Bearer <token>' or '?token=<token>'."
+        )
+
+
 class AccessDenied(StonechatError):
     """The token is valid but does not carry the right that the operation needs."""
 
     code = "SC402"
+    kind = Kind.FORBIDDEN
+
+
+class GrantRefused(StonechatError):
+    """A caller would give or see a right through a token that it does not have itself."""
+
+    code = "SC403"
     kind = Kind.FORBIDDEN
 
 
@@ -74,17 +94,29 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking: a token of a workspace, with its scopes."""
+    """Who is asking: a token of a workspace, with its scopes and what narrows them.
+
+    `filters` holds the predicates of each data source of which the token shows only some rows, all of which must hold;
+    `fixed` the parameters of pipes that the token sets, by pipe; `requests_per_second` its own limit, 0 for none.
+    """
 
     workspace_id: str
     token_id: str
     token_name: str
     scopes: frozenset[Scope] = field(default_factory=frozenset)
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    fixed: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict, hash=False)
+    requests_per_second: float = 0.0
 
     @property
     def is_admin(self) -> bool:
         """Whether the caller may do everything in its workspace."""
         return Scope(ScopeType.ADMIN) in self.scopes
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether there are rows behind what the caller may read that are not for it."""
+        return bool(self.filters or self.fixed)
 
     def may(self, right: ScopeType, resource: str = "") -> bool:
         """Whether the caller has a right, by that scope, or by one that includes it."""
@@ -96,7 +128,9 @@ class Caller:
             if Scope(ScopeType.READ_ALL) in self.scopes:
                 return True
             base = resource.removesuffix("_quarantine")
-            return right is ScopeType.READ_DATA_SOURCE and base != resource and Scope(right, base) in self.scopes
+            # What is in a quarantine did not fit the columns that a filter is about.
+            covered = right is ScopeType.READ_DATA_SOURCE and base != resource and base not in self.filters
+            return covered and Scope(right, base) in self.scopes
         return False
 
     def require(self, right: ScopeType, resource: str = "") -> None:
@@ -107,3 +141,25 @@ class Caller:
                 f"The token has not enough permissions: it needs the scope {needed}",
                 hint=f"Use a token with the scope {needed}, or the workspace admin token.",
             )
+
+    def may_manage(self, scopes: Iterable[Scope]) -> bool:
+        """Whether the caller may make, see and change tokens with these scopes.
+
+        `TOKENS` is the right to give away single resources; rights on the whole workspace only as far as one has them.
+        """
+        return self.may(ScopeType.TOKENS) and all(scope.resource or self.may(scope.type) for scope in scopes)
+
+    def with_names(self, names: Mapping[str, str]) -> Caller:
+        """The same caller, with the names of resources that its scopes have by their ids."""
+        if not any(scope.resource in names for scope in self.scopes):
+            return self
+        filters: dict[str, tuple[str, ...]] = {}
+        for name, predicates in self.filters.items():
+            known = names.get(name, name)
+            filters[known] = (*filters.get(known, ()), *predicates)
+        fixed: dict[str, Mapping[str, str | Sequence[str]]] = {}
+        for name, values in self.fixed.items():
+            known = names.get(name, name)
+            fixed[known] = {**fixed.get(known, {}), **values}
+        scopes = frozenset(replace(scope, resource=names.get(scope.resource, scope.resource)) for scope in self.scopes)
+        return replace(self, scopes=scopes, filters=filters, fixed=fixed)

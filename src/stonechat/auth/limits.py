@@ -5,8 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from stonechat.errors import Kind, StonechatError
+
+_MOST_BUCKETS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a token has left: requests per second, how many of them at once, whole seconds until that is all of them."""
+
+    limit: float
+    remaining: int
+    reset: int
 
 
 class RateLimited(StonechatError):
@@ -20,24 +32,35 @@ class RateLimited(StonechatError):
             f"The token makes more than {limit:g} requests per second", hint="Wait as long as Retry-After says."
         )
         self.retry_after = math.ceil(wait)
+        self.allowance = Allowance(limit, 0, self.retry_after)
 
 
 class RateLimit:
-    """A bucket for each token: it holds the requests of one second and fills up steadily. 0 means no limit."""
+    """A bucket for each token: it holds the requests of one second and fills up steadily. 0 means no limit.
+
+    `per_second` holds for every token; one may have a lower limit of its own.
+    """
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
-        self._capacity = max(per_second, 1.0)
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def take(self, token_id: str) -> None:
-        """Count a request of a token. Raises `RateLimited`."""
-        if not self._per_second:
-            return
+    def take(self, token_id: str, own_limit: float = 0) -> Allowance | None:
+        """Count a request of a token. None without a limit. Raises `RateLimited`."""
+        rate = min(filter(None, (self._per_second, own_limit)), default=0.0)
+        if not rate:
+            return None
+        capacity = max(rate, 1.0)
         now = self._clock()
-        left, since = self._buckets.get(token_id, (self._capacity, now))
-        left = min(self._capacity, left + (now - since) * self._per_second)
-        if left < 1:
-            raise RateLimited(self._per_second, (1 - left) / self._per_second)
-        self._buckets[token_id] = (left - 1, now)
+        left, since = self._buckets.pop(token_id, (capacity, now))
+        left = min(capacity, left + (now - since) * rate)
+        limited = left < 1
+        left = left if limited else left - 1
+        # The one used last stands last, so the first is the one that has filled up for longest.
+        self._buckets[token_id] = (left, now)
+        if len(self._buckets) > _MOST_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
+        if limited:
+            raise RateLimited(rate, (1 - left) / rate)
+        return Allowance(rate, int(left), math.ceil((capacity - left) / rate))

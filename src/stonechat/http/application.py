@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
+from stonechat.http.authentication import rate_limit_headers
 from stonechat.http.observing import REQUEST_ID, record_call
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
 from stonechat.telemetry.recorder import Telemetry
@@ -21,7 +22,8 @@ from stonechat.telemetry.recorder import Telemetry
 _MAX_URL_BYTES = 8192
 _CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "Server-Timing, X-Request-Id, X-Cache, ETag, Retry-After",
+    "access-control-expose-headers": "Server-Timing, X-Request-Id, X-Cache, ETag, Retry-After, "
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset",
 }
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
@@ -74,7 +76,7 @@ class EveryAnswer:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers.update({**_CORS, "x-request-id": request_id})
+                headers.update({**_CORS, **rate_limit_headers(scope), "x-request-id": request_id})
             await send(message)
 
         early = _early_answer(scope)

@@ -62,6 +62,13 @@ class Snapshot:
             raise UnknownPipe(f"The pipe '{name}' does not exist")
         return pipe
 
+    def pipe(self, name: str) -> Pipe:
+        """The pipe of a name or id, whatever its type. Raises `UnknownPipe`."""
+        pipe = self.project.pipes.get(self.name_of(name))
+        if pipe is None:
+            raise UnknownPipe(f"The pipe '{name}' does not exist")
+        return pipe
+
     def data_source(self, name: str) -> DataSource:
         """The data source of a name or id. Raises `UnknownDataSource`."""
         source = self.project.data_sources.get(self.name_of(name))
@@ -88,13 +95,14 @@ class Snapshot:
         columns = {column.name for source in sources.values() for column in source.columns}
         return Placing(moved, columns & moved.keys())
 
+    @cached_property
+    def names_by_id(self) -> Mapping[str, str]:
+        """The names of data sources and pipes by their ids."""
+        return {identity.id: identity.name for identity in self.identities.values()}
+
     def name_of(self, name_or_id: str) -> str:
         """The name that an id stands for; any other text as it is."""
-        if name_or_id.startswith("t_"):
-            for identity in self.identities.values():
-                if identity.id == name_or_id:
-                    return identity.name
-        return name_or_id
+        return self.names_by_id.get(name_or_id, name_or_id) if name_or_id.startswith("t_") else name_or_id
 
 
 class UnknownWorkspace(StonechatError):
