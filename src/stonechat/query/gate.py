@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
 from itertools import pairwise
 
 from stonechat.auth.access import Caller, ScopeType
@@ -14,6 +13,7 @@ from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.gate import SQLNotAllowed, require_read_only
 from stonechat.sql.references import Ask, References, classify
+from stonechat.sql.skeletons import plain_skeleton
 from stonechat.sql.statements import TokenKind, meaningful_tokens
 from stonechat.template.render import Rendered
 
@@ -46,11 +46,17 @@ class FormatRefused(StonechatError):
 
 
 class StatementGate:
-    """Admits statements. Equal ones are parsed once: the parser takes about as long as a small query."""
+    """Admits statements. The parser takes about as long as a small query, so those of one plain skeleton are parsed
+    once.
+    """
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._remembered = lru_cache(_REMEMBERED)(partial(classify, ask=ask))
+        self._known: dict[str, References] = {}
+
+    def knows(self, statement: str) -> bool:
+        """Whether a statement as written is admitted or refused at once, without asking the engine."""
+        return statement.isascii() and plain_skeleton(statement) in self._known
 
     def wrap(self, statement: Rendered) -> References:
         """Admit a statement over the rows of an endpoint: it reads `_` alone. Raises what `require_read_only` does."""
@@ -69,9 +75,15 @@ class StatementGate:
 
     def _classify(self, statement: Rendered) -> References:
         _refuse_bound_parameters(statement)
-        if len(statement.sql) > _LONGEST_REMEMBERED:
-            return classify(statement.sql, self._ask)
-        return self._remembered(statement.sql)
+        key = plain_skeleton(statement.sql) or statement.sql
+        found = self._known.get(key)
+        if found is None:
+            found = classify(statement.sql, self._ask)
+            if len(key) <= _LONGEST_REMEMBERED:
+                if len(self._known) >= _REMEMBERED:
+                    self._known = {}
+                self._known[key] = found
+        return found
 
 
 def media_type_of(output: str) -> str:
@@ -80,6 +92,8 @@ def media_type_of(output: str) -> str:
 
 
 def _refuse_bound_parameters(statement: Rendered) -> None:
+    if "{" not in statement.sql:
+        return
     listed = meaningful_tokens(statement.sql)
     for token, following in pairwise(listed):
         named = following.kind in {TokenKind.WORD, TokenKind.QUOTED} and following.name not in statement.bound
