@@ -35,6 +35,7 @@ from stonechat.http import (
     deployments,
     documentation,
     events,
+    imports,
     local,
     openapi,
     pipes,
@@ -47,11 +48,13 @@ from stonechat.http import jobs as job_routes
 from stonechat.http import tokens as token_routes
 from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
+from stonechat.http.imports import Imports
 from stonechat.http.openapi import EndpointDocuments
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
 from stonechat.ingest.writer import BlockLimits
+from stonechat.jobs.imports import Importer, ImportLimits
 from stonechat.jobs.recording import JobRecorder
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
@@ -128,9 +131,13 @@ class Server:
             )
             self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
             undo.callback(self.queries.close)
+            self.importer = Importer(
+                self.engine, self.ingestion, self.projects, home / "imports", _import_limits(settings)
+            )
+            undo.callback(self.importer.close)
             self.jobs = JobRunner(
                 self.store,
-                [],
+                [self.importer.kind],
                 threads=max(settings.job_threads, 1),
                 changed=JobRecorder(self.telemetry, self.projects),
             )
@@ -172,6 +179,13 @@ class Server:
                 *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
                 *datasources.routes(authenticator, snapshots, self.engine),
+                *imports.routes(
+                    authenticator,
+                    snapshots,
+                    Imports(self.importer, self.jobs, self.engine),
+                    max_upload_bytes=self.settings.max_upload_bytes,
+                    missing_is_forbidden=self.settings.missing_is_forbidden,
+                ),
                 *connections.routes(authenticator, snapshots),
                 *queries.routes(authenticator, snapshots, self.queries),
                 *sql_tools.routes(authenticator, self.engine),
@@ -287,6 +301,10 @@ def _ingestion_settings(settings: Settings) -> IngestionSettings:
             linger=settings.linger_milliseconds / 1000, quiet_linger=settings.quiet_linger_milliseconds / 1000
         ),
     )
+
+
+def _import_limits(settings: Settings) -> ImportLimits:
+    return ImportLimits(settings.max_file_bytes, settings.url_seconds, settings.allow_private_urls)
 
 
 def _query_bounds(settings: Settings) -> QueryBounds:

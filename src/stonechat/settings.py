@@ -44,6 +44,15 @@ class Settings:
     linger_milliseconds: float = _setting(5.0, "How long a block waits for more events while a sender waits for it.")
     quiet_linger_milliseconds: float = _setting(50.0, "How long a block waits for more events while no sender waits.")
     max_body_bytes: int = _setting(100_000_000, "Largest request body, after decompression.")
+    max_upload_bytes: int = _setting(500_000_000, "Largest file in a request, as it is sent.")
+    max_file_bytes: int = _setting(10_000_000_000, "Largest file to import, decompressed, from a request or a URL.")
+    url_seconds: float = _setting(30.0, "How long a URL that a file is imported from may send nothing.")
+    allow_private_urls: bool = _setting(
+        False, "Import from URLs of private networks and of this machine, which callers could then reach into."
+    )
+    missing_is_forbidden: bool = _setting(
+        False, "Answer 403, as Tinybird does, and not 404, to a file for a data source that does not exist."
+    )
     max_requests_per_second: float = _setting(
         0.0, "Requests that one token may make in a second before it gets 429; 0 means any number."
     )

@@ -17,9 +17,6 @@ _DURABLE = {
     "fsync_after_insert": "1",
     "fsync_part_directory": "1",
 }
-# Parts up to so many bytes keep their columns in one file: cheaper to write, sync and merge, and to look single rows up
-# in; a scan of one column costs a tenth more. What a file says comes first.
-_FAST_WRITES = {"min_bytes_for_wide_part": "104857600"}
 QUARANTINE_DAYS = 30
 
 
@@ -92,7 +89,7 @@ def _engine(engine: TableEngine) -> str:
         clauses.append(f"SAMPLE BY ({engine.sampling_key})")
     if engine.ttl:
         clauses.append(f"TTL {engine.ttl}")
-    settings = _FAST_WRITES | dict(engine.settings) | _DURABLE
+    settings = dict(engine.settings) | _DURABLE
     clauses.append(_settings(settings))
     return "\n".join(clauses)
 

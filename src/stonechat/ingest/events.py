@@ -22,6 +22,11 @@ class Rejection:
     reasons: Sequence[Reason]
     values: Mapping[str, str | None] = field(default_factory=dict)
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the event is at fault as a whole: it could not be read as one."""
+        return self.reasons[0].column == RAW_COLUMN
+
 
 def read_event(columns: Sequence[FedColumn], text: bytes) -> bytes | Rejection:
     """The canonical line of the event, or its rejection. The text is stripped and not empty."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -141,6 +141,30 @@ class Ingestion:
             timings["commit"] = time.perf_counter() - logged
         return Receipt(verdicts.good_rows, verdicts.quarantined_rows, committed=wait, timings=timings)
 
+    def take(self, data_source_id: str, verdicts: Verdicts) -> Future[None]:
+        """Keep rows that are checked already in the log. The future ends with their commit. Blocks.
+
+        Raises, by itself and through the future, what `accept` raises.
+        """
+        synced: Future[None] = Future()
+        committed: Future[None] = Future()
+        rows = Rows(
+            data_source_id,
+            verdicts.good,
+            verdicts.good_rows,
+            verdicts.quarantined,
+            verdicts.quarantined_rows,
+            committed=partial(_settle, committed),
+        )
+        self._pending.add(rows.size)
+        try:
+            self._log.append(rows, partial(_settle, synced))
+            synced.result()
+        except StonechatError:
+            self._pending.remove(rows.size)
+            raise
+        return committed
+
     def flush(self, timeout: float | None = None) -> bool:
         """Commit everything accepted so far; False if it took longer than `timeout` seconds."""
         return self._writer.flush(timeout)
@@ -228,6 +252,13 @@ def _check_body(reader: RowReader, body: bytes, form: Format) -> Verdicts:
         verdicts.append(reader.read(piece))
         time.sleep(0)  # lets the event loop have the interpreter between two slices
     return Verdicts.joined(verdicts)
+
+
+def _settle(future: Future[None], failure: StonechatError | None) -> None:
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)
 
 
 class _Pending:

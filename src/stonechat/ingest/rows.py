@@ -29,16 +29,23 @@ _KEPT_OF_LONG_ROW = 64 * 1024
 class RowReader:
     """Checks events against the columns of one data source. Immutable, so any thread may use it.
 
-    `longest_row` bounds a line, in bytes; `clock` gives the `insertion_date` of quarantined rows.
+    `longest_row` bounds a line, in bytes; `clock` gives the `insertion_date` of quarantined rows, `import_id` their
+    `c__import_id`.
     """
 
     def __init__(
-        self, columns: Sequence[Column], *, longest_row: int = LONGEST_ROW, clock: Callable[[], float] = time.time
+        self,
+        columns: Sequence[Column],
+        *,
+        longest_row: int = LONGEST_ROW,
+        clock: Callable[[], float] = time.time,
+        import_id: str | None = None,
     ) -> None:
         self._columns = fed_columns(columns)
         self._strict = strict_reader(self._columns)
         self._longest_row = longest_row
         self._clock = clock
+        self._import_id = import_id
 
     @classmethod
     def for_data_source(cls, data_source: DataSource) -> RowReader:
@@ -58,6 +65,7 @@ class RowReader:
     def _judge(self, events: Iterable[bytes]) -> Verdicts:
         good: list[bytes] = []
         quarantined: list[bytes] = []
+        invalid = 0
         for event in events:
             text = event.strip()
             if not text:
@@ -65,10 +73,12 @@ class RowReader:
             verdict = self._verdict(text)
             if isinstance(verdict, Rejection):
                 raw = event if len(event) <= self._longest_row else event[:_KEPT_OF_LONG_ROW]
-                quarantined.append(quarantine_row(verdict.values, verdict.reasons, raw, self._clock()))
+                invalid += verdict.is_unreadable
+                line = quarantine_row(verdict.values, verdict.reasons, raw, self._clock(), self._import_id)
+                quarantined.append(line)
             else:
                 good.append(verdict)
-        return Verdicts(b"".join(good), len(good), b"".join(quarantined), len(quarantined))
+        return Verdicts(b"".join(good), len(good), b"".join(quarantined), len(quarantined), invalid)
 
     def _verdict(self, text: bytes) -> bytes | Rejection:
         if len(text) > self._longest_row:

@@ -20,12 +20,16 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Two blocks of NDJSON: `good` for the table, `quarantined` for its quarantine. Every line ends in a newline."""
+    """Two blocks of NDJSON: `good` for the table, `quarantined` for its quarantine. Every line ends in a newline.
+
+    `invalid_rows` of the quarantined ones could not be read as rows at all.
+    """
 
     good: bytes
     good_rows: int
     quarantined: bytes
     quarantined_rows: int
+    invalid_rows: int = 0
 
     @classmethod
     def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:
@@ -37,4 +41,5 @@ class Verdicts:
             sum(part.good_rows for part in parts),
             b"".join(part.quarantined for part in parts),
             sum(part.quarantined_rows for part in parts),
+            sum(part.invalid_rows for part in parts),
         )

@@ -28,8 +28,6 @@ _LAST_RETRY = 5.0
 _REPLAY_ATTEMPTS = 8
 _LARGE_BLOCK = 1000
 """Rows from which on larger blocks save more of the engine's time per row than waiting costs."""
-_STREAM_BLOCK = 10_000
-"""Rows of a block that show a stream: rows keep coming so fast that waiting fills the next block soon."""
 
 
 class CommitDelayed(StonechatError):
@@ -52,31 +50,25 @@ class ReplayFailed(StonechatError):
 class BlockLimits:
     """When a block is due: after `linger` seconds, which adapts up to `longest_linger`, or at so many bytes or rows.
 
-    `quiet_linger` takes the place of a shorter linger while no sender waits for the commit, and `stream_linger` that of
-    `longest_linger` while rows nobody waits for fill large blocks.
+    `quiet_linger` takes the place of a shorter linger while no sender waits for the commit.
     """
 
     linger: float = 0.005
     quiet_linger: float = 0.05
     longest_linger: float = 0.1
-    stream_linger: float = 0.4
-    bytes: int = 48 * 1024 * 1024
+    bytes: int = 32 * 1024 * 1024
     rows: int = 200_000
 
 
 @dataclass(slots=True)
 class _Gathering:
-    """What waits for one data source. `planned` and `rows` are a block that the engine could not take yet.
-
-    `patience` takes the place of `linger` while nobody waits for the rows.
-    """
+    """What waits for one data source. `planned` and `rows` are a block that the engine could not take yet."""
 
     waiting: list[Rows] = field(default_factory=list)
     size: int = 0
     count: int = 0
     since: float = 0.0
     linger: float = 0.0
-    patience: float = 0.0
     planned: PlannedBlock | None = None
     rows: list[Rows] = field(default_factory=list)
     attempt: int = 0
@@ -86,9 +78,9 @@ class _Gathering:
     def idle(self) -> bool:
         return not self.waiting and not self.rows
 
-    @property
-    def due_at(self) -> float:
-        return self.since + (self.linger if self.awaited or self.rows else self.patience)
+    def due_at(self, quiet_linger: float) -> float:
+        patient = not self.awaited and not self.rows
+        return self.since + (max(self.linger, quiet_linger) if patient else self.linger)
 
     def add(self, rows: Rows, now: float) -> None:
         if not self.waiting:
@@ -196,10 +188,7 @@ class Writer:
             item = self._inbox.get(timeout=timeout)
             while True:
                 if isinstance(item, Rows):
-                    gathering = self._gatherings.get(item.data_source)
-                    if gathering is None:
-                        gathering = _Gathering(linger=self._limits.linger, patience=self._limits.quiet_linger)
-                        self._gatherings[item.data_source] = gathering
+                    gathering = self._gatherings.setdefault(item.data_source, _Gathering(linger=self._limits.linger))
                     gathering.add(item, time.monotonic())
                 elif item is not None:
                     self._begin_flush(item)
@@ -210,7 +199,7 @@ class Writer:
     def _seconds_to_next(self) -> float | None:
         now = time.monotonic()
         moments = [
-            0.0 if self._is_due(data_source, each, now) else each.due_at - now
+            0.0 if self._is_due(data_source, each, now) else each.due_at(self._limits.quiet_linger) - now
             for data_source, each in self._gatherings.items()
             if not each.idle
         ]
@@ -222,7 +211,7 @@ class Writer:
     def _is_due(self, data_source: str, gathering: _Gathering, now: float) -> bool:
         if gathering.idle:
             return False
-        if now >= gathering.due_at:
+        if now >= gathering.due_at(self._limits.quiet_linger):
             return True
         flushed = any(data_source in flush.targets for flush in self._flushes)
         return not gathering.rows and (flushed or self._is_full(gathering))
@@ -279,7 +268,7 @@ class Writer:
     def _settle(self, data_source: str, gathering: _Gathering, told: StonechatError | None, seconds: float) -> None:
         rows = gathering.rows
         gathering.planned, gathering.rows, gathering.attempt = None, [], 0
-        self._adapt(gathering, sum(each.good_rows for each in rows), seconds)
+        gathering.linger = self._adapted_linger(sum(each.good_rows for each in rows), seconds)
         gathering.since = time.monotonic()
         for each in rows:
             if each.committed is not None:
@@ -289,13 +278,10 @@ class Writer:
         if gathering.idle:
             del self._gatherings[data_source]
 
-    def _adapt(self, gathering: _Gathering, rows: int, seconds: float) -> None:
-        """How long the next block waits: as long as this one's commit took, several times as long if it was large."""
-        limits = self._limits
+    def _adapted_linger(self, rows: int, seconds: float) -> float:
+        """How long the next block waits: as long as this one's commit took, three times as long if it was large."""
         wanted = seconds * (3 if rows >= _LARGE_BLOCK else 1)
-        gathering.linger = min(max(limits.linger, wanted), limits.longest_linger)
-        wanted = min(seconds * 8, limits.stream_linger) if rows >= _STREAM_BLOCK else gathering.linger
-        gathering.patience = max(limits.quiet_linger, wanted)
+        return min(max(self._limits.linger, wanted), self._limits.longest_linger)
 
     def _delay(self, gathering: _Gathering, failure: StonechatError) -> None:
         """Keep the block for another attempt. Who waits for it hears of the failure now."""

@@ -1,0 +1,137 @@
+"""Bringing the rows of a file into a data source, batch by batch, through the write-ahead log like all others."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from stonechat.ingest.blocks import ViewFailed
+from stonechat.ingest.files.batches import Batch
+from stonechat.ingest.ingestion import Ingestion, IngestionBusy
+from stonechat.ingest.log import LogFull, LogWriteFailed
+from stonechat.ingest.verdicts import Verdicts
+from stonechat.ingest.writer import CommitDelayed
+
+_IN_FLIGHT = 2
+_PAUSE = 0.2
+_PATIENCE = 60.0
+
+Take = Callable[[str, Verdicts], "Future[None]"]
+"""Keeps the rows of a batch under a key that is its own for ever; the future ends when queries see them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of the rows of a file so far. `batches` are taken; `trouble` is what went wrong behind them."""
+
+    batches: int = 0
+    successful_rows: int = 0
+    quarantined_rows: int = 0
+    invalid_lines: int = 0
+    trouble: str | None = None
+
+    def plus(self, verdicts: Verdicts) -> Tally:
+        """With one batch more."""
+        return replace(
+            self,
+            batches=self.batches + 1,
+            successful_rows=self.successful_rows + verdicts.good_rows,
+            quarantined_rows=self.quarantined_rows + verdicts.quarantined_rows,
+            invalid_lines=self.invalid_lines + verdicts.invalid_rows,
+        )
+
+    @classmethod
+    def of(cls, noted: dict[str, Any]) -> Self:
+        """The tally that `noted` gave."""
+        return cls(**noted)
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "batches": self.batches,
+            "successful_rows": self.successful_rows,
+            "quarantined_rows": self.quarantined_rows,
+            "invalid_lines": self.invalid_lines,
+            "trouble": self.trouble,
+        }
+
+    @property
+    def error(self) -> str | None:
+        """What clients are told of rows that did not fit, in the words that they know."""
+        parts = []
+        if self.quarantined_rows:
+            parts.append(f"{self.quarantined_rows} {_plural('row', self.quarantined_rows)} in quarantine")
+        if self.invalid_lines:
+            parts.append(f"{self.invalid_lines} invalid {_plural('line', self.invalid_lines)}")
+        texts = [f"There was an error with file contents: {' and '.join(parts)}."] if parts else []
+        return " ".join([*texts, *([self.trouble] if self.trouble else [])]) or None
+
+
+def append_batches(
+    batches: Iterable[Batch],
+    take: Take,
+    key: str,
+    *,
+    tally: Tally = Tally(),
+    taken: Callable[[Tally, float], None] = lambda _tally, _position: None,
+) -> Tally:
+    """Hand every batch to `take`, those before `tally` excepted. Returns when queries see all of them. Blocks.
+
+    `taken` hears after each batch that is kept for good, and how much of the file that is; it may raise to end it: what
+    it has heard of is in. Equal keys name equal batches. A batch that cannot be taken at the moment is tried again for
+    a minute, then its error is raised.
+    """
+    in_flight: deque[Future[None]] = deque()
+    try:
+        for number, batch in enumerate(batches):
+            if number < tally.batches:
+                continue
+            verdicts = batch.judge()
+            if verdicts.good_rows or verdicts.quarantined_rows:
+                in_flight.append(_patiently(take, f"{key}/{number}", verdicts))
+            tally = tally.plus(verdicts)
+            taken(tally, batch.position)
+            if len(in_flight) >= _IN_FLIGHT:
+                tally = _settled(in_flight.popleft(), tally)
+    finally:
+        while in_flight:
+            tally = _settled(in_flight.popleft(), tally)
+    return tally
+
+
+def into_data_source(ingestion: Ingestion, data_source_id: str) -> Take:
+    """Rows go to a data source, and its quarantine."""
+
+    def take(_key: str, verdicts: Verdicts) -> Future[None]:
+        return ingestion.take(data_source_id, verdicts)
+
+    return take
+
+
+def _patiently(take: Take, key: str, verdicts: Verdicts) -> Future[None]:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return take(key, verdicts)
+        except (IngestionBusy, LogFull, LogWriteFailed):
+            if time.monotonic() > end:
+                raise
+            time.sleep(_PAUSE)
+
+
+def _settled(future: Future[None], tally: Tally) -> Tally:
+    """The tally after a batch's rows are in the tables, or are known to come there later."""
+    try:
+        future.result()
+    except (ViewFailed, CommitDelayed) as error:
+        return replace(tally, trouble=error.message)
+    return tally
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
