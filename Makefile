@@ -7,13 +7,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .venv-clients
 PORT ?= 7181
 PROJECT ?= messaging
 HOME_DIR ?= stonechat-data
 DATA ?= sample
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
 
-.PHONY: run test test-crashes fuzz check bench format lock clean
+.PHONY: run test test-clients test-crashes fuzz check bench format lock clean
 
 run: $(VENV)/.run
 	@test -d "$(PROJECT)" || $(BIN)/stonechat init --template messaging "$(PROJECT)"
@@ -21,6 +22,10 @@ run: $(VENV)/.run
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# The unmodified clients of others (`tb`, the SDKs), installed into a folder of their own, against a server.
+test-clients: $(VENV)/.dev $(CLIENTS)/ready
+	$(BIN)/pytest tests/clients
 
 # The longer proof: two hundred kills under load.
 test-crashes: $(VENV)/.dev
@@ -48,9 +53,11 @@ format: $(VENV)/.dev
 lock:
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements/run.txt
 	uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements/dev.txt
+	for name in requirements requirements-python-sdk; do uv pip compile tests/clients/$$name.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o tests/clients/$$name.txt; done
+	cd tests/clients/typescript && npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(CLIENTS)
 
 $(VENV)/.run: requirements/run.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -61,4 +68,15 @@ $(VENV)/.run: requirements/run.txt pyproject.toml
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(CLIENTS)/ready: tests/clients/requirements.txt tests/clients/requirements-python-sdk.txt tests/clients/typescript/package-lock.json
+	@echo "Installing the clients into $(CLIENTS) ..."
+	@mkdir -p $(CLIENTS)/node
+	@test -x $(CLIENTS)/tb/bin/python || $(PYTHON) -m venv $(CLIENTS)/tb
+	@$(CLIENTS)/tb/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r tests/clients/requirements.txt
+	@test -x $(CLIENTS)/python-sdk/bin/python || $(PYTHON) -m venv $(CLIENTS)/python-sdk
+	@$(CLIENTS)/python-sdk/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r tests/clients/requirements-python-sdk.txt
+	@cp tests/clients/typescript/package.json tests/clients/typescript/package-lock.json $(CLIENTS)/node/
+	@if command -v npm >/dev/null; then cd $(CLIENTS)/node && npm ci --ignore-scripts --no-audit --no-fund --silent; fi
 	@touch $@

@@ -23,9 +23,11 @@ SHARED = REPOSITORY.parent / "shared"
 class RunningServer:
     """A `stonechat` process that serves a data folder, and a client for it."""
 
-    def __init__(self, home: Path, *, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, *, arguments: tuple[str, ...], environment: Mapping[str, str], port: int | None = None
+    ) -> None:
         self.home = home
-        self.port = _free_port()
+        self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_suffix(".log")
         command = [sys.executable, "-m", "stonechat", *arguments, "--home", str(home), "--port", str(self.port)]

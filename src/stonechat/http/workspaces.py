@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import ScopeType
-from stonechat.auth.tokens import TokenRegistry
+from stonechat.auth.tokens import USER_TOKEN_NAME, TokenRegistry
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
@@ -22,6 +22,7 @@ from stonechat.project.workspaces import Workspace
 _MAX_FORM_BYTES = 100_000
 _ORGANIZATION = str(uuid.uuid5(uuid.NAMESPACE_DNS, "stonechat"))
 """Clients want an organization to make workspaces in. A server is one."""
+_OWNER = str(uuid.uuid5(uuid.NAMESPACE_DNS, "owner.stonechat"))
 
 
 class NotConfirmed(StonechatError):
@@ -41,8 +42,7 @@ class _Handlers:
 
     async def show(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
-        workspace = self.workspaces.live(caller.workspace_id).snapshot.workspace
-        return JSONResponse({"id": workspace.id, "name": workspace.name, "created_at": workspace.created_at})
+        return JSONResponse(_public(self.workspaces.live(caller.workspace_id).snapshot.workspace))
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -51,8 +51,9 @@ class _Handlers:
         if not caller.may(ScopeType.USER):
             listed = [workspace for workspace in listed if workspace.id == caller.workspace_id]
         found = [await asyncio.to_thread(self._json, workspace) for workspace in listed]
-        body = {"organization_id": _ORGANIZATION, "organization_name": "stonechat", "workspaces": found}
-        return JSONResponse(body)
+        owner = {"id": _OWNER, "email": USER_TOKEN_NAME.removeprefix("admin ")}
+        organization = {"organization_id": _ORGANIZATION, "organization_name": "stonechat"}
+        return JSONResponse(owner | organization | {"workspaces": found})
 
     async def create(self, request: Request) -> Response:
         self.authenticator.caller(request).require(ScopeType.USER)
@@ -73,14 +74,7 @@ class _Handlers:
         return JSONResponse({"ok": True})
 
     def _json(self, workspace: Workspace) -> dict[str, object]:
-        return {
-            "id": workspace.id,
-            "name": workspace.name,
-            "token": self.tokens.admin(workspace.id).value,
-            "created_at": workspace.created_at,
-            "role": "admin",
-            "main": None,
-        }
+        return _public(workspace) | {"token": self.tokens.admin(workspace.id).value, "role": "admin"}
 
 
 def routes(authenticator: Authenticator, workspaces: Workspaces, tokens: TokenRegistry) -> list[Route]:
@@ -92,6 +86,20 @@ def routes(authenticator: Authenticator, workspaces: Workspaces, tokens: TokenRe
         Route("/v1/workspaces", handlers.create, methods=["POST"]),
         Route("/v1/workspaces/{id}", handlers.delete, methods=["DELETE"]),
     ]
+
+
+def _public(workspace: Workspace) -> dict[str, object]:
+    """A workspace without its token. Clients print the keys that a hosted service would fill."""
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "created_at": workspace.created_at,
+        "main": None,
+        "is_branch": False,
+        "plan": "self-hosted",
+        "owner": _OWNER,
+        "members": [],
+    }
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -1,0 +1,204 @@
+"""The unmodified `tb` command builds, deploys, tests and looks after a project, as its users are used to."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from tests.clients.conftest import Tb
+from tests.conftest import RunningServer
+
+
+@pytest.fixture(scope="module")
+def built(tb: Tb) -> Tb:
+    """`tb` with its project built once, fixtures loaded."""
+    tb("build").must("datasources/orders.datasource created", "endpoints/sales.pipe created", "Build completed")
+    return tb
+
+
+def _value(tb: Tb, statement: str) -> object:
+    (row,) = tb.json("sql", statement)["data"]
+    (value,) = row.values()
+    return value
+
+
+def test_a_second_build_finds_no_changes_and_loads_no_fixture_again(built: Tb) -> None:
+    assert _value(built, "SELECT count() FROM orders") == 3
+    built("build").must("No changes")
+    assert _value(built, "SELECT count() FROM orders") == 3
+
+
+def test_a_build_names_the_place_of_what_is_wrong(built: Tb) -> None:
+    path = built.folder / "endpoints" / "broken.pipe"
+    path.write_text("NODE broken\nSQL >\n    SELECT nothing FROM orders\nTYPE endpoint\n")
+    try:
+        ended = built("build")
+        assert ended.code != 0
+        assert "broken.pipe" in ended.output
+        assert "nothing" in ended.output
+    finally:
+        path.unlink()
+    built("build").must()
+
+
+def test_the_tests_of_the_project_pass(built: Tb) -> None:
+    built("test", "run").must("3/3 passed")
+
+
+def test_a_test_that_does_not_hold_is_reported(built: Tb) -> None:
+    path = built.folder / "tests" / "sales.yaml"
+    text = path.read_text()
+    path.write_text(text.replace('"orders":2', '"orders":20'))
+    try:
+        ended = built("test", "run")
+        assert ended.code != 0
+        assert "2/3 passed" in ended.output
+    finally:
+        path.write_text(text)
+
+
+def test_resources_are_listed(built: Tb) -> None:
+    built("datasource", "ls").must("orders", "orders_by_day", "big_customers")
+    built("endpoint", "ls").must("sales")
+    built("pipe", "ls").must("sales", "by_day", "find_big_customers")
+    built("materialization", "ls").must("by_day")
+    built("copy", "ls").must("find_big_customers")
+    built("connection", "ls").must("bucket")
+
+
+def test_an_endpoint_answers(built: Tb) -> None:
+    built("endpoint", "data", "sales", "--since", "2024-01-02").must("2024-01-02", "7.25")
+
+
+def test_the_url_of_an_endpoint_answers(built: Tb, server: RunningServer) -> None:
+    printed = built("endpoint", "url", "sales").must()
+    url = re.search(r"https?://\S+", printed)
+    assert url, printed
+    assert server.client.get(url[0]).json()["rows"] == 2
+
+
+def test_statements_run(built: Tb) -> None:
+    assert _value(built, "SELECT sum(amount) FROM orders") == 22.75
+    built("sql", "SELECT customer FROM orders ORDER BY at").must("ann", "Zoë")
+    built("sql", "SELECT count() AS days FROM sales").must("2")
+    assert "nowhere" in built("sql", "SELECT * FROM nowhere").output
+
+
+def test_rows_are_appended_from_files_in_every_format(built: Tb, tmp_path: Path) -> None:
+    before = _value(built, "SELECT count() FROM orders")
+    assert isinstance(before, int)
+    lines = tmp_path / "more.ndjson"
+    lines.write_text('{"at":"2024-03-01 00:00:00","customer":"cy","amount":1,"items":[]}\n')
+    built("datasource", "append", "orders", "--file", str(lines)).must()
+    table = tmp_path / "more.csv"
+    table.write_text("customer,amount\nbig,1000\n")
+    built("datasource", "append", "big_customers", "--file", str(table)).must()
+    event = '{"at":"2024-03-02 00:00:00","customer":"di","amount":2,"items":[]}'
+    built("datasource", "append", "orders", "--events", event).must()
+    assert _value(built, "SELECT count() FROM orders") == before + 2
+    assert _value(built, "SELECT amount FROM big_customers WHERE customer = 'big'") == 1000
+    built("datasource", "delete", "orders", "--sql-condition", "amount <= 2", "--yes", "--wait").must()
+    assert _value(built, "SELECT count() FROM orders") == before
+
+
+def test_rows_are_shown_and_exported(built: Tb) -> None:
+    built("datasource", "data", "orders").must("ann", "bob")
+    built("datasource", "export", "orders", "--format", "ndjson", "--target", "orders.ndjson").must()
+    rows = [json.loads(line) for line in (built.folder / "orders.ndjson").read_text().splitlines()]
+    assert sorted(row["customer"] for row in rows) == ["Zoë", "ann", "bob"]
+    built("datasource", "export", "orders", "--format", "csv", "--target", "orders.csv").must()
+    assert (built.folder / "orders.csv").read_text().startswith('"at","customer"')
+
+
+def test_a_file_is_analyzed(built: Tb) -> None:
+    built("datasource", "analyze", "fixtures/orders.ndjson").must("customer", "amount")
+
+
+def test_rows_are_replaced_and_truncated(built: Tb, tmp_path: Path) -> None:
+    table = tmp_path / "customers.csv"
+    table.write_text("customer,amount\none,1\ntwo,2\n")
+    built("datasource", "replace", "big_customers", "--file", str(table), "--yes").must()
+    assert _value(built, "SELECT groupArray(customer) FROM (SELECT customer FROM big_customers ORDER BY 1)") == [
+        "one",
+        "two",
+    ]
+    built("datasource", "truncate", "big_customers", "--yes").must()
+    assert _value(built, "SELECT count() FROM big_customers") == 0
+
+
+def test_a_copy_runs_to_its_end(built: Tb) -> None:
+    built("copy", "run", "find_big_customers", "--param", "least=5", "--wait", "--yes").must()
+    assert _value(built, "SELECT count() FROM big_customers") == 2
+    built("copy", "run", "find_big_customers", "--wait", "--yes").must()
+    assert _value(built, "SELECT count() FROM big_customers") == 1
+    built("copy", "pause", "find_big_customers")
+    built("copy", "resume", "find_big_customers")
+
+
+def test_jobs_are_listed_with_what_became_of_them(built: Tb) -> None:
+    built("job", "ls").must("copy", "done")
+    jobs = built.json("job", "ls")
+    identity = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", json.dumps(jobs))
+    assert identity
+    built("job", "details", identity[0]).must(identity[0])
+    ended = built("job", "cancel", identity[0])
+    assert "Traceback" not in ended.output
+
+
+def test_static_tokens_are_made_refreshed_and_removed(built: Tb, server: RunningServer) -> None:
+    built("token", "create", "static", "dashboards", "--scope", "PIPES:READ", "--resource", "sales").must()
+    before = _token(built, "dashboards")
+    assert server.request("GET", "/v0/pipes/sales.json", token=before).status_code == 200
+    built("token", "refresh", "dashboards", "--yes").must()
+    after = _token(built, "dashboards")
+    assert server.request("GET", "/v0/pipes/sales.json", token=before).status_code == 403
+    assert server.request("GET", "/v0/pipes/sales.json", token=after).status_code == 200
+    built("token", "ls").must("dashboards")
+    built("token", "rm", "dashboards", "--yes").must()
+    assert server.request("GET", "/v0/pipes/sales.json", token=after).status_code == 403
+
+
+def _token(tb: Tb, name: str) -> str:
+    printed = tb("token", "ls", "--match", name).must()
+    value = re.search(r"p\.e\S+", printed)
+    assert value, printed
+    return value[0]
+
+
+def test_a_signed_token_reads_with_its_parameters_fixed(built: Tb, server: RunningServer) -> None:
+    arguments = ("--scope", "PIPES:READ", "--resource", "sales", "--fixed-params", "since=2024-01-02")
+    printed = built("token", "create", "jwt", "visitor", "--ttl", "1h", *arguments).must()
+    value = re.search(r"ey[\w-]+\.[\w-]+\.[\w-]+", printed)
+    assert value, printed
+    rows = server.request("GET", "/v0/pipes/sales.json", token=value[0]).json()["data"]
+    assert [row["day"] for row in rows] == ["2024-01-02"]
+
+
+def test_secrets_are_set_listed_and_removed(built: Tb) -> None:
+    built("secret", "set", "bucket_key", "sesame").must()
+    listed = built("secret", "ls").must("bucket_key")
+    assert "sesame" not in listed
+    built("secret", "rm", "bucket_key").must()
+    assert "bucket_key" not in built("secret", "ls").must()
+
+
+def test_the_service_data_sources_fill_the_logs(built: Tb) -> None:
+    built("endpoint", "data", "sales").must()
+    built("endpoint", "stats", "sales").must()
+    built("logs").must()
+    built("sql", "SELECT count() AS calls FROM tinybird.pipe_stats_rt").must("calls")
+
+
+def test_a_deployment_is_checked_made_and_listed(built: Tb) -> None:
+    built("deploy", "--check").must()
+    path = built.folder / "endpoints" / "sales.pipe"
+    text = path.read_text()
+    path.write_text(text.replace("Orders and amounts", "Orders, and amounts,"))
+    try:
+        built("deploy").must("is live")
+        built("deployment", "ls").must("Live")
+    finally:
+        path.write_text(text)
+    built("deploy").must("is live")
