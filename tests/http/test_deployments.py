@@ -94,6 +94,14 @@ def test_the_same_project_again_changes_nothing(server: RunningServer) -> None:
     assert len(server.request("GET", "/v1/deployments").json()["deployments"]) == 1
 
 
+def test_a_build_without_changes_succeeds_with_empty_lists(server: RunningServer) -> None:
+    parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in _PROJECT.items()]
+    assert server.request("POST", "/v1/build", files=parts).json()["result"] == "success"
+    again = server.request("POST", "/v1/build", files=parts).json()
+    assert again["result"] == "success"
+    assert not any(names for key, names in again["build"].items() if key.endswith("_names"))
+
+
 def test_a_check_says_what_would_change_and_changes_nothing(server: RunningServer) -> None:
     files = {**_PROJECT, "endpoints/more.pipe": "NODE n\nSQL >\n    SELECT 1 AS one\nTYPE endpoint\n"}
     body = server.deploy(files, check="true").json()

@@ -123,7 +123,8 @@ def _failure(error: StonechatError, key: str, problems: Sequence[StonechatError]
 
 
 def _outcome_json(outcome: Outcome, key: str) -> dict[str, object]:
-    result = "success" if outcome.difference else "no_changes"
+    # Of a build, clients know success and failure alone, and see by its empty lists that nothing changed.
+    result = "success" if outcome.difference or key == "build" else "no_changes"
     details = _difference_json(outcome.difference)
     identity = outcome.deployment_id
     details |= {"status": "data_ready", "live": identity is not None, "errors": [], "feedback": []}
