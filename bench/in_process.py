@@ -27,6 +27,7 @@ class InProcess:
     def __init__(self, home: Path) -> None:
         self._settings = replace(Settings(), home=home)
         self._server = Server(self._settings)
+        self._snapshot = self._server.projects.all()[0].snapshot
 
     def run(self, calls: Sequence[Mapping[str, str]], pipe: str = "") -> dict[str, object]:
         """Run an endpoint once for each call's parameters; without a pipe, the statement `q` of each call.
@@ -47,7 +48,7 @@ class InProcess:
         self._server.close()
 
     def _compose(self, pipe: str, call: Mapping[str, str]) -> Composed:
-        snapshot = self._server.live.snapshot
+        snapshot = self._snapshot
         if pipe:
             return compose_pipe(snapshot.project, snapshot.endpoint(pipe), call)
         return Composed(call["q"], frozenset(), {}, {}, None, frozenset())
@@ -56,7 +57,7 @@ class InProcess:
         settings = self._settings
         return Query(
             composed.sql,
-            database=self._server.live.snapshot.workspace.database,
+            database=self._snapshot.workspace.database,
             format=JSON.name,
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},
             settings=composed.settings,

@@ -8,13 +8,14 @@ import gc
 import signal
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import structlog
 import uvicorn
+import uvloop
 
 from stonechat.auth.limits import RateLimit
 from stonechat.auth.secrets import SecretBox
@@ -201,7 +202,7 @@ class Server:
         )
         config = uvicorn.Config(
             app,
-            loop="uvloop",
+            loop="none",
             http="httptools",
             lifespan="off",
             access_log=False,
@@ -218,6 +219,12 @@ class Server:
         if beside is not None:
             beside.cancel()
             await asyncio.gather(beside, return_exceptions=True)
+
+
+def run(work: Coroutine[None, None, None]) -> None:
+    """Run what serves on an event loop of its own, to its end. uvicorn chooses none: its own start is not used."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import structlog
 from stonechat.cli.console import out
 from stonechat.cli.develop import Development
 from stonechat.cli.rows import FirstRows
-from stonechat.server import Server
+from stonechat.server import Server, run
 from stonechat.settings import Settings
 
 
@@ -20,7 +19,7 @@ def develop(settings: Settings, folder: Path, first_rows: FirstRows | None, *, a
     """Serve a project folder and deploy its changes, until a signal."""
     _log_plainly(settings)
     with Server(settings) as server:
-        asyncio.run(Development(server, folder, first_rows, allow_destructive=allow_destructive).run())
+        run(Development(server, folder, first_rows, allow_destructive=allow_destructive).run())
     out.print("Stopped.")
 
 
@@ -32,7 +31,7 @@ def serve(settings: Settings) -> None:
 
     _log_plainly(settings)
     with Server(settings) as server:
-        asyncio.run(server.serve(when_ready=ready))
+        run(server.serve(when_ready=ready))
     out.print("Stopped.")
 
 

@@ -6,7 +6,6 @@ output, and ends, its folder gone, when standard input does: so it never outlive
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from stonechat.server import Server
+from stonechat.server import Server, run
 from stonechat.settings import Settings
 
 
@@ -29,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="stonechat-") as folder:
         settings = Settings(home=Path(folder) / "home", port=0, fsync=False, log_level="warning")
         with Server(settings) as server:
-            asyncio.run(server.serve(when_ready=lambda: _announce(server)))
+            run(server.serve(when_ready=lambda: _announce(server)))
 
 
 async def _announce(server: Server) -> None:
