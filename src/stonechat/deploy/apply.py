@@ -18,15 +18,18 @@ from stonechat.auth.access import Scope, ScopeType
 from stonechat.auth.tokens import TokenRegistry
 from stonechat.datafile.resources import TokenGrant
 from stonechat.deploy.ddl import backfill, create_quarantine, create_table, create_view, drop_table
-from stonechat.deploy.diff import Difference, compare, refusals
+from stonechat.deploy.diff import Difference, SchemaChangeRefused, compare, refusals
 from stonechat.deploy.history import record_live
 from stonechat.deploy.plan import (
     Backfill,
+    CloneDataSource,
     CreateDataSource,
     CreateView,
     DropDataSource,
     DropView,
     Plan,
+    RenewDataSource,
+    RewriteDataSource,
     Step,
     make_plan,
 )
@@ -151,6 +154,8 @@ class Deployer:
                 self._command(create_view(pipe.name, target, statement, database))
             case Backfill(view):
                 self._backfill(view)
+            case CloneDataSource() | RewriteDataSource() | RenewDataSource():
+                raise SchemaChangeRefused(f"The data source '{step.source.name}' cannot be changed yet")
             case DropView(name):
                 self._command(drop_table(name, database))
             case DropDataSource(name):
@@ -166,7 +171,9 @@ class Deployer:
                 self._run(DropDataSource(source.name))
             case CreateView(pipe):
                 self._command(drop_table(pipe.name, database))
-            case Backfill() | DropView() | DropDataSource():
+            case (
+                Backfill() | DropView() | DropDataSource() | CloneDataSource() | RewriteDataSource() | RenewDataSource()
+            ):
                 pass  # a backfill's target goes with its table; drops run after the switch only
             case _:
                 assert_never(step)

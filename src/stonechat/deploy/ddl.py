@@ -22,7 +22,7 @@ QUARANTINE_DAYS = 30
 
 def create_table(source: DataSource, database: str) -> str:
     """CREATE TABLE of a data source."""
-    lines = [_column(column) for column in source.columns] + [_index(index) for index in source.indexes]
+    lines = [column_definition(each) for each in source.columns] + [index_definition(each) for each in source.indexes]
     body = ",\n    ".join(lines)
     return f"CREATE TABLE {table(database, source.name)}\n(\n    {body}\n)\n{_engine(source.engine)}"
 
@@ -40,6 +40,20 @@ def create_quarantine(source: DataSource, database: str) -> str:
 def create_view(name: str, target: str, statement: str, database: str) -> str:
     """CREATE MATERIALIZED VIEW of a materialized pipe, writing to its target data source."""
     return f"CREATE MATERIALIZED VIEW {table(database, name)} TO {table(database, target)} AS\n{statement}"
+
+
+def clone_table(name: str, live: str, database: str) -> str:
+    """CREATE TABLE with the structure and the rows that a table has in the database `live` now, without copying any.
+
+    Both tables share the files of these rows from then on, and neither sees what is done to the other. Tables of
+    other engines than those of the MergeTree family have no rows, and are created like new ones.
+    """
+    return f"CREATE TABLE {table(database, name)} CLONE AS {table(live, name)}"
+
+
+def alter_table(name: str, command: str, database: str) -> str:
+    """ALTER TABLE with one command, ended when all rows are as it wants them."""
+    return f"ALTER TABLE {table(database, name)} {command} SETTINGS alter_sync = 1, mutations_sync = 1"
 
 
 def drop_table(name: str, database: str) -> str:
@@ -60,7 +74,8 @@ def table(database: str, name: str) -> str:
     return f"{identifier(database)}.{identifier(name)}"
 
 
-def _column(column: Column) -> str:
+def column_definition(column: Column) -> str:
+    """A column as CREATE TABLE and ALTER TABLE have it."""
     parts = [identifier(column.name), str(column.type)]
     if column.default is not None:
         parts.append(f"DEFAULT {column.default}")
@@ -69,7 +84,8 @@ def _column(column: Column) -> str:
     return " ".join(parts)
 
 
-def _index(index: Index) -> str:
+def index_definition(index: Index) -> str:
+    """An index as CREATE TABLE and ALTER TABLE have it."""
     granularity = f" GRANULARITY {index.granularity}" if index.granularity is not None else ""
     return f"INDEX {identifier(index.name)} {index.expression} TYPE {index.type}{granularity}"
 

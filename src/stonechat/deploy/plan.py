@@ -20,6 +20,45 @@ class CreateDataSource:
 
 
 @dataclass(frozen=True, slots=True)
+class CloneDataSource:
+    """Give a data source a new version that begins with all rows of the live one, quarantine included.
+
+    Each of the two tables is made by `ddl.clone_table` and altered by its commands in their order (`alterations`,
+    `quarantine`; none where only another version is needed), before a row is written to it.
+    """
+
+    source: DataSource
+    alterations: tuple[str, ...] = ()
+    quarantine: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteDataSource:
+    """Give a data source a new version, made empty, that gets the rows of the live one as `expressions` give them.
+
+    `expressions` is the list of a SELECT over the live version, which names the columns that it fills; the others get
+    their defaults. The rows may come in parts, never through views, and before any row that is written later: engines
+    that keep the last of some rows tell by that. The quarantine is cloned as for `CloneDataSource`.
+    """
+
+    source: DataSource
+    expressions: str
+    quarantine: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RenewDataSource:
+    """Give a data source a new version, made empty; its rows come from the backfills of the views into it, if any.
+
+    The quarantine is cloned as for `CloneDataSource`.
+    """
+
+    source: DataSource
+    quarantine: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CreateView:
     """Make the view of a materialized pipe; rows that arrive from now on flow through it."""
 
@@ -31,7 +70,11 @@ class CreateView:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Give a new view's target the rows that its source has already. Writing rests meanwhile, so none counts twice."""
+    """Give a view's target the rows that its query finds in what is there already.
+
+    Backfills run in the order of the plan and give rows to the target alone, not to views that read it: where those
+    have to see them, the plan has a backfill of their own.
+    """
 
     view: CreateView
 
@@ -50,7 +93,8 @@ class DropDataSource:
     name: str
 
 
-Step = CreateDataSource | CreateView | Backfill | DropView | DropDataSource
+Table = CreateDataSource | CloneDataSource | RewriteDataSource | RenewDataSource
+Step = Table | CreateView | Backfill | DropView | DropDataSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +113,9 @@ class Plan:
 def make_plan(live: Project, wanted: Project, difference: Difference) -> Plan:
     """The steps from the live project to the wanted one. Views come after all tables, backfills after all views."""
     tables = tuple(CreateDataSource(wanted.data_sources[name]) for name in difference.data_sources.new)
-    views = tuple(view_of(wanted, wanted.pipes[name]) for name in difference.pipes.new if _is_view(wanted.pipes[name]))
+    views = tuple(view_of(wanted, wanted.pipes[name]) for name in difference.pipes.new if is_view(wanted.pipes[name]))
     backfills = tuple(Backfill(view) for view in views if _finds_rows(live, wanted, view))
-    gone = tuple(DropView(name) for name in difference.pipes.deleted if _is_view(live.pipes[name]))
+    gone = tuple(DropView(name) for name in difference.pipes.deleted if is_view(live.pipes[name]))
     dropped = tuple(DropDataSource(name) for name in difference.data_sources.deleted)
     return Plan((*tables, *views, *backfills), (*gone, *dropped))
 
@@ -88,6 +132,13 @@ def explain(plan: Plan) -> Iterator[str]:
         match step:
             case CreateDataSource(source):
                 yield f"create the data source '{source.name}' with {len(source.columns)} columns"
+            case CloneDataSource(source, alterations):
+                changes = f", then {'; '.join(alterations)}" if alterations else ""
+                yield f"make a new version of the data source '{source.name}' with the rows it has{changes}"
+            case RewriteDataSource(source, _, _, reasons):
+                yield f"write the rows of the data source '{source.name}' anew: {'; '.join(reasons)}"
+            case RenewDataSource(source):
+                yield f"make a new version of the data source '{source.name}' without rows"
             case CreateView(pipe, target):
                 yield f"create the materialized view '{pipe.name}' into '{target}'"
             case Backfill(view):
@@ -105,5 +156,6 @@ def _finds_rows(live: Project, wanted: Project, view: CreateView) -> bool:
     return wanted.data_sources[view.target].backfill != "skip" and bool(view.reads & live.data_sources.keys())
 
 
-def _is_view(pipe: Pipe) -> bool:
+def is_view(pipe: Pipe) -> bool:
+    """Whether a pipe is a materialized view."""
     return pipe.output.type is NodeType.MATERIALIZED
