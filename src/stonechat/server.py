@@ -51,6 +51,7 @@ from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
 from stonechat.http.imports import Imports
 from stonechat.http.openapi import EndpointDocuments
+from stonechat.http.repeats import Repeats
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
@@ -167,6 +168,7 @@ class Server:
         self.settings = replace(self.settings, port=listener.getsockname()[1])
         authenticator = Authenticator(self.tokens, RateLimit(self.settings.max_requests_per_second), self.projects)
         snapshots = Snapshots(self.projects)
+        repeats = Repeats(authenticator, snapshots, self.queries)
         app = application(
             [
                 *events.routes(
@@ -188,7 +190,7 @@ class Server:
                     missing_is_forbidden=self.settings.missing_is_forbidden,
                 ),
                 *connections.routes(authenticator, snapshots),
-                *queries.routes(authenticator, snapshots, self.queries),
+                *queries.routes(authenticator, snapshots, self.queries, repeats),
                 *sql_tools.routes(authenticator, self.engine),
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),
                 *deployments.routes(authenticator, self.workspaces, self.store),
@@ -199,6 +201,7 @@ class Server:
                 *local.routes(self.workspaces, self.tokens, local_tokens=self.settings.local_tokens),
             ],
             self.telemetry,
+            repeats,
         )
         config = uvicorn.Config(
             app,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,14 +16,15 @@ from stonechat.errors import StonechatError
 from stonechat.http.authentication import rate_limit_headers
 from stonechat.http.observing import REQUEST_ID, record_call
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
+from stonechat.http.repeats import Repeats
 from stonechat.telemetry.recorder import Telemetry
 
 _MAX_URL_BYTES = 8192
-_CORS = {
-    "access-control-allow-origin": "*",
-    "access-control-expose-headers": "Server-Timing, X-Request-Id, X-Cache, ETag, Retry-After, "
-    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset",
-}
+_EXPOSED = (
+    b"Server-Timing, X-Request-Id, X-Cache, ETag, Retry-After, "
+    b"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+)
+_CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
     "access-control-allow-headers": "*, Authorization, Content-Type, Content-Encoding",
@@ -36,8 +36,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _CALLER_WENT_AWAY = 499
 
 
-def application(routes: Sequence[Route], telemetry: Telemetry) -> Starlette:
-    """The application over its routes. Every request is recorded."""
+def application(routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats) -> Starlette:
+    """The application over its routes. Every request is recorded, and those that `repeats` knows reach no route."""
     app = Starlette(
         routes=list(routes),
         exception_handlers={
@@ -46,7 +46,8 @@ def application(routes: Sequence[Route], telemetry: Telemetry) -> Starlette:
             Exception: on_unexpected,
         },
     )
-    app.add_middleware(EveryAnswer, telemetry=telemetry, paths={route.endpoint: route.path for route in routes})
+    paths: dict[object, str] = {route.endpoint: route.path for route in routes}
+    app.add_middleware(EveryAnswer, telemetry=telemetry, repeats=repeats, paths=paths)
     return app
 
 
@@ -56,9 +57,10 @@ class EveryAnswer:
     Tokens travel in headers or the URL and never in cookies, so any origin may call.
     """
 
-    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, paths: Mapping[object, str]) -> None:
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, repeats: Repeats, paths: Mapping[object, str]) -> None:
         self._app = app
         self._telemetry = telemetry
+        self._repeats = repeats
         self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,11 +77,11 @@ class EveryAnswer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers.update({**_CORS, **rate_limit_headers(scope), "x-request-id": request_id})
+                own = [(name.encode(), value.encode()) for name, value in rate_limit_headers(scope).items()]
+                message["headers"] = [*message["headers"], *_CORS, (b"x-request-id", request_id.encode()), *own]
             await send(message)
 
-        early = _early_answer(scope)
+        early = _early_answer(scope) or self._repeats.answer(scope)
         try:
             await (early or self._app)(scope, receive, send_with_headers)
         except Exception:
@@ -102,9 +104,10 @@ def _without_trailing_slash(scope: Scope) -> Scope:
 
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    if given.isascii() and given.isprintable() and 0 < len(given) <= 100:
-        return given
+    for name, value in scope["headers"]:
+        given = str(value, "latin-1") if name == b"x-request-id" else ""
+        if given.isascii() and given.isprintable() and 0 < len(given) <= 100:
+            return given
     return f"{random.getrandbits(128):032x}"
 
 

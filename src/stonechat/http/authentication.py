@@ -26,23 +26,33 @@ class Authenticator:
 
     def caller(self, request: Request) -> Caller:
         """The caller. Raises `auth.access.InvalidToken` for a missing or unknown token, or `RateLimited`."""
-        caller = self._identified(request)
-        try:
-            allowance = self._limit.take(caller.token_id, caller.requests_per_second)
-        except RateLimited as error:
-            request.scope[_ALLOWANCE] = error.allowance
-            raise
-        if allowance is not None:
-            request.scope[_ALLOWANCE] = allowance
+        caller = self.identified(token_of(request))
+        self.count(request.scope, caller)
         if any(scope.resource.startswith("t_") for scope in caller.scopes):
             return caller.with_names(self._projects.of(caller.workspace_id).snapshot.names_by_id)
         return caller
 
-    def _identified(self, request: Request) -> Caller:
-        header = request.headers.get("authorization", "")
-        if header[: len(_SCHEME)].lower() == _SCHEME:
-            return self._tokens.identify(header[len(_SCHEME) :].strip())
-        return self._tokens.identify(request.query_params.get("token", ""))
+    def identified(self, token: str) -> Caller:
+        """Who a token stands for, uncounted, and with resources as the token has them: by name or by id."""
+        return self._tokens.identify(token)
+
+    def count(self, scope: Scope, caller: Caller) -> None:
+        """Count a request of a caller. Raises `RateLimited`."""
+        try:
+            allowance = self._limit.take(caller.token_id, caller.requests_per_second)
+        except RateLimited as error:
+            scope[_ALLOWANCE] = error.allowance
+            raise
+        if allowance is not None:
+            scope[_ALLOWANCE] = allowance
+
+
+def token_of(request: Request) -> str:
+    """The token that a request has, or an empty text."""
+    header = request.headers.get("authorization", "")
+    if header[: len(_SCHEME)].lower() == _SCHEME:
+        return header[len(_SCHEME) :].strip()
+    return request.query_params.get("token", "")
 
 
 def rate_limit_headers(scope: Scope) -> Mapping[str, str]:

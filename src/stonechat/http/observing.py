@@ -36,7 +36,9 @@ _NOTHING = QueryResult(b"", 0, 0, 0.0)
 
 
 @dataclass(slots=True)
-class _Call:
+class Call:
+    """A call of a pipe, by name or id, with these parameters; or of a statement, whose `pipe` is `QUERY_API`."""
+
     snapshot: Snapshot
     caller: Caller
     pipe: str
@@ -44,16 +46,9 @@ class _Call:
     answer: Answer | None = None
 
 
-def note_call(
-    request: Request, snapshot: Snapshot, caller: Caller, pipe: str, values: Mapping[str, str | Sequence[str]]
-) -> None:
-    """Note that the request calls a pipe, by name or id, with these parameters; or runs a statement, as `QUERY_API`."""
-    request.scope[_CALL] = _Call(snapshot, caller, pipe, values)
-
-
-def note_answer(request: Request, answer: Answer) -> None:
-    """Note that the call has an answer, which may still be on its way."""
-    request.scope[_CALL].answer = answer
+def note_call(scope: Scope, call: Call) -> None:
+    """Note what the request calls."""
+    scope[_CALL] = call
 
 
 def note_error(request: Request, error: Exception) -> None:
@@ -63,7 +58,7 @@ def note_error(request: Request, error: Exception) -> None:
 
 def record_call(telemetry: Telemetry, scope: Scope, status: int, seconds: float) -> None:
     """Record the call that an ended request was, if it was one: its status, after so many seconds."""
-    call: _Call | None = scope.get(_CALL)
+    call: Call | None = scope.get(_CALL)
     if call is None:
         return
     if call.answer is not None:
@@ -72,7 +67,7 @@ def record_call(telemetry: Telemetry, scope: Scope, status: int, seconds: float)
         _record(telemetry, scope, call, status, seconds)
 
 
-def _record(telemetry: Telemetry, scope: Scope, call: _Call, status: int, seconds: float) -> None:
+def _record(telemetry: Telemetry, scope: Scope, call: Call, status: int, seconds: float) -> None:
     failed = status >= 400
     name = call.snapshot.name_of(call.pipe)
     identity = call.snapshot.identities.get(name)

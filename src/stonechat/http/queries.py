@@ -16,7 +16,8 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
 from stonechat.http.encodings import chosen_encoding, encoded
-from stonechat.http.observing import QUERY_API, note_answer, note_call
+from stonechat.http.observing import QUERY_API, Call, note_call
+from stonechat.http.repeats import Body, Repeats, answer_headers
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
 from stonechat.project.live import UnknownPipe
@@ -49,7 +50,7 @@ class InvalidBody(StonechatError):
     kind = Kind.INVALID
 
 
-def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QueryService) -> list[Route]:
+def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QueryService, repeats: Repeats) -> list[Route]:
     """Endpoints of pipes, and the Query API."""
 
     async def call_endpoint(request: Request) -> Response:
@@ -67,11 +68,12 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         if last_value(values.get("explain")) in _TRUE:
             return _explained(await queries.explain(snapshots.of(request, caller), caller, wanted))
         snapshot = snapshots.of(request, caller)
-        note_call(request, snapshot, caller, name, wanted.values if wrap is None else {**wanted.values, "q": wrap})
+        call = Call(snapshot, caller, name, wanted.values if wrap is None else {**wanted.values, "q": wrap})
+        note_call(request.scope, call)
         answer = queries.kept(snapshot, caller, wanted)
         if answer is None:
             answer = await _unless_gone(request, queries.endpoint(snapshot, caller, wanted))
-        return await _response(request, answer)
+        return await respond(request, call, answer)
 
     async def explain(request: Request) -> Response:
         caller = authenticator.caller(request)
@@ -90,8 +92,22 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         pipe = last_value(values.pop("pipeline", None))
         wanted = StatementRequest(statement, default, _parameters(values), pipe, _output_settings(values))
         snapshot = snapshots.of(request, caller)
-        note_call(request, snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
-        return await _response(request, await _unless_gone(request, queries.statement(snapshot, caller, wanted)))
+        call = Call(snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
+        note_call(request.scope, call)
+        return await respond(request, call, await _unless_gone(request, queries.statement(snapshot, caller, wanted)))
+
+    async def respond(request: Request, call: Call, answer: Answer) -> Response:
+        call.answer = answer
+        headers, accepted = answer_headers(answer), request.headers.get("accept-encoding", "")
+        if answer.result is None:
+            return Response(status_code=304, headers=headers)
+        if isinstance(answer.result, SpooledAnswer):
+            return StreamedResponse(answer.result, headers, answer.media_type, chosen_encoding(accepted))
+        data, encoding = await encoded(answer.result.data, accepted)
+        repeats.learn(request, call, answer, Body(answer.result, data, encoding, answer.media_type))
+        if encoding is not None:
+            headers["content-encoding"] = encoding
+        return Response(data, headers=headers, media_type=answer.media_type)
 
     return [
         Route("/v0/pipes/{file}", call_endpoint, methods=["GET", "POST"]),
@@ -99,22 +115,6 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         Route("/v0/pipes/{name}/nodes/{node}/explain", explain, methods=["GET"]),
         Route("/v0/sql", run_statement, methods=["GET", "POST"]),
     ]
-
-
-async def _response(request: Request, answer: Answer) -> Response:
-    note_answer(request, answer)
-    headers = {"Server-Timing": answer.timing, "X-Cache": answer.cache.value, "Vary": "Accept-Encoding"}
-    if answer.etag is not None:
-        headers |= {"ETag": answer.etag, "Cache-Control": "no-cache"}
-    if answer.result is None:
-        return Response(status_code=304, headers=headers)
-    accepted = request.headers.get("accept-encoding", "")
-    if isinstance(answer.result, SpooledAnswer):
-        return StreamedResponse(answer.result, headers, answer.media_type, chosen_encoding(accepted))
-    data, encoding = await encoded(answer.result.data, accepted)
-    if encoding is not None:
-        headers["Content-Encoding"] = encoding
-    return Response(data, headers=headers, media_type=answer.media_type)
 
 
 def _explained(explanation: Explanation) -> Response:

@@ -71,7 +71,8 @@ class Answer:
     """The bytes of an answer with what the query cost, their media type, and the `Server-Timing` of the way here.
 
     A large answer is a `SpooledAnswer`, which whoever gets it releases. `etag` names an answer that stays the same
-    while its data does; `result` is None when the caller has that one.
+    while its data does; `result` is None when the caller has that one. `prepared` is what an equal call of the same
+    caller would be made into, too, as long as the project stays; None where it would not.
     """
 
     result: QueryResult | SpooledAnswer | None
@@ -79,6 +80,7 @@ class Answer:
     cache: CacheStatus
     etag: str | None
     timing: str
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,10 @@ class _Outcome:
     result: QueryResult | SpooledAnswer | None
     cache: CacheStatus
     etag: str | None = None
+
+    def answer(self, media_type: str, stages: Stages, prepared: Prepared) -> Answer:
+        lasting = prepared if prepared.lasting else None
+        return Answer(self.result, media_type, self.cache, self.etag, stages.header, lasting)
 
 
 class QueryService:
@@ -126,7 +132,7 @@ class QueryService:
                 prepared = self._ready(snapshot, composed, request.format, request.settings)
         with stages.stage("query"):
             outcome = await self._outcome(prepared, request.known_etag)
-        return Answer(outcome.result, request.format.media_type, outcome.cache, outcome.etag, stages.header)
+        return outcome.answer(request.format.media_type, stages, prepared)
 
     def kept(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer | None:
         """The answer to a call of an endpoint that was made before, if it is kept: at once, from memory alone."""
@@ -138,9 +144,16 @@ class QueryService:
             caller.require(ScopeType.READ_PIPE, pipe.name)
             prepared = self._prepared.get(snapshot, request.call(pipe))
             outcome = self._known(prepared, request.known_etag) if prepared else None
-        if outcome is None:
+        if outcome is None or prepared is None:
             return None
-        return Answer(outcome.result, request.format.media_type, outcome.cache, outcome.etag, stages.header)
+        return outcome.answer(request.format.media_type, stages, prepared)
+
+    def repeated(self, prepared: Prepared, media_type: str, known_etag: str | None) -> Answer | None:
+        """The answer to a call that an earlier one was made into, if it is kept. Whoever asks may have it."""
+        stages = Stages()
+        with stages.stage("repeat"):
+            outcome = self._known(prepared, known_etag)
+        return outcome.answer(media_type, stages, prepared) if outcome else None
 
     async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
         """Run a caller's statement: render it, authorise what it reads, compose it with the pipes it names, run it."""
@@ -159,8 +172,9 @@ class QueryService:
                 own = replace(own, sql=without_format(own.sql))
             composed = compose_own(snapshot.project, own, named, request.values, pipe)
         with stages.stage("query"):
-            outcome = await self._outcome(self._ready(snapshot, composed, output, request.settings), None)
-        return Answer(outcome.result, output.media_type, outcome.cache, outcome.etag, stages.header)
+            prepared = self._ready(snapshot, composed, output, request.settings)
+            outcome = await self._outcome(prepared, None)
+        return outcome.answer(output.media_type, stages, prepared)
 
     async def explain(
         self, snapshot: Snapshot, caller: Caller, request: EndpointRequest, *, node: str | None = None
@@ -210,7 +224,7 @@ class QueryService:
         known = self._known(prepared, known_etag)
         if known is not None:
             return known
-        if prepared.lifetime is None and not prepared.repeatable:
+        if not prepared.keeps:
             return _Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
         # Taken before the query runs: what changes meanwhile makes its answer one of the past.
         versions = self._versions.of(prepared.workspace_id, prepared.reads)

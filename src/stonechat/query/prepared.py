@@ -29,7 +29,7 @@ class Prepared:
     """A query without an id, and all about keeping its answer.
 
     `reads` are data sources of the workspace, in order; `lifetime` is in seconds; `repeatable` says whether unchanged
-    data means an unchanged answer.
+    data means an unchanged answer; `lasting` whether an equal call of the same snapshot is made into the same.
     """
 
     workspace_id: str
@@ -38,6 +38,7 @@ class Prepared:
     reads: tuple[str, ...]
     lifetime: float | None
     repeatable: bool
+    lasting: bool
     _named: tuple[str, tuple[int, ...], str] = field(default=("", (), ""), repr=False)
 
     @classmethod
@@ -50,7 +51,13 @@ class Prepared:
             tuple(sorted(composed.reads)),
             composed.cache_ttl,
             may_be_kept(snapshot.project, composed),
+            not composed.bound and _CLOCK not in composed.used,
         )
+
+    @property
+    def keeps(self) -> bool:
+        """Whether an answer may be kept at all."""
+        return self.lifetime is not None or self.repeatable
 
     def etag(self, epoch: str, versions: tuple[int, ...]) -> str | None:
         """A name for the answer that changes with its data; none where the answer may be older than its data."""
@@ -81,7 +88,7 @@ class _Entry:
 class PreparedCalls:
     """Prepared calls within a bound, those not made for the longest time going first. One event loop's own.
 
-    What secrets or the clock have a part in is not remembered: both change by themselves.
+    What is not lasting is not remembered: what secrets or the clock have a part in, which both change by themselves.
     """
 
     def __init__(self, capacity_bytes: int = _CAPACITY_BYTES) -> None:
@@ -106,7 +113,7 @@ class PreparedCalls:
         shape = tuple(sorted(composed.used))
         key = _key(snapshot, call, shape)
         size = _size(key, prepared)
-        if composed.bound or _CLOCK in composed.used or size * _LARGEST_SHARE > self._capacity:
+        if not prepared.lasting or size * _LARGEST_SHARE > self._capacity:
             return
         self._note(call.pipe, shape)
         self._remove(key)

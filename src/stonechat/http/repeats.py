@@ -1,0 +1,195 @@
+"""Requests that are byte for byte like an earlier one: answered from memory, without being read again.
+
+What is remembered is only what the bytes, the caller and the project decide: which query the request is made into, how
+it is recorded, and its answer's body, compressed as it was asked for. Everything else is asked anew each time: what the
+token stands for, what is live, whether the answer is still true, and whether the caller may make another request.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from stonechat.auth.access import Caller
+from stonechat.engine.contract import QueryResult
+from stonechat.errors import StonechatError
+from stonechat.http.authentication import Authenticator, token_of
+from stonechat.http.observing import Call, note_call
+from stonechat.http.snapshots import Snapshots
+from stonechat.project.live import Snapshot
+from stonechat.query.execute import Answer, QueryService
+from stonechat.query.prepared import Prepared
+
+_CAPACITY_BYTES = 32_000_000
+_LARGEST_SHARE = 32
+_Key = tuple[bytes, bytes, bytes, bytes]
+
+
+def answer_headers(answer: Answer) -> dict[str, str]:
+    """What an answer from the read path says of itself, whatever its body."""
+    headers = {"server-timing": answer.timing, "x-cache": answer.cache.value, "vary": "Accept-Encoding"}
+    if answer.etag is not None:
+        headers |= {"etag": answer.etag, "cache-control": "no-cache"}
+    return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of an answer as it is sent: `data` of `result`, in an encoding if any."""
+
+    result: QueryResult
+    data: bytes
+    encoding: str | None
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A request: its token and whom that stood for, what it became under a snapshot, and what it was answered."""
+
+    token: str
+    caller: Caller
+    snapshot: weakref.ref[Snapshot]
+    pipe: str
+    values: Mapping[str, str | Sequence[str]]
+    endpoint: object
+    prepared: Prepared
+    body: Body
+    size: int
+
+
+class Repeats:
+    """The requests with GET that were answered from the cache or into it, those not made for the longest going first.
+
+    One event loop's own.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        snapshots: Snapshots,
+        queries: QueryService,
+        capacity_bytes: int = _CAPACITY_BYTES,
+    ) -> None:
+        self._authenticator = authenticator
+        self._snapshots = snapshots
+        self._queries = queries
+        self._capacity = capacity_bytes
+        self._size = 0
+        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+
+    def answer(self, scope: Scope) -> _FromMemory | None:
+        """The answer to a request, if it is known; noted as a call, and counted as one of its caller's."""
+        key = _key(scope)
+        known = self._known.get(key)
+        if known is None or scope["method"] != "GET":
+            return None
+        try:
+            caller = self._authenticator.identified(known.token)
+            snapshot = self._snapshots.of(Request(scope), caller)
+            if caller != known.caller or known.snapshot() is not snapshot:
+                return None
+            answer = self._queries.repeated(known.prepared, known.body.media_type, _header(scope, b"if-none-match"))
+            if answer is None or (answer.result is not None and answer.result is not known.body.result):
+                return None
+            self._authenticator.count(scope, caller)
+        except StonechatError:
+            return None  # whoever reads the request from its beginning says why
+        self._known.move_to_end(key)
+        scope["endpoint"] = known.endpoint
+        note_call(scope, Call(snapshot, caller, known.pipe, known.values, answer))
+        return _FromMemory(answer, known.body)
+
+    def learn(self, request: Request, call: Call, answer: Answer, body: Body) -> None:
+        """Remember how a request was answered, if one like it can be answered the same way."""
+        scope, prepared = request.scope, answer.prepared
+        if scope["method"] != "GET" or prepared is None or not prepared.keeps:
+            return
+        token = token_of(request)
+        caller = self._same_caller(token, call)
+        if caller is None:
+            return
+        key = _key(scope)
+        size = 4 * sum(map(len, key)) + 4 * len(prepared.query.statement) + len(body.data) + 4_000
+        if body.data is not body.result.data:
+            size += len(body.result.data)
+        if size * _LARGEST_SHARE > self._capacity:
+            return
+        self._remove(key)
+        self._known[key] = _Known(
+            token,
+            caller,
+            weakref.ref(call.snapshot),
+            call.pipe,
+            call.values,
+            scope["endpoint"],
+            prepared,
+            body,
+            size,
+        )
+        self._size += size
+        while self._size > self._capacity:
+            self._remove(next(iter(self._known)))
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that the requests and their bodies take, at most."""
+        return self._size
+
+    def _same_caller(self, token: str, call: Call) -> Caller | None:
+        """Who the token stands for, if that is still the caller who was allowed to make the call."""
+        try:
+            caller = self._authenticator.identified(token)
+        except StonechatError:
+            return None
+        return caller if caller.with_names(call.snapshot.names_by_id) == call.caller else None
+
+    def _remove(self, key: _Key) -> None:
+        known = self._known.pop(key, None)
+        if known is not None:
+            self._size -= known.size
+
+
+@dataclass(frozen=True, slots=True)
+class _FromMemory:
+    """A response that is ready but for what changes from one request to the next."""
+
+    answer: Answer
+    body: Body
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in answer_headers(self.answer).items()]
+        if self.answer.result is None:
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body"})
+            return
+        body = self.body
+        headers.append((b"content-length", b"%d" % len(body.data)))
+        headers.append((b"content-type", body.media_type.encode()))
+        if body.encoding is not None:
+            headers.append((b"content-encoding", body.encoding.encode()))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body.data})
+
+
+def _key(scope: Scope) -> _Key:
+    """All of a request that can decide what it becomes; the rest is asked anew."""
+    authorization = encodings = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization = authorization or value
+        elif name == b"accept-encoding":
+            encodings = encodings or value
+    return scope.get("raw_path") or scope["path"].encode(), scope["query_string"], authorization, encodings
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
