@@ -307,6 +307,7 @@ def _ingestion_settings(settings: Settings) -> IngestionSettings:
         sync=settings.fsync,
         pending_bytes=settings.max_pending_bytes,
         log_bytes=settings.max_log_bytes,
+        idempotency_keys=settings.idempotency_keys,
         blocks=BlockLimits(
             linger=settings.linger_milliseconds / 1000, quiet_linger=settings.quiet_linger_milliseconds / 1000
         ),

@@ -58,6 +58,9 @@ class Settings:
     )
     max_pending_bytes: int = _setting(256_000_000, "Events taken but not yet committed before callers get 503.")
     max_log_bytes: int = _setting(2_000_000_000, "Size of the write-ahead log at which callers get 503.")
+    idempotency_keys: int = _setting(
+        100_000, "Idempotency keys of events that are remembered: a request whose key is older counts again."
+    )
     query_seconds: float = _setting(10.0, "Time limit of one query.")
     query_memory_bytes: int = _setting(1_000_000_000, "Memory limit of one query.")
     query_result_bytes: int = _setting(100_000_000, "Largest answer of one query.")

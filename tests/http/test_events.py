@@ -85,6 +85,29 @@ def test_a_form_content_type_and_a_token_in_the_url_work(messaging_server: Runni
     assert response.json() == {"successful_rows": 1, "quarantined_rows": 0}
 
 
+@pytest.mark.parametrize(
+    "name", [{"headers": {"Idempotency-Key": "k"}}, {"params": {"idempotency_key": "k"}}], ids=["header", "parameter"]
+)
+def test_a_request_that_is_sent_again_under_its_key_counts_once(
+    messaging_server: RunningServer, name: dict[str, Any]
+) -> None:
+    conversation = f"again-{next(iter(name))}"
+    body = _event(conversation_id=conversation)
+    name = {kind: dict.fromkeys(values, conversation) for kind, values in name.items()}
+    first, second = (messaging_server.send(body, **name) for _ in range(2))
+    assert first.json() == second.json() == {"successful_rows": 1, "quarantined_rows": 0}
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(_stored(messaging_server, conversation)) == 1
+    other = messaging_server.send(_event(), **name)
+    assert (other.status_code, other.json()["code"]) == (409, "SC632")
+
+
+def test_a_key_that_is_too_long_is_refused(messaging_server: RunningServer) -> None:
+    response = messaging_server.send(_event(), headers={"Idempotency-Key": "k" * 256})
+    assert (response.status_code, response.json()["code"]) == (400, "SC931")
+
+
 _REASONS: Mapping[str, tuple[dict[str, Any], str]] = {
     "null": ({"character_count": None}, "character_count"),
     "overflow": ({"character_count": 4294967296}, "character_count"),

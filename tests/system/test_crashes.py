@@ -1,5 +1,8 @@
 """kill -9 while events come in: nothing that was acknowledged is lost, and nothing is there twice.
 
+Half of the writers give each request an idempotency key, and send what got no answer to the next server: of theirs
+each event is there, once. A reader looks for events that are there twice all the while.
+
 STONECHAT_CRASH_CYCLES sets the number of kills; 20 by default.
 """
 
@@ -22,10 +25,15 @@ _WRITERS = 4
 
 
 class _Writer(threading.Thread):
-    """Sends events with ids of its own until the server is gone; remembers what was acknowledged and what was tried."""
+    """Sends events with ids of its own until the server is gone; remembers what was acknowledged and what was tried.
 
-    def __init__(self, server: RunningServer, name: str, *, wait: bool) -> None:
+    `unanswered` is the key and the ids of the last request, of a writer that uses keys.
+    """
+
+    def __init__(self, server: RunningServer, name: str, *, wait: bool, keyed: bool) -> None:
         super().__init__()
+        self._keyed = keyed
+        self.unanswered: tuple[str, list[str]] | None = None
         self._server = server
         self._name = name
         self._wait = wait
@@ -39,13 +47,42 @@ class _Writer(threading.Thread):
             while True:
                 ids = [f"{self._name}-{len(self.sent) + index}" for index in range(rng.choice([1, 1, 7, 300]))]
                 self.sent += ids
+                params = {"name": "messages", "wait": str(self._wait).lower()}
+                if self._keyed:
+                    params["idempotency_key"] = ids[0]
+                    self.unanswered = ids[0], ids
                 try:
-                    params = {"name": "messages", "wait": str(self._wait).lower()}
-                    answer = client.post("/v0/events", params=params, content="\n".join(map(_event, ids)))
+                    answer = client.post("/v0/events", params=params, content=_body(ids))
                 except httpx.TransportError:
                     return
                 if answer.status_code in {200, 202} and answer.json()["successful_rows"] == len(ids):
                     self.acknowledged += ids
+                    self.unanswered = None
+
+
+class _Reader(threading.Thread):
+    """Counts until the server is gone; remembers the first count that had an event twice."""
+
+    def __init__(self, server: RunningServer) -> None:
+        super().__init__()
+        self._server = server
+        self.wrong: object = None
+
+    def run(self) -> None:
+        headers = {"Authorization": f"Bearer {self._server.token}"}
+        q = "SELECT count() AS events, uniqExact(message_id) AS ids FROM messages FORMAT JSON"
+        with httpx.Client(base_url=self._server.url, headers=headers, timeout=30) as client:
+            while self.wrong is None:
+                try:
+                    (row,) = client.get("/v0/sql", params={"q": q}).json()["data"]
+                except httpx.TransportError:
+                    return
+                if row["events"] != row["ids"]:
+                    self.wrong = row
+
+
+def _body(ids: list[str]) -> str:
+    return "\n".join(map(_event, ids))
 
 
 def _event(identity: str) -> str:
@@ -77,16 +114,22 @@ def test_acknowledged_events_survive_kills_and_are_counted_once(
     server = start_server(tmp_path / "home")
     assert server.deploy(messaging_files).status_code == 200
     for cycle in range(_CYCLES):
-        writers = [_Writer(server, f"c{cycle}w{number}", wait=number % 2 == 0) for number in range(_WRITERS)]
-        for writer in writers:
-            writer.start()
+        writers = [
+            _Writer(server, f"c{cycle}w{number}", wait=number % 2 == 0, keyed=number >= 2) for number in range(_WRITERS)
+        ]
+        reader = _Reader(server)
+        for thread in (*writers, reader):
+            thread.start()
         time.sleep(rng.uniform(0.05, 0.8))
         server.kill()
         for writer in writers:
             writer.join()
             sent.update(writer.sent)
             acknowledged.update(writer.acknowledged)
+        reader.join()
+        assert reader.wrong is None
         server = start_server(tmp_path / "home")
+        acknowledged.update(_send_again(server, writers))
         stored = [str(row["message_id"]) for row in server.sql("SELECT message_id FROM messages")]
         assert len(stored) == len(set(stored)), "an event is there twice"
         assert acknowledged <= set(stored), f"lost: {sorted(acknowledged - set(stored))[:5]}"
@@ -94,6 +137,18 @@ def test_acknowledged_events_survive_kills_and_are_counted_once(
         _check_views(server, len(stored))
     assert len(acknowledged) > _CYCLES
     assert server.stop() == 0
+
+
+def _send_again(server: RunningServer, writers: list[_Writer]) -> list[str]:
+    """Send what got no answer once more, under its key, twice; the ids, which are there once now."""
+    ids: list[str] = []
+    for key, unanswered in (writer.unanswered for writer in writers if writer.unanswered):
+        for _ in range(2):
+            answer = server.send(_body(unanswered), headers={"Idempotency-Key": key})
+            assert answer.json()["successful_rows"] == len(unanswered)
+        assert answer.headers["Idempotency-Replayed"] == "true"
+        ids += unanswered
+    return ids
 
 
 def _check_views(server: RunningServer, stored: int) -> None:

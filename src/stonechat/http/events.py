@@ -11,6 +11,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
 from stonechat.http.snapshots import Snapshots
+from stonechat.ingest.idempotency import LONGEST_KEY
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.rows import Format
 from stonechat.telemetry.recorder import Telemetry
@@ -51,14 +52,16 @@ def routes(
         caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
         form = _format(query.get("format", "ndjson"))
         wait = _boolean("wait", query.get("wait", "false"))
+        key = _idempotency_key(request)
         body = await read_body(request, max_body_bytes)
         identity = snapshot.identities[source.name].id
         with telemetry.events_request(snapshot.workspace, identity, source.name, len(body)) as taken:
-            receipt = await ingestion.accept(identity, source, body, format=form, wait=wait)
-            taken.rows(receipt.successful_rows, receipt.quarantined_rows)
+            receipt = await ingestion.accept(identity, source, body, format=form, wait=wait, idempotency_key=key)
+            if not receipt.repeated:
+                taken.rows(receipt.successful_rows, receipt.quarantined_rows)
         content = b'{"successful_rows":%d,"quarantined_rows":%d}' % (receipt.successful_rows, receipt.quarantined_rows)
         status = 200 if receipt.committed else 202
-        headers = {"Server-Timing": receipt.timing}
+        headers = {"Idempotency-Replayed": "true"} if receipt.repeated else {"Server-Timing": receipt.timing}
         return Response(content, status_code=status, media_type="application/json", headers=headers)
 
     return [Route("/v0/events", send_events, methods=["POST"])]
@@ -70,6 +73,14 @@ def _format(text: str) -> Format:
             return text
         case _:
             raise InvalidParameter(f"The format '{text}' is unknown", hint="Use format=ndjson or format=json.")
+
+
+def _idempotency_key(request: Request) -> str:
+    """What the sender calls this request, so that sending it again does no harm; empty where it has no name."""
+    key = request.headers.get("idempotency-key") or request.query_params.get("idempotency_key", "")
+    if len(key) > LONGEST_KEY:
+        raise InvalidParameter(f"The idempotency key is longer than {LONGEST_KEY} characters", hint="Use a UUID.")
+    return key
 
 
 def _boolean(name: str, text: str) -> bool:

@@ -11,9 +11,10 @@ from typing import Any, Self
 
 from stonechat.ingest.blocks import ViewFailed
 from stonechat.ingest.files.batches import Batch
-from stonechat.ingest.ingestion import Ingestion, IngestionBusy
+from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.log import LogFull, LogWriteFailed
 from stonechat.ingest.verdicts import Verdicts
+from stonechat.ingest.waiting import IngestionBusy
 from stonechat.ingest.writer import CommitDelayed
 
 _IN_FLIGHT = 2

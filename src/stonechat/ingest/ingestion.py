@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,39 +18,38 @@ import structlog
 
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
-from stonechat.errors import Kind, StonechatError
+from stonechat.errors import StonechatError
 from stonechat.ingest.blocks import BlockCommitter, BlockCounters
 from stonechat.ingest.destinations import Destinations
+from stonechat.ingest.idempotency import Claim, IdempotencyKeys, Kept, request_key
 from stonechat.ingest.log import Log, LogCounters
-from stonechat.ingest.records import Rows
+from stonechat.ingest.records import RequestKey, Rows, Settled
 from stonechat.ingest.rows import Format, RowReader, slices
 from stonechat.ingest.spanning import on_single_lines
 from stonechat.ingest.verdicts import Verdicts
-from stonechat.ingest.writer import BlockLimits, Writer
+from stonechat.ingest.waiting import Mailbox, Pending
+from stonechat.ingest.writer import BlockLimits, CommitDelayed, Writer
 
 _logger = structlog.get_logger(__name__)
 
 _SLICE_BYTES = 256 * 1024
 _INLINE_BYTES = 32 * 1024
 """Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
-
-
-class IngestionBusy(StonechatError):
-    """More rows wait for the engine than memory is set aside for. `retry_after` is in seconds."""
-
-    code = "SC630"
-    kind = Kind.UNAVAILABLE
-    retry_after = 1
+_LONGEST_FLUSH = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class IngestionSettings:
-    """How the write path runs. `sync`: an acknowledged row survives a power loss, not only the end of the process."""
+    """How the write path runs. `sync`: an acknowledged row survives a power loss, not only the end of the process.
+
+    `idempotency_keys` is how many of the last ones are remembered.
+    """
 
     sync: bool = True
     pending_bytes: int = 256_000_000
     log_bytes: int = 2_000_000_000
     segment_bytes: int = 64 * 1024 * 1024
+    idempotency_keys: int = 100_000
     blocks: BlockLimits = field(default_factory=BlockLimits)
 
 
@@ -60,12 +57,13 @@ class IngestionSettings:
 class Receipt:
     """What became of a request's rows. `committed`: they are in the engine, not only in the log.
 
-    `timings` are seconds by stage.
+    `repeated`: they came with an earlier request of the same idempotency key. `timings` are seconds by stage.
     """
 
     successful_rows: int
     quarantined_rows: int
     committed: bool
+    repeated: bool = False
     timings: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -77,14 +75,17 @@ class Receipt:
 class Ingestion:
     """The write path of one server. `accept` belongs to the event loop; the rest may be called from any thread."""
 
-    def __init__(self, log: Log, writer: Writer, committer: BlockCommitter, pending: _Pending) -> None:
+    def __init__(
+        self, log: Log, writer: Writer, committer: BlockCommitter, pending: Pending, keys: IdempotencyKeys
+    ) -> None:
         self._log = log
+        self._keys = keys
         self._writer = writer
         self._committer = committer
         self._pending = pending
         self._readers: dict[str, tuple[DataSource, RowReader]] = {}
         self._checkers = ThreadPoolExecutor(1, "check")
-        self._mailbox: _Mailbox | None = None
+        self._mailbox: Mailbox | None = None
 
     @classmethod
     def open(
@@ -99,10 +100,12 @@ class Ingestion:
             folder, sync=settings.sync, segment_bytes=settings.segment_bytes, limit_bytes=settings.log_bytes
         )
         committer = BlockCommitter(engine, log, destinations, folder)
-        pending = _Pending(settings.pending_bytes)
+        pending = Pending(settings.pending_bytes)
         writer = Writer(log, committer, limits=settings.blocks, released=pending.remove_rows)
-        ingestion = cls(log, writer, committer, pending)
-        log.start(writer.offer)
+        keys = IdempotencyKeys(settings.idempotency_keys)
+        keys.load(folder, recovery.keys())
+        ingestion = cls(log, writer, committer, pending, keys)
+        log.start(writer.offer, keys.save)
         try:
             replayed = writer.replay(recovery)
         except BaseException:
@@ -121,19 +124,44 @@ class Ingestion:
         *,
         format: Format = "ndjson",  # noqa: A002 - the parameter's name in the API
         wait: bool = False,
+        idempotency_key: str = "",
     ) -> Receipt:
         """Check the events of a body, keep them in the log and, with `wait`, see them committed.
 
-        Raises `IngestionBusy`, `LogFull` and `LogWriteFailed` (nothing was kept); with `wait` also `CommitDelayed`,
-        `ViewFailed` and `DataSourceGone` (everything was).
+        A request with a key that was kept before is answered as it was, and counts once. Raises `IngestionBusy`,
+        `LogFull`, `LogWriteFailed` and `KeyReused` (nothing was kept); with `wait` also `CommitDelayed`, `ViewFailed`
+        and `DataSourceGone` (everything was).
         """
+        if not idempotency_key:
+            return await self._accept(data_source_id, data_source, body, format, wait=wait)
+        key = await self._key(data_source_id, idempotency_key, body)
+        kept = await self._claimed(key)
+        if kept is not None:
+            return await self._repeated(kept, wait=wait)
+        return await self._accept(data_source_id, data_source, body, format, wait=wait, key=key)
+
+    async def _accept(
+        self,
+        data_source_id: str,
+        data_source: DataSource,
+        body: bytes,
+        form: Format,
+        *,
+        wait: bool,
+        key: RequestKey | None = None,
+    ) -> Receipt:
         began = time.perf_counter()
-        verdicts = await self._check(self._reader(data_source_id, data_source), body, format)
+        try:
+            verdicts = await self._check(self._reader(data_source_id, data_source), body, form)
+        except BaseException:
+            self._release(key)
+            raise
         checked = time.perf_counter()
         timings = {"check": checked - began}
         if not verdicts.good_rows and not verdicts.quarantined_rows:
+            self._release(key)
             return Receipt(0, 0, committed=True, timings=timings)
-        committed = await self._append(data_source_id, verdicts, wait=wait)
+        committed = await self._append(data_source_id, verdicts, key, wait=wait)
         logged = time.perf_counter()
         timings["log"] = logged - checked
         if committed is not None:
@@ -156,9 +184,8 @@ class Ingestion:
             verdicts.quarantined_rows,
             committed=partial(_settle, committed),
         )
-        self._pending.add(rows.size)
+        self._hand_in(rows, partial(_settle, synced))
         try:
-            self._log.append(rows, partial(_settle, synced))
             synced.result()
         except StonechatError:
             self._pending.remove(rows.size)
@@ -207,7 +234,42 @@ class Ingestion:
             return _check_body(reader, body, form)
         return await asyncio.get_running_loop().run_in_executor(self._checkers, _check_body, reader, body, form)
 
-    async def _append(self, data_source_id: str, verdicts: Verdicts, *, wait: bool) -> asyncio.Future[None] | None:
+    async def _key(self, data_source_id: str, text: str, body: bytes) -> RequestKey:
+        if len(body) <= _INLINE_BYTES:
+            return request_key(data_source_id, text, body)
+        return await asyncio.get_running_loop().run_in_executor(self._checkers, request_key, data_source_id, text, body)
+
+    async def _claimed(self, key: RequestKey) -> Kept | None:
+        """Wait for a request under way with the same key; None once there is none, and the key is this request's."""
+        mailbox = self._mailbox_of(asyncio.get_running_loop())
+        while True:
+            ended = mailbox.future()
+            found = self._keys.claim(key, partial(mailbox.post, ended, None))
+            if isinstance(found, Kept):
+                return found
+            if found is Claim.GO_ON:
+                return None
+            await ended
+
+    async def _repeated(self, kept: Kept, *, wait: bool) -> Receipt:
+        """The answer to a request that was kept before; with `wait`, once it is committed."""
+        if wait:
+            mailbox = self._mailbox_of(asyncio.get_running_loop())
+            flushed = mailbox.future()
+            self._writer.when_flushed(partial(mailbox.post, flushed, None))
+            try:
+                await asyncio.wait_for(flushed, _LONGEST_FLUSH)
+            except TimeoutError:
+                raise CommitDelayed("The rows are kept in the log and will be committed later") from None
+        return Receipt(kept.good_rows, kept.quarantined_rows, committed=wait, repeated=True)
+
+    def _release(self, key: RequestKey | None) -> None:
+        if key is not None:
+            self._keys.release(key)
+
+    async def _append(
+        self, data_source_id: str, verdicts: Verdicts, key: RequestKey | None, *, wait: bool
+    ) -> asyncio.Future[None] | None:
         """Put the rows into the log; returns once they are kept. The future that it gives ends with their commit."""
         mailbox = self._mailbox_of(asyncio.get_running_loop())
         synced, committed = mailbox.future(), mailbox.future() if wait else None
@@ -218,26 +280,38 @@ class Ingestion:
             verdicts.quarantined,
             verdicts.quarantined_rows,
             committed=partial(mailbox.post, committed) if committed is not None else None,
+            key=key,
         )
-        self._pending.add(rows.size)
         try:
-            self._log.append(rows, partial(self._logged, rows, mailbox, synced))
+            self._hand_in(rows, partial(self._logged, rows, mailbox, synced))
         except StonechatError:
-            self._pending.remove(rows.size)
+            self._release(key)
             raise
         await synced
         return committed
 
+    def _hand_in(self, rows: Rows, settled: Settled) -> None:
+        """Give rows to the log. What raises was not given; what fails later is told to `settled`."""
+        self._pending.add(rows.size)
+        try:
+            self._log.append(rows, settled)
+        except StonechatError:
+            self._pending.remove(rows.size)
+            raise
+
     def _logged(
-        self, rows: Rows, mailbox: _Mailbox, synced: asyncio.Future[None], failure: StonechatError | None
+        self, rows: Rows, mailbox: Mailbox, synced: asyncio.Future[None], failure: StonechatError | None
     ) -> None:
         if failure is not None:
             self._pending.remove(rows.size)
+            self._release(rows.key)
+        elif rows.key is not None:
+            self._keys.keep(rows.key, rows.good_rows, rows.quarantined_rows)
         mailbox.post(synced, failure)
 
-    def _mailbox_of(self, loop: asyncio.AbstractEventLoop) -> _Mailbox:
+    def _mailbox_of(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
         if self._mailbox is None or self._mailbox.loop is not loop:
-            self._mailbox = _Mailbox(loop)
+            self._mailbox = Mailbox(loop)
         return self._mailbox
 
 
@@ -259,57 +333,3 @@ def _settle(future: Future[None], failure: StonechatError | None) -> None:
         future.set_result(None)
     else:
         future.set_exception(failure)
-
-
-class _Pending:
-    """Bytes that are accepted and not yet committed, bounded."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self.bytes = 0
-
-    def add(self, size: int) -> None:
-        with self._lock:
-            if self.bytes and self.bytes + size > self._limit:
-                raise IngestionBusy(f"More than {self._limit} bytes of events wait to be committed")
-            self.bytes += size
-
-    def remove(self, size: int) -> None:
-        with self._lock:
-            self.bytes -= size
-
-    def remove_rows(self, rows: Sequence[Rows]) -> None:
-        self.remove(sum(each.size for each in rows))
-
-
-class _Mailbox:
-    """Brings outcomes from other threads to the futures of one event loop, many with one wake-up."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._outcomes: deque[tuple[asyncio.Future[None], StonechatError | None]] = deque()
-        self._woken = False
-
-    def future(self) -> asyncio.Future[None]:
-        return self.loop.create_future()
-
-    def post(self, future: asyncio.Future[None], outcome: StonechatError | None) -> None:
-        self._outcomes.append((future, outcome))
-        if not self._woken:
-            self._woken = True
-            try:
-                self.loop.call_soon_threadsafe(self._deliver)
-            except RuntimeError:  # the loop is closed: nobody waits any more
-                self._outcomes.clear()
-
-    def _deliver(self) -> None:
-        self._woken = False  # before the first look, so that what comes after the last one wakes the loop again
-        while self._outcomes:
-            future, outcome = self._outcomes.popleft()
-            if future.done():
-                continue
-            if outcome is None:
-                future.set_result(None)
-            else:
-                future.set_exception(outcome)

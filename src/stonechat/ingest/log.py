@@ -27,6 +27,7 @@ from stonechat.ingest.segments import (
     encoded_header,
     encoded_record,
     segment_path,
+    sync_folder,
 )
 
 _log = structlog.get_logger(__name__)
@@ -105,6 +106,7 @@ class Log:
         self._owed: list[_Entry] = []
         self._broken = False
         self._deliver: Callable[[Rows], None] = lambda _rows: None
+        self._save_keys: Callable[[Path], None] = lambda _folder: None
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self.counters = LogCounters()
 
@@ -128,9 +130,14 @@ class Log:
         """Bytes in all segments."""
         return self._size
 
-    def start(self, deliver: Callable[[Rows], None]) -> None:
-        """Begin to write. `deliver` gets all rows that are synced, in the order of their sequence numbers."""
+    def start(self, deliver: Callable[[Rows], None], save_keys: Callable[[Path], None] = lambda _folder: None) -> None:
+        """Begin to write. `deliver` gets all rows that are synced, in the order of their sequence numbers.
+
+        `save_keys` is called with the log's folder before a segment with idempotency keys is removed; an OSError from
+        it keeps the segment.
+        """
         self._deliver = deliver
+        self._save_keys = save_keys
         self._thread.start()
 
     def append(self, rows: Rows, settled: Settled) -> None:
@@ -248,6 +255,7 @@ class Log:
             if isinstance(entry.content, Rows):
                 entry.content.sequence, entry.content.segment = first + index, active.segment
                 active.segment.undone += 1
+                active.segment.keyed = active.segment.keyed or entry.content.key is not None
             self._finished.extend(entry.finished)
         if self._finished and (sync or not self._sync):
             self._release_segments()
@@ -284,7 +292,7 @@ class Log:
         try:
             _write(descriptor, [encoded_header(self._id, self._next)], 0)
             os.fsync(descriptor)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError:
             os.close(descriptor)
             path.unlink()
@@ -326,6 +334,9 @@ class Log:
         while self._segments and self._segments[0].undone == 0 and self._segments[0] is not active:
             segment = self._segments[0]
             try:
+                if segment.keyed:
+                    self._save_keys(self._folder)
+                    segment.keyed = False
                 segment.path.unlink()
             except OSError as error:
                 _log.warning("cannot remove a segment of the log", file=str(segment.path), reason=error.strerror)
@@ -345,7 +356,8 @@ def _needs_sync(entry: _Entry) -> bool:
 
 def _encoded(content: Rows | Note, sequence: int, group: int) -> Sequence[bytes]:
     if isinstance(content, Rows):
-        return encoded_record(RecordType.ROWS, sequence, group, content.payload())
+        kind = RecordType.ROWS if content.key is None else RecordType.KEYED_ROWS
+        return encoded_record(kind, sequence, group, content.payload())
     return encoded_record(RecordType.NOTE, sequence, group, (encoded_note(content),))
 
 
@@ -368,11 +380,3 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> int:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
     return offset
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,15 @@ Settled = Callable[[StonechatError | None], None]
 """Told once what became of something: None for success. Called on the thread that found out; must return at once."""
 
 _ROWS: Final = struct.Struct("<BIII")
+_DIGEST_SIZE: Final = 16
+_KEY_SIZE: Final = _DIGEST_SIZE + 8
+
+
+class RequestKey(NamedTuple):
+    """The idempotency key of a request: 16 bytes that stand for the sender's text, 8 that stand for the body."""
+
+    digest: bytes
+    fingerprint: bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -36,6 +45,7 @@ class Rows:
     committed: Settled | None = field(default=None, repr=False)
     sequence: int = 0
     segment: Segment | None = field(default=None, repr=False)
+    key: RequestKey | None = None
 
     @property
     def size(self) -> int:
@@ -46,11 +56,18 @@ class Rows:
         """The record's payload in the pieces that it is written from."""
         name = self.data_source.encode()
         head = _ROWS.pack(len(name), self.good_rows, self.quarantined_rows, len(self.good))
-        return head, name, self.good, self.quarantined
+        return *(self.key or ()), head, name, self.good, self.quarantined
+
+    @classmethod
+    def keyed(cls, payload: bytes) -> Rows:
+        """The rows of a payload that has a key."""
+        rows = cls.decoded(payload[_KEY_SIZE:])
+        rows.key = RequestKey(payload[:_DIGEST_SIZE], payload[_DIGEST_SIZE:_KEY_SIZE])
+        return rows
 
     @classmethod
     def decoded(cls, payload: bytes) -> Rows:
-        """The rows of a payload."""
+        """The rows of a payload that has none."""
         length, good_rows, quarantined_rows, good_size = _ROWS.unpack_from(payload)
         start = _ROWS.size + length
         name = payload[_ROWS.size : start].decode()

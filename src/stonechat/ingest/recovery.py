@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from stonechat.ingest.records import Block, Done, Note, Plan, Refused, Rows, Taken, decoded_note
+from stonechat.ingest.records import Block, Done, Note, Plan, Refused, RequestKey, Rows, Taken, decoded_note
 from stonechat.ingest.segments import SUFFIX, LogCorrupt, Record, RecordType, Segment, SegmentFile
 
 _log = structlog.get_logger(__name__)
@@ -43,13 +43,24 @@ class Recovery:
         for segment in self.segments:
             with SegmentFile(segment.path) as file:
                 for record in file.records():
-                    if record.end > segment.size or record.type is not RecordType.ROWS:
+                    if record.end > segment.size or record.type is RecordType.NOTE:
                         continue
-                    rows = Rows.decoded(record.payload)
+                    rows = _rows(record)
                     rows.sequence, rows.segment = record.sequence, segment
                     planned = _planned(plans.get(rows.data_source), rows.sequence)
                     if planned is None or not planned.done:
                         yield rows, planned
+
+    def keys(self) -> Iterator[tuple[RequestKey, int, int]]:
+        """The idempotency keys in the segments, in order, with the good and the quarantined rows of their requests."""
+        for segment in self.segments:
+            if segment.keyed:
+                with SegmentFile(segment.path) as file:
+                    for record in file.records():
+                        if record.end <= segment.size and record.type is RecordType.KEYED_ROWS:
+                            rows = _rows(record)
+                            assert rows.key is not None
+                            yield rows.key, rows.good_rows, rows.quarantined_rows
 
     def note(self, note: Note) -> None:
         """Take a note of the log into account."""
@@ -105,6 +116,7 @@ def _scan(file: SegmentFile, recovery: Recovery, *, last: bool) -> Segment | Non
             raise LogCorrupt(file.path, segment.size, f"record {sequence} is missing")
         _take(record, recovery)
         segment.size = record.end
+        segment.keyed = segment.keyed or record.type is RecordType.KEYED_ROWS
         sequence += 1
     if segment.size < file.size and (not last or file.synced_after(segment.size, sequence)):
         raise LogCorrupt(file.path, segment.size, f"record {sequence} is damaged")
@@ -123,6 +135,10 @@ def _check_order(segment: Segment, path: Path, recovery: Recovery) -> None:
         raise LogCorrupt(path, 0, "the segment belongs to another log")
     if segment.first != recovery.next_sequence:
         raise LogCorrupt(path, 0, f"the segment of record {recovery.next_sequence} is missing before it")
+
+
+def _rows(record: Record) -> Rows:
+    return Rows.keyed(record.payload) if record.type is RecordType.KEYED_ROWS else Rows.decoded(record.payload)
 
 
 def _take(record: Record, recovery: Recovery) -> None:

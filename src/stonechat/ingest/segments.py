@@ -8,6 +8,7 @@ synced one after the other: a sound record of a later group proves that what sta
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,7 @@ class RecordType(IntEnum):
 
     ROWS = 1
     NOTE = 2
+    KEYED_ROWS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +65,31 @@ class Record:
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """One file: its size without a torn tail, and how many of its rows are not in the engine yet."""
+    """One file: its size without a torn tail, and how many of its rows are not in the engine yet.
+
+    `keyed`: some of its rows came with an idempotency key.
+    """
 
     path: Path
     log_id: bytes
     first: int
     size: int = HEADER_SIZE
     undone: int = 0
+    keyed: bool = False
 
 
 def segment_path(folder: Path, first: int) -> Path:
     """The file of the segment that begins with a sequence number."""
     return folder / f"{first:016x}{SUFFIX}"
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names of the files in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def encoded_header(log_id: bytes, first: int) -> bytes:

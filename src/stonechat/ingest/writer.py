@@ -95,7 +95,7 @@ class _Gathering:
 class _Flush:
     """Asks for everything that was delivered before it. `targets` is the last sequence number by data source."""
 
-    ended: threading.Event
+    ended: Callable[[], None]
     targets: dict[str, int] = field(default_factory=dict)
 
 
@@ -162,9 +162,14 @@ class Writer:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Commit everything that was appended to the log before, without lingering; False if it took too long."""
-        flush = _Flush(threading.Event())
+        ended = threading.Event()
+        self.when_flushed(ended.set)
+        return ended.wait(timeout)
+
+    def when_flushed(self, ended: Callable[[], None]) -> None:
+        """The same without waiting: `ended` is called once, on the writer's thread."""
+        flush = _Flush(ended)
         self._log.barrier(lambda _failure: self._inbox.put(flush))
-        return flush.ended.wait(timeout)
 
     def close(self, timeout: float = 10.0) -> None:
         """Commit what can be committed within the time, and stop. The log keeps the rest. A second call is harmless."""
@@ -312,7 +317,7 @@ class Writer:
             if flush.targets.get(data_source, committed + 1) <= committed:
                 del flush.targets[data_source]
             if not flush.targets:
-                flush.ended.set()
+                flush.ended()
                 self._flushes.remove(flush)
 
     def _replay_block(self, gathering: _Gathering | None) -> int:
