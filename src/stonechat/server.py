@@ -10,6 +10,7 @@ import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +66,7 @@ from stonechat.project.places import forget_places
 from stonechat.project.versions import DataVersions
 from stonechat.project.workspaces import MIGRATIONS as WORKSPACE_MIGRATIONS
 from stonechat.query.execute import QueryBounds, QueryService
+from stonechat.query.storage import storage_readings
 from stonechat.settings import Settings
 from stonechat.state import StateStore
 from stonechat.telemetry.recorder import Telemetry
@@ -116,7 +118,11 @@ class Server:
             self.variables = Variables(self.store, box)
             self.versions = DataVersions()
             self.projects = restore_all(self.store, self.engine, self.variables.secrets)
-            self.telemetry = Telemetry(ServiceTables(self.engine) if settings.telemetry else None)
+            self.telemetry = Telemetry(
+                ServiceTables(self.engine),
+                partial(storage_readings, self.engine, self.projects),
+                records=settings.telemetry,
+            )
             undo.callback(self.telemetry.close)
             self.ingestion = Ingestion.open(
                 home / "log", self.engine, LiveDestinations(self.projects, self.versions), _ingestion_settings(settings)
@@ -130,8 +136,11 @@ class Server:
                 self.ingestion,
                 secrets=self.variables.secrets,
                 forget=(self.variables.forget, forget_deployments, forget_places),
+                telemetry=self.telemetry,
             )
-            self.queries = QueryService(self.engine, self.versions, _query_bounds(settings))
+            self.queries = QueryService(
+                self.engine, self.versions, _query_bounds(settings), catch_up=self.telemetry.catch_up
+            )
             undo.callback(self.queries.close)
             self.importer = Importer(
                 self.engine, self.ingestion, self.projects, home / "imports", _import_limits(settings)
@@ -186,6 +195,7 @@ class Server:
                     authenticator,
                     snapshots,
                     Imports(self.importer, self.jobs, self.engine),
+                    self.telemetry,
                     max_upload_bytes=self.settings.max_upload_bytes,
                     missing_is_forbidden=self.settings.missing_is_forbidden,
                 ),

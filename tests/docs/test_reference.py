@@ -20,6 +20,7 @@ from stonechat.http.problems import STATUS_BY_KIND
 from stonechat.project.model import Project
 from stonechat.project.parameters import endpoint_parameters
 from stonechat.project.quarantine import ADDED_COLUMNS
+from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES
 from stonechat.settings import ENVIRONMENT_PREFIX, Settings
 from stonechat.sql.gate import HARMLESS_SETTINGS, TABLE_FUNCTIONS
 from stonechat.starters.catalog import template_files
@@ -31,6 +32,7 @@ _DATAFILES = page("datafiles.md")
 _ERRORS = page("errors.md")
 _HTTP_API = page("http-api.md")
 _MESSAGING = page("messaging.md")
+_SERVICES = page("service-data-sources.md")
 _SETTINGS = page("settings.md")
 _TEMPLATES = page("template-functions.md")
 
@@ -96,6 +98,20 @@ def test_what_callers_may_use_in_their_own_sql_is_documented() -> None:
     codes = {code for row in _HTTP_API.rows(section) for cell in row for code in re.findall(r"`(\w+)`", cell)}
     assert codes >= HARMLESS_SETTINGS | TABLE_FUNCTIONS
     assert codes <= HARMLESS_SETTINGS | TABLE_FUNCTIONS | {"FORMAT", "SELECT", "SETTINGS"}
+
+
+def test_every_service_data_source_is_documented_with_its_columns() -> None:
+    documented = {
+        heading.plain.removeprefix("tinybird."): {
+            row[0].strip("`"): row[1].strip("`") for row in _SERVICES.rows(heading) if row[0].startswith("`")
+        }
+        for heading in _SERVICES.headings
+        if heading.plain.startswith("tinybird.")
+    }
+    empty = set(re.findall(r"`tinybird\.(\w+)`", " ".join(_SERVICES.lines[_section(_SERVICES, "Always empty").line :])))
+    assert documented.keys() | empty == SERVICE_DATA_SOURCES.keys()
+    assert documented == {name: SERVICE_DATA_SOURCES[name].columns for name in documented}
+    assert empty == {name for name, source in SERVICE_DATA_SOURCES.items() if source.engine == "Null"}
 
 
 def test_every_scope_is_documented() -> None:

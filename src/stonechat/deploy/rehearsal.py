@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
@@ -19,8 +19,11 @@ from stonechat.errors import Position, StonechatError
 from stonechat.project.checks import name_position
 from stonechat.project.composition import compose_placeholder
 from stonechat.project.model import Project
+from stonechat.project.service_data_sources import NAMESPACE, service_database
+from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal, parameter_text
 from stonechat.sql.references import without_settings
+from stonechat.telemetry.tables import create_statements
 
 DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
@@ -52,10 +55,14 @@ def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
     engine.command(f"CREATE DATABASE {identifier(database)}")
     try:
         problems = list(_table_problems(project, engine, database))
+        if any(NAMESPACE in node.sql for pipe in project.pipes.values() for node in pipe.nodes):
+            for statement in create_statements(service_database(database)):
+                engine.command(statement)
         # With a table missing, every node that reads it would fail too and bury the cause.
         return problems or list(_pipe_problems(project, engine, database))
     finally:
-        engine.command(f"DROP DATABASE {identifier(database)} SYNC")
+        for name in (database, service_database(database)):
+            engine.command(f"DROP DATABASE IF EXISTS {identifier(name)} SYNC")
 
 
 def remove_leftovers(engine: Engine) -> None:
@@ -94,17 +101,19 @@ def _pipe_problems(project: Project, engine: Engine, database: str) -> Iterator[
 
 
 def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:
-    settings: Mapping[str, str] = {}
+    anew = False
     try:
         composed = compose_placeholder(project, pipe, node)
         bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
-        statement, settings = without_settings(composed.sql, engine.explain)
+        written = Placing(namespaces={NAMESPACE: service_database(database)}).apply(composed.sql)
+        statement, settings = without_settings(written, engine.explain)
+        anew = statement != composed.sql
         engine.query(
             Query(_EXPLAIN + statement, database=database, format="TabSeparated", parameters=bound, settings=settings)
         )
     except EngineFailure as error:
-        # With its settings taken out, the statement was written anew: the engine's offsets are not the file's.
-        position = node.sql_position if settings else _node_position(node, error, project, pipe)
+        # Without its settings, or with a database's name, the statement was written anew: offsets are not the file's.
+        position = node.sql_position if anew else _node_position(node, error, project, pipe)
         yield InvalidNode(f"Node '{node.name}': {error.message}", position, hint=error.hint)
     except StonechatError as error:
         yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)

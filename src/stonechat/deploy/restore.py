@@ -64,7 +64,8 @@ def remove_strays(engine: Engine, snapshots: Sequence[Snapshot]) -> None:
 
 
 def _ours(column: str, base: str) -> str:
-    return f"({column} = {literal(base)} OR startsWith({column}, {literal(base + '_')}))"
+    """The databases of a workspace's tables: its own, and those of its deployments."""
+    return f"({column} = {literal(base)} OR startsWith({column}, {literal(base + '_d')}))"
 
 
 def _tables(snapshot: Snapshot) -> Iterator[Table]:

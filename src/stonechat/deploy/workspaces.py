@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -27,6 +28,8 @@ from stonechat.project.workspaces import (
 )
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore
+from stonechat.telemetry.deployments import record_deployment
+from stonechat.telemetry.recorder import Telemetry
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +87,7 @@ class Workspaces:
         *,
         secrets: Secrets,
         forget: Sequence[Forget],
+        telemetry: Telemetry,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -92,6 +96,7 @@ class Workspaces:
         self._writing = writing
         self._secrets = secrets
         self._forget = (*forget, tokens.forget, forget_workspace)
+        self._telemetry = telemetry
         self._changing = threading.Lock()
         self._deployers: dict[str, Deployer] = {}
         for project in projects.all():
@@ -143,6 +148,7 @@ class Workspaces:
                     self._projects.remove(workspace_id)
                     self._tokens.refresh()
                 del self._deployers[workspace_id]
+        self._telemetry.forget(workspace)
         query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(workspace.database)})"
         for row in self._engine.fetch(query):
             _drop(self._engine, str(row["name"]))
@@ -150,6 +156,7 @@ class Workspaces:
     def _open(self, project: LiveProject) -> None:
         workspace = project.snapshot.workspace
         self._tokens.admin(workspace.id)
+        project.promoted = partial(record_deployment, self._telemetry)
         self._deployers[workspace.id] = Deployer(
             workspace,
             self._store,

@@ -28,6 +28,7 @@ from stonechat.jobs.runner import JobRunner
 from stonechat.project.description import descriptions_of
 from stonechat.project.live import Snapshot, UnknownDataSource
 from stonechat.query.storage import stored_tables
+from stonechat.telemetry.recorder import Telemetry
 
 _BARRED = "Adding or modifying data sources to this workspace can only be done via deployments"
 _MODES = {"create", "append", "replace"}
@@ -64,6 +65,7 @@ class _Handlers:
     authenticator: Authenticator
     snapshots: Snapshots
     imports: Imports
+    telemetry: Telemetry
     max_upload_bytes: int
     missing_is_forbidden: bool
 
@@ -89,7 +91,10 @@ class _Handlers:
                 return await self._begin(request, caller, snapshot, source, order)
             identity = snapshot.identities[source.name].id
             kept = True
-            tally = await self.imports.importer.append(identity, source, order)
+            workspace, import_id = snapshot.workspace, order.file
+            with self.telemetry.operation(workspace, "append", identity, source.name, import_id=import_id) as done:
+                tally = await self.imports.importer.append(identity, source, order)
+                done.rows(tally.successful_rows, tally.quarantined_rows)
             return JSONResponse(await asyncio.to_thread(self._answer, caller, snapshot, source, order, tally))
         finally:
             if not kept:
@@ -150,12 +155,13 @@ def routes(
     authenticator: Authenticator,
     snapshots: Snapshots,
     imports: Imports,
+    telemetry: Telemetry,
     *,
     max_upload_bytes: int,
     missing_is_forbidden: bool,
 ) -> list[Route]:
     """The Data Sources API, as far as it takes files."""
-    handlers = _Handlers(authenticator, snapshots, imports, max_upload_bytes, missing_is_forbidden)
+    handlers = _Handlers(authenticator, snapshots, imports, telemetry, max_upload_bytes, missing_is_forbidden)
     return [
         Route("/v0/datasources", handlers.post, methods=["POST"]),
         Route("/v1/datasources/{name}/append", handlers.append, methods=["POST"]),

@@ -14,6 +14,7 @@ from stonechat.auth.access import InvalidScope, Scope, ScopeType
 from stonechat.auth.tokens import InvalidTokenRequest
 from stonechat.http.bodies import read_body
 from stonechat.project.live import Snapshot, UnknownDataSource, UnknownPipe
+from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, qualified
 
 _MAX_BODY_BYTES = 1_000_000
 _SIGNED_ONLY = ("filter", "fixed_params")
@@ -108,7 +109,8 @@ def _static_scope(scope: Mapping[str, Any], snapshot: Snapshot) -> Scope:
             raise InvalidScope(f"Only a JWT may have a scope with {key}", hint=hint)
     resource = scope.get("resource") or ""
     parsed = Scope.parse(f"{scope.get('type', '')}:{resource}" if resource else str(scope.get("type", "")))
-    if not parsed.resource:
+    services = map(qualified, SERVICE_DATA_SOURCES)
+    if not parsed.resource or (parsed.type is ScopeType.READ_DATA_SOURCE and parsed.resource in services):
         return parsed
     return Scope(parsed.type, resource_name(parsed, snapshot))
 

@@ -15,6 +15,7 @@ from stonechat.datafile.resources import Connection, DataSource, Node, NodeType,
 from stonechat.errors import Position
 from stonechat.project.lineage import Lineage, NodeKey, target_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 from stonechat.template.render import Template
 from stonechat.template.values import NO_VALUE
@@ -125,6 +126,24 @@ def unknown_tables(
                 yield ProjectProblem(message, name_position(node, name), hint=hint)
 
 
+def misread_services(pipes: Iterable[Pipe], templates: Mapping[NodeKey, Template]) -> Iterator[ProjectProblem]:
+    """Nodes that read a service data source which does not exist, and views over one: they are filled behind them."""
+    for pipe in pipes:
+        for node in pipe.nodes:
+            template = templates.get((pipe.name, node.name))
+            for name in sorted(_service_names(template.placeholder().sql)) if template else ():
+                written = qualified(name)
+                place = name_position(node, written if written in node.sql else NAMESPACE)
+                if name not in SERVICE_DATA_SOURCES:
+                    message = f"Node '{node.name}' reads '{written}', which is no service data source"
+                    yield ProjectProblem(
+                        message, place, hint=suggestion(qualified(name), map(qualified, SERVICE_DATA_SOURCES))
+                    )
+                elif pipe.output.type is NodeType.MATERIALIZED:
+                    message = f"Materialized pipe '{pipe.name}' reads '{written}', which a view cannot"
+                    yield ProjectProblem(message, place, hint="Copy from it with a copy pipe.")
+
+
 def cycles(pipes: Mapping[str, Pipe], lineage: Lineage) -> Iterator[ProjectProblem]:
     """Nodes, and pipes, that read themselves through others; views that write what their own rows come from."""
     for pipe in pipes.values():
@@ -202,6 +221,16 @@ def _plain_tables(statement: str) -> set[str]:
             clauses[-1] = "FROM"
             found |= _plain_name(listed[index + 1 : index + 3])
     return found - _defined(listed) - {NO_VALUE}
+
+
+def _service_names(statement: str) -> set[str]:
+    """The names in `FROM tinybird.name` and `JOIN tinybird.name`."""
+    listed = meaningful_tokens(statement)
+    return {
+        name.name
+        for word, namespace, point, name in zip(listed, listed[1:], listed[2:], listed[3:], strict=False)
+        if _keyword(word) in {"FROM", "JOIN"} and namespace.name == NAMESPACE and point.text == "."
+    }
 
 
 def _plain_name(listed: Sequence[Token]) -> set[str]:

@@ -13,6 +13,7 @@ from stonechat.datafile.resources import Node, Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.service_data_sources import service_data_sources_in
 from stonechat.sql.statements import with_clause
 from stonechat.sql.tables import table_names
 from stonechat.template.render import Rendered, Template
@@ -33,8 +34,9 @@ class CompositionTooLarge(StonechatError):
 class Composed:
     """One statement with what it needs to run.
 
-    `reads` names the data sources (quarantines too) that it may read; `bound` holds server-side parameters in clear;
-    `settings` engine settings that templates chose; `used` the request parameters that shaped the text.
+    `reads` names the data sources (quarantines and service data sources too) that it may read; `bound` holds
+    server-side parameters in clear; `settings` engine settings that templates chose; `used` the
+    request parameters that shaped the text.
     """
 
     sql: str
@@ -110,6 +112,7 @@ class _Composer:
                 self._reads.add(name)
                 if name + QUARANTINE_SUFFIX in statement:
                     self._reads.add(name + QUARANTINE_SUFFIX)
+        self._reads.update(service_data_sources_in(statement))
 
     def _render(self, pipe: Pipe, node: Node) -> str:
         if len(self._renderings) >= _MOST_RENDERINGS:

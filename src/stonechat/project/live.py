@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.project.workspaces import Identity, Workspace
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier
@@ -93,7 +94,8 @@ class Snapshot:
         moved = {name: database for name, database in self.databases.items() if name in sources}
         moved |= {name + QUARANTINE_SUFFIX: database for name, database in moved.items()}
         columns = {column.name for source in sources.values() for column in source.columns}
-        return Placing(moved, columns & moved.keys())
+        services = {NAMESPACE: service_database(self.workspace.database)}
+        return Placing(moved, columns & moved.keys(), services)
 
     @cached_property
     def names_by_id(self) -> Mapping[str, str]:
@@ -103,6 +105,9 @@ class Snapshot:
     def name_of(self, name_or_id: str) -> str:
         """The name that an id stands for; any other text as it is."""
         return self.names_by_id.get(name_or_id, name_or_id) if name_or_id.startswith("t_") else name_or_id
+
+
+Promoted = Callable[[Snapshot, Snapshot], None]
 
 
 class UnknownWorkspace(StonechatError):
@@ -117,6 +122,8 @@ class LiveProject:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        #: Hears of each change, after it: what was live before, and what is now. Must not block, nor fail.
+        self.promoted: Promoted = lambda _before, _after: None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -125,7 +132,8 @@ class LiveProject:
 
     def promote(self, snapshot: Snapshot) -> None:
         """Make another snapshot the live one, for every request that begins from now on."""
-        self._snapshot = snapshot
+        before, self._snapshot = self._snapshot, snapshot
+        self.promoted(before, snapshot)
 
 
 class LiveProjects:

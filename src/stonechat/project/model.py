@@ -17,6 +17,7 @@ from stonechat.errors import Kind, Position, StonechatError
 from stonechat.project.checks import (
     cycles,
     double_names,
+    misread_services,
     node_names,
     secrets_in_views,
     unknown_tables,
@@ -136,6 +137,7 @@ def _problems_between(project: Project) -> Iterator[StonechatError]:
     yield from unknown_targets(found, sources, project.files)
     yield from wrong_connections(project.data_sources.values(), found, project.connections, connections, project.files)
     yield from unknown_tables(found, project.templates, tables)
+    yield from misread_services(found, project.templates)
     yield from secrets_in_views(found, project.templates, project.lineage)
 
 

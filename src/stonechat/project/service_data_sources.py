@@ -5,7 +5,7 @@ Their names and columns are a contract with clients; `docs/reference/service-dat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 NAMESPACE = "tinybird"
@@ -16,12 +16,13 @@ NAMESPACE = "tinybird"
 class ServiceDataSource:
     """One of them: its columns by name with their types, and how the engine keeps it.
 
-    `view` is a SELECT over another service data source (its name in braces) that fills this one.
+    `view` is a SELECT over another service data source (its name in braces) that fills this one. The engine `Null`
+    stands for one that clients ask for and this server has nothing to tell in.
     """
 
     name: str
     columns: Mapping[str, str]
-    sorting_key: str
+    sorting_key: str = ""
     engine: str = "MergeTree"
     partition_by: str = ""
     ttl: str = ""
@@ -31,6 +32,17 @@ class ServiceDataSource:
 def service_database(database: str) -> str:
     """The engine's database of a workspace's service data sources, beside its own."""
     return f"{database}_service"
+
+
+def qualified(name: str) -> str:
+    """The name of a service data source as statements and scopes have it."""
+    return f"{NAMESPACE}.{name}"
+
+
+def service_data_sources_in(statement: str) -> Iterator[str]:
+    """Which of them a statement may read, qualified. A superset: their names anywhere in the text count."""
+    if NAMESPACE in statement:
+        yield from (qualified(name) for name in SERVICE_DATA_SOURCES if name in statement)
 
 
 def _columns(text: str) -> Mapping[str, str]:
@@ -322,6 +334,79 @@ _HFI_REQUESTS = ServiceDataSource(
     ttl="timestamp + INTERVAL 30 DAY",
 )
 
+_BI_STATS_RT = ServiceDataSource(
+    "bi_stats_rt",
+    _columns("""
+        start_datetime DateTime
+        query String
+        query_normalized String
+        error_code Int32
+        error String
+        duration UInt64
+        read_rows UInt64
+        read_bytes UInt64
+        result_rows UInt64
+        result_bytes UInt64
+    """),
+    engine="Null",
+)
+
+_BI_STATS = ServiceDataSource(
+    "bi_stats",
+    _columns("""
+        date Date
+        database String
+        query_normalized String
+        view_count UInt64
+        error_count UInt64
+        avg_duration_state AggregateFunction(avg, Float32)
+        quantile_timing_state AggregateFunction(quantilesTiming(0.9, 0.95, 0.99), Float64)
+        read_bytes_sum UInt64
+        read_rows_sum UInt64
+        avg_result_rows_state AggregateFunction(avg, Float32)
+        avg_result_bytes_state AggregateFunction(avg, Float32)
+    """),
+    engine="Null",
+)
+
+_DATA_TRANSFER = ServiceDataSource(
+    "data_transfer",
+    _columns("""
+        timestamp DateTime
+        event String
+        direction String
+        kind String
+        workspace_id String
+        bytes UInt64
+    """),
+    engine="Null",
+)
+
+_LLM_USAGE = ServiceDataSource(
+    "llm_usage",
+    _columns("""
+        start_time DateTime
+        end_time DateTime
+        request_id String
+        workspace_id String
+        workspace_name String
+        user_id String
+        user_email String
+        token_id String
+        token_name String
+        model String
+        feature String
+        prompt_tokens UInt64
+        completion_tokens UInt64
+        total_tokens UInt64
+        duration Float32
+        cost Float64
+        origin String
+        error Nullable(String)
+    """),
+    engine="Null",
+)
+
 SERVICE_DATA_SOURCES: Mapping[str, ServiceDataSource] = {
     source.name: source
     for source in (
@@ -336,6 +421,10 @@ SERVICE_DATA_SOURCES: Mapping[str, ServiceDataSource] = {
         _JOBS_LOG,
         _KAFKA_OPS_LOG,
         _SINKS_OPS_LOG,
+        _BI_STATS,
+        _BI_STATS_RT,
+        _DATA_TRANSFER,
+        _LLM_USAGE,
     )
 }
 """By name. A view comes after what it reads."""

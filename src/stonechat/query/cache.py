@@ -17,7 +17,6 @@ from functools import lru_cache
 from stonechat.engine.contract import Query, QueryLimits, QueryResult
 from stonechat.project.composition import Composed
 from stonechat.project.model import Project
-from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import words_of
 
@@ -140,7 +139,8 @@ _repeatable_remembered = lru_cache(1000)(_repeatable)
 
 def _expires(project: Project, name: str) -> bool:
     source = project.data_sources.get(name)
-    return name.endswith(QUARANTINE_SUFFIX) if source is None else bool(source.engine.ttl)
+    # Quarantines expire, and service data sources change without anybody's write.
+    return source is None or bool(source.engine.ttl)
 
 
 def _size(key: CacheKey, result: QueryResult) -> int:

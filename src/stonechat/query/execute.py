@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from stonechat.auth.access import Caller, ScopeType
@@ -105,11 +105,22 @@ class _Outcome:
 
 
 class QueryService:
-    """Runs read requests on an engine, and keeps answers while they are true."""
+    """Runs read requests on an engine, and keeps answers while they are true.
 
-    def __init__(self, engine: Engine, versions: DataVersions, bounds: QueryBounds) -> None:
+    `catch_up` is called, in a thread, before a query over the service data sources of a workspace's database.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        versions: DataVersions,
+        bounds: QueryBounds,
+        *,
+        catch_up: Callable[[str], None] = lambda _database: None,
+    ) -> None:
         self._engine = engine
         self._versions = versions
+        self._catch_up = catch_up
         self._limits = bounds.limits
         self._runs = QueryRuns(engine, bounds.connections, bounds.queue)
         self._gate = StatementGate(engine.explain)
@@ -224,6 +235,8 @@ class QueryService:
         known = self._known(prepared, known_etag)
         if known is not None:
             return known
+        if prepared.about_itself:
+            await self._runs.in_thread(self._catch_up, prepared.query.database)
         if not prepared.keeps:
             return _Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
         # Taken before the query runs: what changes meanwhile makes its answer one of the past.

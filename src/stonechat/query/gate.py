@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 
 from stonechat.auth.access import Caller, ScopeType
@@ -11,8 +12,10 @@ from stonechat.engine.formats import MEDIA_TYPES
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified
 from stonechat.sql.gate import SQLNotAllowed, require_read_only
 from stonechat.sql.references import Ask, References, classify
+from stonechat.sql.scopes import TableName
 from stonechat.sql.skeletons import plain_skeleton
 from stonechat.sql.statements import TokenKind, meaningful_tokens
 from stonechat.template.render import Rendered
@@ -67,7 +70,7 @@ class StatementGate:
     def statement(self, statement: Rendered, project: Project, caller: Caller, pipe: Pipe | None) -> References:
         """Admit a statement over data sources and pipes that the caller may read, and over the nodes of `pipe`."""
         references = self._classify(statement)
-        readable = {(None, name) for name in _readable(project, caller, pipe)}
+        readable = {(None, name) for name in _readable(project, caller, pipe)} | _readable_services(caller)
         require_read_only(references, tables=readable, settings=True, output_format=True)
         if references.format is not None and references.format.lower() not in _MEDIA_TYPES:
             raise FormatRefused(references.format)
@@ -115,3 +118,10 @@ def _readable(project: Project, caller: Caller, pipe: Pipe | None) -> Iterator[s
         # The other nodes may hold rows that the output leaves out.
         if caller.may(ScopeType.READ_ALL):
             yield from (node.name for node in pipe.nodes)
+
+
+def _readable_services(caller: Caller) -> AbstractSet[TableName]:
+    """Service data sources: a scope names one as statements do, `DATASOURCES:READ:tinybird.jobs_log`."""
+    return {
+        (NAMESPACE, name) for name in SERVICE_DATA_SOURCES if caller.may(ScopeType.READ_DATA_SOURCE, qualified(name))
+    }

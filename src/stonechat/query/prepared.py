@@ -15,6 +15,7 @@ from stonechat.engine.contract import Query
 from stonechat.engine.formats import Format
 from stonechat.project.composition import Composed, Values
 from stonechat.project.live import Snapshot
+from stonechat.project.service_data_sources import NAMESPACE
 from stonechat.query.cache import CacheKey, may_be_kept
 
 _CAPACITY_BYTES = 16_000_000
@@ -53,6 +54,11 @@ class Prepared:
             may_be_kept(snapshot.project, composed),
             not composed.bound and _CLOCK not in composed.used,
         )
+
+    @property
+    def about_itself(self) -> bool:
+        """Whether service data sources are among what it reads."""
+        return any(name.startswith(f"{NAMESPACE}.") for name in self.reads)
 
     @property
     def keeps(self) -> bool:

@@ -16,6 +16,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.service_data_sources import NAMESPACE, qualified
 from stonechat.query.gate import UNDERSCORE
 from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
@@ -74,7 +75,9 @@ def compose_own(project: Project, own: Rendered, named: References, values: Valu
     names = frozenset(name for database, name in named.tables if database is None)
     parts = dict(_parts(project, names, values, pipe))
     sql = with_clause([(name, _fenced(part.sql)) for name, part in parts.items()], own.sql)
-    return _united(sql, own, names & _tables(project), list(parts.values()))
+    services = {qualified(name) for database, name in named.tables if database == NAMESPACE}
+    reads = (names & _tables(project)) | services
+    return _united(sql, own, reads, list(parts.values()))
 
 
 def _parts(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 
 from stonechat.engine.contract import Engine
 from stonechat.project.description import StoredTable
-from stonechat.project.live import Snapshot, Table
+from stonechat.project.live import LiveProjects, Snapshot, Table
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.quoting import literal
+from stonechat.telemetry.events import StoredRows
 
 
 def stored_tables(engine: Engine, snapshot: Snapshot) -> Mapping[str, StoredTable]:
@@ -22,6 +25,27 @@ def stored_tables(engine: Engine, snapshot: Snapshot) -> Mapping[str, StoredTabl
         for row in rows
         if (table := Table(str(row["database"]), str(row["name"]))) == snapshot.table(table.name)
     }
+
+
+def storage_readings(engine: Engine, projects: LiveProjects, database: str) -> Iterator[StoredRows]:
+    """What each data source of a workspace holds now, by the workspace's database; nothing if it is gone. Blocks."""
+    snapshots = (project.snapshot for project in projects.all())
+    snapshot = next((item for item in snapshots if item.workspace.database == database), None)
+    if snapshot is None:
+        return
+    tables, now = stored_tables(engine, snapshot), int(time.time())
+    for name in snapshot.project.data_sources:
+        stored, quarantine = tables.get(name), tables.get(name + QUARANTINE_SUFFIX)
+        if stored is not None and quarantine is not None:
+            yield StoredRows(
+                timestamp=now,
+                datasource_id=snapshot.identities[name].id,
+                datasource_name=name,
+                bytes=stored.bytes,
+                rows=stored.rows,
+                bytes_quarantine=quarantine.bytes,
+                rows_quarantine=quarantine.rows,
+            )
 
 
 def _count(value: object) -> int:

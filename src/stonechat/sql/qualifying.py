@@ -1,7 +1,8 @@
 """Writing databases in front of the tables of a statement, at the places where it names them.
 
 The engine finds a table without a database in the one that the statement runs in. A table that lies elsewhere gets its
-database written in front of its name; everything else in the statement, comments and line breaks included, stays.
+database written in front of its name; everything else in the statement, comments and line breaks included, stays. So
+does the name of a database that stands for another: the other one takes its place.
 
 A name after FROM, JOIN or IN is a table unless it is followed by a parenthesis or a point, or a common table expression
 of that name is in its scope: one of the SELECT around it, outside that definition's own parentheses. Inside `view(...)`
@@ -36,17 +37,19 @@ _MARK = "'\0'"
 class Placing:
     """Where the tables are that are not in the database which statements run in: table name -> database.
 
-    `columns` has those names among them that are names of columns too.
+    `columns` has those names among them that are names of columns too; `namespaces` the databases that statements name
+    and what they stand for.
     """
 
     databases: Mapping[str, str] = field(default_factory=dict)
     columns: AbstractSet[str] = frozenset()
+    namespaces: Mapping[str, str] = field(default_factory=dict)
 
     def apply(self, statement: str) -> str:
         """The statement with a database in front of each of these tables."""
-        if not self.databases or not any(name in statement for name in self.databases):
+        if not any(name in statement for name in (*self.databases, *self.namespaces)):
             return statement
-        key = tuple(self.databases.items()), frozenset(self.columns)
+        key = tuple(self.databases.items()), frozenset(self.columns), tuple(self.namespaces.items())
         skeleton, strings = _without_strings(statement)
         if len(skeleton) > _LONGEST_REMEMBERED:
             return _placed(statement, *key)
@@ -74,13 +77,19 @@ def _without_strings(statement: str) -> tuple[str, Sequence[str]]:
     return _MARK.join([*pieces, statement[done:]]), strings
 
 
-def _placed(statement: str, databases: Sequence[tuple[str, str]], columns: AbstractSet[str]) -> str:
-    places = dict(databases)
+def _placed(
+    statement: str,
+    databases: Sequence[tuple[str, str]],
+    columns: AbstractSet[str],
+    namespaces: Sequence[tuple[str, str]],
+) -> str:
+    places, spaces = dict(databases), dict(namespaces)
     parts: list[str] = []
     done = 0
-    for token in _tables(meaningful_tokens(statement), places.keys(), columns):
-        parts += [statement[done : token.start], f"{identifier(places[token.name])}."]
-        done = token.start
+    for token, qualified in _tables(meaningful_tokens(statement), places.keys(), columns, spaces.keys()):
+        parts.append(statement[done : token.start])
+        parts.append(identifier(spaces[token.name]) if qualified else f"{identifier(places[token.name])}.")
+        done = token.start + len(token.text) * qualified
     return "".join([*parts, statement[done:]])
 
 
@@ -116,10 +125,13 @@ class _Level:
         self.member = self.first
 
 
-def _tables(tokens: Sequence[Token], names: AbstractSet[str], columns: AbstractSet[str]) -> Iterator[Token]:
-    """The tokens that name one of the tables."""
+def _tables(
+    tokens: Sequence[Token], names: AbstractSet[str], columns: AbstractSet[str], namespaces: AbstractSet[str]
+) -> Iterator[tuple[Token, bool]]:
+    """The tokens that name one of the tables, or (then True) the namespace in front of any table."""
     aliases = _aliases(tokens)
     found: list[tuple[Token, _Level, _Member]] = []
+    qualified: list[Token] = []
     level = _Level()
     for index, token in enumerate(tokens):
         if token.text == "(":
@@ -133,10 +145,13 @@ def _tables(tokens: Sequence[Token], names: AbstractSet[str], columns: AbstractS
             listed = expected == "IN" and (token.name in aliases or token.name in columns)
             if expected and not listed and token.name in names and _stands_alone(tokens, index):
                 found.append((token, level, level.member))
+            elif expected and token.name in namespaces and _text(tokens, index + 1) == ".":
+                qualified.append(token)
         else:
             level.member.begins = False
     # Definitions hold in what stands before them, too.
-    return (token for token, place, member in found if not _is_defined(token.name, place, member))
+    alone = [(token, False) for token, place, member in found if not _is_defined(token.name, place, member)]
+    return iter(sorted([*alone, *((token, True) for token in qualified)], key=lambda item: item[0].start))
 
 
 def _opened(level: _Level, tokens: Sequence[Token], index: int) -> _Level:

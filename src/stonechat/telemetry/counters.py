@@ -94,6 +94,13 @@ class EventsCounters:
         """All counts."""
         return list(self._taken.values())
 
+    def forget(self, workspace_id: str) -> None:
+        """Drop the counts of a workspace. Any thread may call."""
+        for identity, taken in list(self._taken.items()):
+            if taken.subject.workspace.id == workspace_id:
+                self._taken.pop(identity, None)
+                self._told.pop(identity, None)
+
     def news(self) -> Iterator[EventsTaken]:
         """What came since this was asked the last time."""
         for identity, taken in list(self._taken.items()):

@@ -79,6 +79,7 @@ class EventQueue:
         self._something = threading.Event()
         self._hurry = threading.Event()
         self._closing = False
+        self._rested = 0.0
         self._batch = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
@@ -99,6 +100,7 @@ class EventQueue:
     def flush(self) -> None:
         """Write what waits, now. Blocks."""
         with self._batch:
+            began = time.monotonic()
             self._something.clear()
             # Counters first: what they tell of was there before what is offered meanwhile.
             items = [*self._source.events()]
@@ -106,6 +108,13 @@ class EventQueue:
             for (database, table), events in _grouped(items).items():
                 self._write_group(database, table, events)
             self.counters.batches += bool(items)
+            ended = time.monotonic()
+            self._rested = ended + min(_REST * (ended - began), _LONGEST_REST) * bool(items)
+
+    def catch_up(self) -> None:
+        """Write what waits for somebody who is about to read, but not more often than the thread may. Blocks."""
+        if time.monotonic() >= self._rested:
+            self.flush()
 
     def close(self) -> None:
         """Write what waits, and stop."""
@@ -116,16 +125,13 @@ class EventQueue:
         self.flush()
 
     def _run(self) -> None:
-        rest = self._linger
         while not self._closing:
             self._something.wait(self._source.due())
-            self._hurry.wait(rest)
-            began = time.perf_counter()
+            self._hurry.wait(max(self._linger, self._rested - time.monotonic()))
             try:
                 self.flush()
             except Exception:  # the thread goes on whatever happens: the next batch may be fine
                 _log.exception("telemetry failed")
-            rest = min(max(self._linger, _REST * (time.perf_counter() - began)), _LONGEST_REST)
 
     def _write_group(self, database: str, table: str, events: Sequence[Event]) -> None:
         try:

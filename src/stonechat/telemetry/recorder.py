@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Self
+
+import msgspec
 
 from stonechat.project.workspaces import Workspace
 from stonechat.telemetry.counters import EventsCounters, EventsTaken, RequestCounters, Subject
@@ -46,6 +49,39 @@ class EventsRequest:
         self._wake()
 
 
+class Operation:
+    """One operation on a data source, as a block: it is recorded when the block ends, as failed when that raises."""
+
+    __slots__ = ("_began", "_quarantined", "_record", "_rows", "_template")
+
+    def __init__(self, record: Callable[[Event], None], template: DataSourceOperation) -> None:
+        self._record = record
+        self._template = template
+        self._rows: int | None = None
+        self._quarantined: int | None = None
+
+    def __enter__(self) -> Self:
+        self._began = time.perf_counter()
+        return self
+
+    def rows(self, affected: int | None, quarantined: int | None = None) -> None:
+        """How many rows it changed, and how many went into the quarantine."""
+        self._rows, self._quarantined = affected, quarantined
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
+        ended = msgspec.structs.replace(
+            self._template,
+            elapsed_time=time.perf_counter() - self._began,
+            result="ok" if error is None else "error",
+            error=None if error is None else str(error) or type(error).__name__,
+            rows=self._rows,
+            rows_quarantine=self._quarantined,
+            written_rows=self._rows or 0,
+            written_rows_quarantine=self._quarantined or 0,
+        )
+        self._record(ended)
+
+
 def _nothing() -> None:
     pass
 
@@ -53,11 +89,11 @@ def _nothing() -> None:
 class Telemetry:
     """Counters for the metrics, and events for the service data sources.
 
-    With `tables` None there are no service data sources: events count, and go nowhere. `stored` is asked what a
+    Without `records` the service data sources stay empty: events count, and go nowhere. `stored` is asked what a
     workspace holds when its data has changed, every five minutes at most.
     """
 
-    def __init__(self, tables: ServiceTables | None = None, stored: StorageReading = lambda _: ()) -> None:
+    def __init__(self, tables: ServiceTables, stored: StorageReading = lambda _: (), *, records: bool = True) -> None:
         self.requests = RequestCounters()
         self.answers: dict[str, int] = defaultdict(int)
         self.operations: dict[tuple[Subject, str, str], int] = defaultdict(int)
@@ -65,7 +101,7 @@ class Telemetry:
         self.jobs: dict[tuple[str, str], int] = defaultdict(int)
         self._tables = tables
         self._reports = Reports(self.events, stored)
-        self._queue = None if tables is None else EventQueue(tables.write, self._reports)
+        self._queue = EventQueue(tables.write, self._reports) if records else None
 
     @property
     def records(self) -> bool:
@@ -92,10 +128,31 @@ class Telemetry:
         wake = _nothing if self._queue is None else self._queue.wake
         return EventsRequest(self.events.of(workspace, identity, name), size, wake)
 
-    def prepare(self, database: str) -> None:
-        """Make the service data sources of a workspace, which somebody is going to read. Blocks."""
-        if self._tables is not None:
-            self._tables.ensure(database)
+    def operation(
+        self, workspace: Workspace, event_type: str, identity: str, name: str, *, import_id: str | None = None
+    ) -> Operation:
+        """Record, around the work, an operation on a data source that ends with its request."""
+        template = DataSourceOperation(
+            event_type=event_type, datasource_id=identity, datasource_name=name, import_id=import_id
+        )
+        return Operation(partial(self.record, workspace), template)
+
+    def catch_up(self, database: str) -> None:
+        """Have the service data sources of a workspace there for somebody who is about to read them. Blocks.
+
+        What was recorded before is in them, unless that was written a moment ago: then it may take seconds.
+        """
+        self._tables.ensure(database)
+        if self._queue is not None:
+            self._queue.catch_up()
+
+    def forget(self, workspace: Workspace) -> None:
+        """Forget what was counted for a workspace that is being deleted, and write no more for it. Blocks."""
+        self._tables.close(workspace.database)
+        self.events.forget(workspace.id)
+        self._reports.forget(workspace.database)
+        for key in [key for key in list(self.operations) if key[0].workspace.id == workspace.id]:
+            self.operations.pop(key, None)
 
     def flush(self) -> None:
         """Write what waits. Blocks."""

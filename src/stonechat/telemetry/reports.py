@@ -33,6 +33,11 @@ class Reports:
         """The data of a workspace has changed. Any thread may call."""
         self._changed.add(database)
 
+    def forget(self, database: str) -> None:
+        """A workspace is gone."""
+        self._changed.discard(database)
+        self._measured.pop(database, None)
+
     def due(self) -> float | None:
         """Seconds until a workspace that has changed is measured again; None when none has."""
         times = [self._due(database) for database in list(self._changed)]

@@ -19,19 +19,28 @@ class ServiceTables:
         self._engine = engine
         self._lock = threading.Lock()
         self._made: set[str] = set()
+        self._closed: set[str] = set()
 
     def ensure(self, database: str) -> None:
-        """Make what is missing."""
+        """Make what is missing, unless the workspace is closed."""
         if database in self._made:
             return
         with self._lock:
-            if database not in self._made:
+            if database not in self._made | self._closed:
                 for statement in create_statements(service_database(database)):
                     self._engine.command(statement)
                 self._made.add(database)
 
+    def close(self, database: str) -> None:
+        """Let the tables of a workspace be dropped: they are not made again."""
+        with self._lock:
+            self._closed.add(database)
+            self._made.discard(database)
+
     def write(self, database: str, table: str, rows: Sequence[bytes]) -> None:
-        """Add rows, each a JSON object, to a table."""
+        """Add rows, each a JSON object, to a table. Those of a closed workspace go nowhere."""
+        if database in self._closed:
+            return
         self.ensure(database)
         place = f"{identifier(service_database(database))}.{identifier(table)}"
         head = f"INSERT INTO {place} SETTINGS async_insert = 0 FORMAT JSONEachRow\n"
@@ -52,7 +61,9 @@ def create_statements(database: str) -> Iterator[str]:
 
 def _create_table(source: ServiceDataSource, database: str) -> str:
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in source.columns.items())
-    clauses = [f"ENGINE = {source.engine}", f"ORDER BY ({source.sorting_key})"]
+    clauses = [f"ENGINE = {source.engine}"]
+    if source.sorting_key:
+        clauses.append(f"ORDER BY ({source.sorting_key})")
     if source.partition_by:
         clauses.append(f"PARTITION BY {source.partition_by}")
     if source.ttl:

@@ -1,0 +1,210 @@
+"""A workspace reads about itself, as `tinybird.NAME`: what was called, written and run in it, and nothing of others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.conftest import RunningServer, StartServer
+
+from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES
+
+_FILES = {
+    "datasources/visits.datasource": 'TOKEN "reader" READ\nSCHEMA >\n    `n` UInt8 `json:$.n`\n',
+    "endpoints/all.pipe": 'TOKEN "reader" READ\nNODE out\nSQL >\n    %\n    SELECT n FROM visits '
+    "WHERE n >= {{UInt8(least, 0)}}\nTYPE endpoint\n",
+    "endpoints/calls.pipe": "NODE out\nSQL >\n    SELECT pipe_name, count() AS calls, max(request_id) AS last "
+    "FROM tinybird.pipe_stats_rt WHERE pipe_name = 'all' GROUP BY pipe_name\nTYPE endpoint\n",
+}
+_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    server = RunningServer(tmp_path_factory.mktemp("services") / "home", arguments=("serve",), environment={})
+    try:
+        assert server.deploy(_FILES).status_code == 200
+        yield server
+        assert server.stop() == 0
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+def _rows(server: RunningServer, statement: str, token: str | None = None) -> list[dict[str, Any]]:
+    response = server.request("GET", "/v0/sql", params={"q": f"{statement} FORMAT JSON"}, token=token)
+    assert response.status_code == 200, response.text
+    rows: list[dict[str, Any]] = response.json()["data"]
+    return rows
+
+
+def _eventually(
+    server: RunningServer, statement: str, token: str | None = None, least: int = 1
+) -> list[dict[str, Any]]:
+    """Rows of a statement once there are enough: what was recorded a moment ago may take seconds."""
+    end = time.monotonic() + _SECONDS
+    while len(rows := _rows(server, statement, token)) < least and time.monotonic() < end:
+        time.sleep(0.05)
+    assert len(rows) >= least, server.log.read_text()[-2000:]
+    return rows
+
+
+def _call(server: RunningServer, path: str, request_id: str, token: str | None = None, **params: str) -> int:
+    headers = {"X-Request-Id": request_id}
+    return server.request("GET", path, params=params, headers=headers, token=token).status_code
+
+
+def _workspace(server: RunningServer, name: str) -> dict[str, Any]:
+    owner = server.client.get("/tokens").json()["user_token"]
+    made: dict[str, Any] = server.client.post("/v1/workspaces", params={"name": name, "token": owner}).json()
+    return made
+
+
+@pytest.mark.parametrize("name", sorted(SERVICE_DATA_SOURCES))
+def test_each_can_be_read(server: RunningServer, name: str) -> None:
+    statement = f"SELECT * FROM `tinybird`.`{name}` LIMIT 1 FORMAT JSON"
+    response = server.request("GET", "/v0/sql", params={"q": statement})
+    assert response.status_code == 200, response.text
+    assert [column["name"] for column in response.json()["meta"]] == list(SERVICE_DATA_SOURCES[name].columns)
+
+
+def test_a_call_is_recorded_with_who_asked_what(server: RunningServer) -> None:
+    reader = server.tokens()["reader"]
+    assert _call(server, "/v0/pipes/all.json", "first-call", reader, least="1") == 200
+    statement = "SELECT * FROM tinybird.pipe_stats_rt WHERE request_id = 'first-call'"
+    (row,) = _eventually(server, statement)
+    assert (row["pipe_name"], row["token_name"], row["status_code"], row["error"]) == ("all", "reader", 200, 0)
+    assert row["parameters"] == {"least": "1"}
+    assert row["url"] == "/v0/pipes/all.json?least=1"
+    assert reader not in str(row)
+
+
+def test_a_failed_call_is_an_endpoint_error_too(server: RunningServer) -> None:
+    assert _call(server, "/v0/pipes/all.json", "failed-call", least="many") == 400
+    (row,) = _eventually(server, "SELECT * FROM tinybird.endpoint_errors WHERE request_id = 'failed-call'")
+    assert (row["pipe_name"], row["status_code"]) == ("all", 400)
+    assert "Error validating 'many' to type UInt8" in row["error"]
+    (call,) = _eventually(server, "SELECT * FROM tinybird.pipe_stats_rt WHERE request_id = 'failed-call'")
+    assert (call["error"], call["error_message"]) == (1, row["error"])
+
+
+def test_statements_are_calls_of_the_query_api(server: RunningServer) -> None:
+    assert _call(server, "/v0/sql", "a-statement", q="SELECT 7 AS seven") == 200
+    (row,) = _eventually(server, "SELECT * FROM tinybird.pipe_stats_rt WHERE request_id = 'a-statement'")
+    assert (row["pipe_name"], row["parameters"]) == ("query_api", {"q": "SELECT 7 AS seven"})
+
+
+def test_calls_add_up_in_the_statistics_of_the_day(server: RunningServer) -> None:
+    assert _call(server, "/v0/pipes/all.json", "counted") == 200
+    _eventually(server, "SELECT 1 FROM tinybird.pipe_stats_rt WHERE request_id = 'counted'")
+    single = "SELECT count() AS views, sum(error) AS errors FROM tinybird.pipe_stats_rt WHERE pipe_name = 'all'"
+    summed = (
+        "SELECT sum(view_count) AS views, sum(error_count) AS errors FROM tinybird.pipe_stats WHERE pipe_name = 'all'"
+    )
+    assert _rows(server, single) == _rows(server, summed)
+
+
+def test_a_pipe_reads_them_and_its_answers_are_not_kept(server: RunningServer) -> None:
+    assert _call(server, "/v0/pipes/all.json", "before-the-pipe") == 200
+    end = time.monotonic() + _SECONDS
+    calls = 0
+    while calls < 1 and time.monotonic() < end:
+        response = server.request("GET", "/v0/pipes/calls.json")
+        assert response.status_code == 200, response.text
+        assert response.headers["x-cache"] == "bypass"
+        calls = sum(row["calls"] for row in response.json()["data"])
+    assert calls >= 1
+    wrapped = server.request("GET", "/v0/pipes/calls.json", params={"q": "SELECT sum(calls) AS n FROM _"})
+    assert wrapped.json()["data"][0]["n"] >= calls
+
+
+def test_operations_on_data_sources_are_recorded(server: RunningServer) -> None:
+    rows = "\n".join(f'{{"n": {number}}}' for number in (1, 2, 1000))
+    assert server.send(rows, name="visits").json() == {"successful_rows": 2, "quarantined_rows": 1}
+    taken = "SELECT rows, rows_quarantine FROM tinybird.datasources_ops_log WHERE event_type = 'append-hfi'"
+    assert _eventually(server, taken)[0] == {"rows": 2, "rows_quarantine": 1}
+    requests = "SELECT requests, errors FROM tinybird.hfi_requests WHERE datasource_name = 'visits'"
+    assert _eventually(server, requests)[0] == {"requests": 1, "errors": 0}
+    params = {"name": "visits", "mode": "append", "format": "csv"}
+    sent = server.request("POST", "/v0/datasources", params=params, content="n\n7\n")
+    assert sent.status_code == 200, sent.text
+    (row,) = _eventually(server, "SELECT * FROM tinybird.datasources_ops_log WHERE event_type = 'append'")
+    assert (row["datasource_name"], row["result"], row["rows"]) == ("visits", "ok", 1)
+    assert row["import_id"] == sent.json()["import_id"]
+
+
+def test_what_a_deployment_does_to_data_sources_is_recorded(server: RunningServer) -> None:
+    extra = {"datasources/extra.datasource": "SCHEMA >\n    `a` UInt8 `json:$.a`\n"}
+    for files in (_FILES | extra, _FILES):
+        assert server.deploy(files, allow_destructive_operations="true").status_code == 200
+    statement = (
+        "SELECT event_type FROM tinybird.datasources_ops_log WHERE datasource_name = 'extra' ORDER BY event_type"
+    )
+    assert [row["event_type"] for row in _eventually(server, statement, least=2)] == ["create", "delete"]
+
+
+def test_what_a_data_source_holds_is_measured(server: RunningServer) -> None:
+    made = _workspace(server, "measured")
+    parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in _FILES.items()]
+    assert server.request("POST", "/v1/build", token=made["token"], files=parts).status_code == 200
+    statement = (
+        "SELECT DISTINCT datasource_name, rows FROM tinybird.datasources_storage WHERE datasource_name = 'visits'"
+    )
+    assert _eventually(server, statement, made["token"])[0]["rows"] == 0
+
+
+def test_a_workspace_sees_itself_alone(server: RunningServer) -> None:
+    other = _workspace(server, "elsewhere")["token"]
+    assert _call(server, "/v0/sql", "mine-alone", q="SELECT 'of the first'") == 200
+    assert _call(server, "/v0/sql", "theirs-alone", other, q="SELECT 'of the other'") == 200
+    both = "SELECT request_id FROM tinybird.pipe_stats_rt WHERE request_id LIKE '%-alone'"
+    assert _eventually(server, both, other) == [{"request_id": "theirs-alone"}]
+    assert _eventually(server, both) == [{"request_id": "mine-alone"}]
+
+
+def test_what_is_open_to_a_token_is_what_its_scopes_name(server: RunningServer) -> None:
+    params = {"name": "watcher", "scope": "DATASOURCES:READ:tinybird.jobs_log"}
+    made = server.request("POST", "/v0/tokens", params=params)
+    assert made.status_code == 200, made.text
+    watcher, reader = made.json()["token"], server.tokens()["reader"]
+    assert _rows(server, "SELECT count() AS n FROM tinybird.jobs_log", watcher) == [{"n": 0}]
+    for statement, token in (
+        ("SELECT 1 FROM tinybird.pipe_stats_rt", watcher),
+        ("SELECT 1 WHERE 'x' IN (SELECT token FROM tinybird.pipe_stats_rt)", watcher),
+        ("SELECT 1 WHERE 'x' IN tinybird.pipe_stats_rt", watcher),
+        ("WITH tinybird AS (SELECT 1) SELECT 1 FROM tinybird.pipe_stats_rt", watcher),
+        ("SELECT 1 FROM tinybird.jobs_log, tinybird.pipe_stats_rt", watcher),
+        ("SELECT 1 FROM tinybird.jobs_log", reader),
+    ):
+        response = server.request("GET", "/v0/sql", params={"q": statement}, token=token)
+        assert response.status_code == 403, statement
+        assert "not found" in response.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["tinybird.nothing", "tinybird.pipe_stats_view", "organization.pipe_stats_rt"])
+def test_others_do_not_exist(server: RunningServer, name: str) -> None:
+    response = server.request("GET", "/v0/sql", params={"q": f"SELECT * FROM {name}"})
+    assert response.status_code == 403
+    assert response.json()["error"] == f"Resource '{name}' not found."
+
+
+def test_they_outlast_deployments_and_kills(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.deploy(_FILES).status_code == 200
+    assert _call(server, "/v0/pipes/all.json", "long-ago") == 200
+    statement = "SELECT count() AS n FROM tinybird.pipe_stats_rt WHERE request_id = 'long-ago' HAVING n = 1"
+    _eventually(server, statement)
+    files = _FILES | {"datasources/extra.datasource": "SCHEMA >\n    `a` UInt8 `json:$.a`\n"}
+    assert server.deploy(files).status_code == 200
+    server.kill()
+    assert _rows(start_server(), statement) == [{"n": 1}]
+
+
+def test_without_telemetry_they_are_there_and_empty(start_server: StartServer) -> None:
+    server = start_server(STONECHAT_TELEMETRY="off")
+    assert server.deploy(_FILES).status_code == 200
+    assert _call(server, "/v0/pipes/all.json", "unseen") == 200
+    assert server.rows("/v0/pipes/calls.json") == []
+    assert _rows(server, "SELECT count() AS n FROM tinybird.pipe_stats_rt") == [{"n": 0}]
