@@ -33,6 +33,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http import (
     analyze,
     connections,
+    copies,
     datasources,
     deployments,
     documentation,
@@ -57,10 +58,13 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
 from stonechat.ingest.writer import BlockLimits
+from stonechat.jobs.copies import Copier, CopyLimits
 from stonechat.jobs.imports import Importer, ImportLimits
+from stonechat.jobs.publishing import Publisher
 from stonechat.jobs.recording import JobRecorder
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
+from stonechat.jobs.store import JobStore
 from stonechat.project.places import MIGRATIONS as PLACE_MIGRATIONS
 from stonechat.project.places import forget_places
 from stonechat.project.versions import DataVersions
@@ -146,9 +150,17 @@ class Server:
                 self.engine, self.ingestion, self.projects, home / "imports", _import_limits(settings)
             )
             undo.callback(self.importer.close)
+            copier = Copier(
+                self.engine,
+                Publisher(self.engine, self.ingestion, self.projects, self.versions),
+                self.projects,
+                self.telemetry,
+                CopyLimits(settings.copy_seconds, settings.copy_memory_bytes),
+            )
+            copier.remove_leftovers(JobStore(self.store))
             self.jobs = JobRunner(
                 self.store,
-                [self.importer.kind],
+                [self.importer.kind, copier.kind],
                 threads=max(settings.job_threads, 1),
                 changed=JobRecorder(self.telemetry, self.projects),
             )
@@ -200,6 +212,7 @@ class Server:
                     missing_is_forbidden=self.settings.missing_is_forbidden,
                 ),
                 *connections.routes(authenticator, snapshots),
+                *copies.routes(authenticator, snapshots, self.jobs),
                 *queries.routes(authenticator, snapshots, self.queries, repeats),
                 *sql_tools.routes(authenticator, self.engine),
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),

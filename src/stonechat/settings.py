@@ -68,6 +68,8 @@ class Settings:
     query_queue: int = _setting(256, "Queries that may wait for a connection before callers get 503.")
     cache_bytes: int = _setting(64_000_000, "Memory for answers that are kept while their data does not change.")
     job_threads: int = _setting(4, "Jobs that run at the same time; at least one does.")
+    copy_seconds: float = _setting(3600.0, "Time limit of the query of a copy pipe.")
+    copy_memory_bytes: int = _setting(2_000_000_000, "Memory limit of the query of a copy pipe.")
     server_memory_bytes: int = _setting(0, "Memory limit of the engine; 0 means 60 % of the machine's.")
     telemetry: bool = _setting(
         True,

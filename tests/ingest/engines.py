@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import Capabilities, Insert, Query, QueryResult
+from stonechat.engine.contract import Capabilities, Fill, Insert, Query, QueryResult, Reading
 
 Fault = Callable[[Insert], None]
 """Asked before each insert; may raise."""
@@ -51,6 +51,12 @@ class FaultyEngine:
 
     def command(self, statement: str, *, database: str = "default", query_id: str = "") -> None:
         self.engine.command(statement, database=database, query_id=query_id)
+
+    def fill(self, fill: Fill) -> QueryResult:
+        return self.engine.fill(fill)
+
+    def reading(self, query_id: str) -> Reading | None:
+        return self.engine.reading(query_id)
 
     def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
         return self.engine.fetch(statement, database=database)

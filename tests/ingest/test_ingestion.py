@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -419,6 +420,35 @@ def test_a_pause_begins_when_the_block_in_flight_is_committed(start: Open, fed: 
         return found
 
     assert asyncio.run(paused_while_one_waits()) == [1]
+
+
+def test_whoever_writes_beside_and_whoever_pauses_wait_for_each_other(start: Open) -> None:
+    ingestion = start()
+    steps: list[str] = []
+
+    def pause(name: str) -> None:
+        with ingestion.paused(), ingestion.paused():
+            steps.append(f"{name} begins")
+            time.sleep(0.05)
+            steps.append(f"{name} ends")
+
+    def write() -> None:
+        with ingestion.beside():
+            steps.append("beside")
+
+    with ThreadPoolExecutor(3) as threads:
+        with ingestion.beside(), ingestion.beside():
+            pauses = [threads.submit(pause, name) for name in ("one", "other")]
+            time.sleep(0.05)
+            steps.append("written")
+        for each in pauses:
+            each.result(10)
+        with ingestion.alone():
+            beside = threads.submit(write)
+            time.sleep(0.05)
+            steps.append("alone")
+        beside.result(10)
+    assert [step.split()[-1] for step in steps] == ["written", "begins", "ends", "begins", "ends", "alone", "beside"]
 
 
 def test_more_pending_bytes_than_allowed_are_refused(start: Open, fed: Fed, faulty: FaultyEngine) -> None:

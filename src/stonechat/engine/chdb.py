@@ -18,14 +18,17 @@ from stonechat.engine.contract import (
     Capabilities,
     Engine,
     EngineFailure,
+    Fill,
     Insert,
     Query,
     QueryLimits,
     QueryResult,
+    Reading,
     require_size,
 )
 from stonechat.engine.deduplication import forget_lost_parts
 from stonechat.engine.failures import translated
+from stonechat.engine.fills import fill_options, fill_statement
 from stonechat.engine.folder import FolderLock
 from stonechat.engine.inserts import Writer
 from stonechat.engine.pools import Profile, Reader, ReaderPool
@@ -142,6 +145,37 @@ class ChdbEngine:
         """Commit a block; see `Engine.insert`. Inserts run one after the other, on one connection."""
         with self._running.run():
             return self._writer.insert(insert)
+
+    def fill(self, fill: Fill) -> QueryResult:
+        """Put the rows of a statement into a table, on a connection of its own; see `Engine.fill`."""
+        query = fill.query
+        check_settings(query.settings)
+        with self._running.run(query.query_id) as run:
+            connection = self._connect(fill_options(fill))
+            try:
+                with translated():
+                    self._read_only.require(connection, query.statement)
+                    connection.query(f"USE {identifier(query.database)}")
+                    run.check()
+                    statement = f"{_mark(run.tag)}\n{fill_statement(fill)}"
+                    output = connection.query(statement, "Null", params=dict(query.parameters))
+                    scanned = output.storage_rows_read(), output.storage_bytes_read()
+                    return QueryResult(b"", *scanned, output.elapsed(), rows=output.rows_written())
+            except EngineFailure:
+                self._writer.expect_failures()
+                raise
+            finally:
+                connection.close()
+
+    def reading(self, query_id: str) -> Reading | None:
+        """How far the statement of that id is; see `Engine.reading`."""
+        tag = self._running.tag(query_id)
+        if tag is None:
+            return None
+        mark = literal(_mark(tag))
+        query = f"SELECT read_rows AS r, total_rows_approx AS e FROM system.processes WHERE startsWith(query, {mark})"
+        rows = [json.loads(line) for line in self._run_alone(query, "JSONEachRow", "default").splitlines()]
+        return Reading(rows[0]["r"], rows[0]["e"]) if rows else None
 
     def close(self) -> None:
         """Cancel what runs, wait for it, and release the data folder. Harmless when it was closed already."""

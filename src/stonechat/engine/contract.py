@@ -83,6 +83,30 @@ class Insert:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """The rows of a statement that only reads, to be put into a table inside the engine.
+
+    `columns` are those of the statement's rows, by the names that they have in the table too. With a `token` all rows
+    are one block, held in memory, which is in or not: the same token again changes nothing, views included. Without
+    one, a fill that fails may have left a part of its rows.
+    """
+
+    database: str
+    table: str
+    columns: Sequence[str]
+    query: Query
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far a running statement is: rows read, and how many those will be as far as the engine knows, else 0."""
+
+    rows: int
+    expected: int
+
+
 class Engine(Protocol):
     """A ClickHouse: embedded in this process, or remote."""
 
@@ -125,6 +149,17 @@ class Engine(Protocol):
         a materialized view fails, the table may hold the block already: send it again with its token, and only what is
         missing is written. All of this asks for a deduplication window on the table and on the targets of its views.
         """
+        ...
+
+    def fill(self, fill: Fill) -> QueryResult:
+        """Put the rows of a statement into a table; `rows` of the result are those written, in views too.
+
+        The statement has no SETTINGS or FORMAT clause; see `insert` for views that fail. Raises `EngineFailure`.
+        """
+        ...
+
+    def reading(self, query_id: str) -> Reading | None:
+        """How far the statement of that id is; None when it does not run."""
         ...
 
     def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:

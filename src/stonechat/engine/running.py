@@ -73,6 +73,12 @@ class RunningStatements:
                     del self._by_id[query_id]
             run.done.set()
 
+    def tag(self, query_id: str) -> str | None:
+        """The mark of the statement of that id; None when it does not run."""
+        with self._lock:
+            run = self._by_id.get(query_id)
+        return None if run is None else run.tag
+
     def cancel(self, query_id: str) -> None:
         """End the statement of that id, now or as soon as it comes."""
         with self._lock:

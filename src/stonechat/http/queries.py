@@ -64,7 +64,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         if output is CSV and last_value(values.get("__tb__csv_header")) in {"0", "false"}:
             output = CSV_WITHOUT_HEADER
         known = request.headers.get("if-none-match")
-        wanted = EndpointRequest(name, output, _parameters(values), wrap, _output_settings(values), known)
+        wanted = EndpointRequest(name, output, pipe_parameters(values), wrap, _output_settings(values), known)
         if last_value(values.get("explain")) in _TRUE:
             return _explained(await queries.explain(snapshots.of(request, caller), caller, wanted))
         snapshot = snapshots.of(request, caller)
@@ -78,7 +78,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
     async def explain(request: Request) -> Response:
         caller = authenticator.caller(request)
         values = await request_values(request)
-        wanted = EndpointRequest(request.path_params["name"], values=_parameters(values))
+        wanted = EndpointRequest(request.path_params["name"], values=pipe_parameters(values))
         node = request.path_params.get("node")
         return _explained(await queries.explain(snapshots.of(request, caller), caller, wanted, node=node))
 
@@ -90,7 +90,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
             raise InvalidBody("The parameter 'q' is missing", hint="Call /v0/sql?q=SELECT...")
         default = JSON if request.headers.get("content-type", "").startswith("text/plain") else TSV
         pipe = last_value(values.pop("pipeline", None))
-        wanted = StatementRequest(statement, default, _parameters(values), pipe, _output_settings(values))
+        wanted = StatementRequest(statement, default, pipe_parameters(values), pipe, _output_settings(values))
         snapshot = snapshots.of(request, caller)
         call = Call(snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
         note_call(request.scope, call)
@@ -183,7 +183,8 @@ def _json_pairs(text: str) -> Iterable[tuple[str, str]]:
                 yield key, item if isinstance(item, str) else json.dumps(item)
 
 
-def _parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
+def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
+    """What is for the pipe among the values of a request."""
     return {key: value for key, value in values.items() if key not in _NOT_PARAMETERS}
 
 

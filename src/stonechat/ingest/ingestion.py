@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +37,7 @@ _SLICE_BYTES = 256 * 1024
 _INLINE_BYTES = 32 * 1024
 """Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
 _LONGEST_FLUSH = 10.0
+_BARRIER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,21 @@ class Ingestion:
     def paused(self) -> Iterator[None]:
         """Within it no block is in flight, so that tables can be exchanged. Events go on to be accepted."""
         with self._writer.paused():
+            yield
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """For others who write to tables: within it nobody pauses the writing. Short, for it holds deployments up."""
+        with self._writer.beside():
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Paused, and every block that was committed is known to be: no replay can bring it into another table."""
+        with self._writer.paused():
+            known = threading.Event()
+            self._log.barrier(lambda _failure: known.set())
+            known.wait(_BARRIER_SECONDS)
             yield
 
     @property

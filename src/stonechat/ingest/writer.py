@@ -117,8 +117,10 @@ class Writer:
         self._inbox: SimpleQueue[Rows | _Flush | None] = SimpleQueue()
         self._gatherings: dict[str, _Gathering] = {}
         self._flushes: list[_Flush] = []
+        self._pausing = threading.RLock()
         self._gate = threading.Condition()
         self._pauses = 0
+        self._beside = 0
         self._committing = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -149,15 +151,32 @@ class Writer:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within it no block is in flight. Rows go on to be logged and wait."""
+        """Within it no block is in flight, nor is anybody `beside`. Rows go on to be logged and wait.
+
+        It belongs to one thread, which may enter it again; others wait for theirs.
+        """
+        with self._pausing:
+            with self._gate:
+                self._pauses += 1
+                self._gate.wait_for(lambda: not self._committing and not self._beside)
+            try:
+                yield
+            finally:
+                with self._gate:
+                    self._pauses -= 1
+                    self._gate.notify_all()
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """For others who write to tables: within it nobody pauses the writing, and tables stay where they are."""
         with self._gate:
-            self._pauses += 1
-            self._gate.wait_for(lambda: not self._committing)
+            self._gate.wait_for(lambda: not self._pauses)
+            self._beside += 1
         try:
             yield
         finally:
             with self._gate:
-                self._pauses -= 1
+                self._beside -= 1
                 self._gate.notify_all()
 
     def flush(self, timeout: float | None = None) -> bool:

@@ -57,6 +57,11 @@ class Progress:
         """Whether somebody asked for the end of the job."""
         return self._cancelled
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether the server stops, and the job goes on after the next start."""
+        return self._interrupted and not self._cancelled
+
     def check(self) -> None:
         """Raise `JobCancelled` or `JobInterrupted` when the job should end here. Call it wherever that is harmless."""
         if self._cancelled:

@@ -114,6 +114,12 @@ class JobRunner:
         """The jobs of a workspace as the API lists them; see `JobStore.listed`."""
         return self._store.listed(workspace_id, status=status, kind=kind)
 
+    def active(self, workspace_id: str, *, pipe_id: str) -> Sequence[Job]:
+        """The jobs of a pipe that have not ended."""
+        with self._condition:
+            jobs = [*self._waiting.values(), *(job for job, _ in self._running.values())]
+        return [job for job in jobs if job.workspace_id == workspace_id and job.pipe and job.pipe.id == pipe_id]
+
     def may_cancel(self, job: Job) -> bool:
         """Whether `cancel` would take this job."""
         kind = self._kinds.get(job.kind)

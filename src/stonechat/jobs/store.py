@@ -192,6 +192,14 @@ class JobStore:
         with self._store.transaction() as connection:
             return [_job(row) for row in connection.execute(sa.select(_jobs).where(_unfinished()).order_by("number"))]
 
+    def begun_and_failed(self) -> Sequence[Job]:
+        """Jobs that ended in error or were cancelled after they had noted something, and may be run again."""
+        query = sa.select(_jobs).where(
+            _jobs.c.status.in_((JobStatus.ERROR, JobStatus.CANCELLED)), _jobs.c.notes != "{}"
+        )
+        with self._store.transaction() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
     def change(self, identity: str, **values: Any) -> Job | None:
         """Write columns of a job; `result` and `notes` are added to what is there. None when the job is gone."""
         mine = _jobs.c.id == identity

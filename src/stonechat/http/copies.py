@@ -1,0 +1,75 @@
+"""`/v0/pipes/NAME/copy`: runs of copy pipes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stonechat.auth.access import AccessDenied, Caller, ScopeType
+from stonechat.datafile.resources import Pipe
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import Authenticator
+from stonechat.http.jobs import job_json
+from stonechat.http.queries import last_value, pipe_parameters, request_values
+from stonechat.http.snapshots import Snapshots
+from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe, target_of_copy
+from stonechat.jobs.runner import JobRunner
+from stonechat.project.live import Snapshot
+
+_MOST_ACTIVE = 100
+#: Keys of a run that are no parameters of the pipe. There is one kind of compute here, so that one decides nothing.
+_OPTIONS = frozenset({"_mode", "on_demand_compute"})
+
+
+class TooManyRuns(StonechatError):
+    """As many runs of the pipe as there may be have not ended."""
+
+    code = "SC845"
+    kind = Kind.CONFLICT
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """The handlers, and what they need."""
+
+    authenticator: Authenticator
+    snapshots: Snapshots
+    jobs: JobRunner
+
+    async def run(self, request: Request) -> Response:
+        caller = self.authenticator.caller(request)
+        snapshot = self.snapshots.of(request, caller)
+        pipe = copy_pipe(snapshot, request.path_params["name"])
+        _require_run(caller, snapshot, pipe)
+        values = await request_values(request)
+        parameters = {name: value for name, value in pipe_parameters(values).items() if name not in _OPTIONS}
+        order = CopyOrder.checked(snapshot, pipe, parameters, last_value(values.get("_mode")))
+        new = copy_job(snapshot, pipe, order, caller.token_id)
+        target = target_of_copy(snapshot, pipe)
+        if len(self.jobs.active(new.workspace_id, pipe_id=snapshot.identities[pipe.name].id)) >= _MOST_ACTIVE:
+            raise TooManyRuns(
+                f"{_MOST_ACTIVE} runs of the pipe '{pipe.name}' wait already", hint="Wait for some, or cancel them."
+            )
+        job = await asyncio.to_thread(self.jobs.submit, new)
+        shown = job_json(request, self.jobs, job)
+        return JSONResponse({**shown, "job": shown, "tags": {"copy_target_datasource": target.id}})
+
+
+def routes(authenticator: Authenticator, snapshots: Snapshots, jobs: JobRunner) -> list[Route]:
+    """The part of the Pipes API that is about copies."""
+    handlers = _Copies(authenticator, snapshots, jobs)
+    return [Route("/v0/pipes/{name}/copy", handlers.run, methods=["POST"])]
+
+
+def _require_run(caller: Caller, snapshot: Snapshot, pipe: Pipe) -> None:
+    """Who may change pipes runs copies, and who may read the pipe and append to its data source, all of both."""
+    if caller.may(ScopeType.CREATE_PIPE):
+        return
+    caller.require(ScopeType.READ_PIPE, pipe.name)
+    caller.require(ScopeType.APPEND_DATA_SOURCE, target_of_copy(snapshot, pipe).name)
+    if caller.is_narrowed:
+        raise AccessDenied("The token reads only a part of the rows, and a copy takes all", hint="Use another token.")

@@ -1,0 +1,297 @@
+"""Copy pipes: the rows of a pipe into a data source, once for each run, whatever is killed meanwhile.
+
+A run stages its rows, writes down that they are staged, and publishes them. Until then it leaves nothing behind; from
+then on it goes on to its end, after a kill as well, and neither a deployment nor a cancellation comes in between.
+The record on copies in `docs/decisions/` has the reasons.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Self
+
+from stonechat.datafile.resources import DataSource, NodeType, Pipe
+from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
+from stonechat.errors import Kind, StonechatError
+from stonechat.jobs.kinds import JobInterrupted, JobKind, Progress
+from stonechat.jobs.publishing import Publication, Publisher, Steps
+from stonechat.jobs.replacing import stage_swap, stage_views
+from stonechat.jobs.staging import Staging, remove_staged
+from stonechat.jobs.store import Job, JobStore, NewJob, Subject
+from stonechat.project.composition import Values, compose_pipe
+from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.query.clauses import without_clauses
+from stonechat.sql.gate import require_read_only
+from stonechat.sql.quoting import parameter_text
+from stonechat.sql.references import classify
+from stonechat.telemetry.events import DataSourceOperation
+from stonechat.telemetry.recorder import Telemetry
+
+COPY = "copy"
+APPEND, REPLACE = "append", "replace"
+JOB_TIMESTAMP = "job_timestamp"
+_POLL_SECONDS = 0.5
+_SHARE_OF_STAGING = 0.9
+_THREADS = max((os.cpu_count() or 1) // 2, 1)
+
+
+class NotACopyPipe(StonechatError):
+    """The pipe is there, and its output is not copied anywhere."""
+
+    code = "SC840"
+    kind = Kind.CONFLICT
+
+
+class UnknownCopyMode(StonechatError):
+    """A run is asked for in a mode that there is not."""
+
+    code = "SC841"
+    kind = Kind.INVALID
+
+
+class OtherTarget(StonechatError):
+    """The copy pipe writes another data source than it did when the run was asked for."""
+
+    code = "SC844"
+    kind = Kind.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOrder:
+    """One run: its mode, the parameters of the pipe, and the moment that it is for, `YYYY-MM-DD HH:MM:SS` in UTC."""
+
+    mode: str
+    parameters: Values
+    job_timestamp: str
+    scheduled: bool = False
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Any]) -> Self:
+        """The order of a job."""
+        return cls(**payload)
+
+    @classmethod
+    def checked(cls, snapshot: Snapshot, pipe: Pipe, parameters: Values, mode: str | None) -> Self:
+        """The order of somebody who asks for a run now. Raises `UnknownCopyMode`, or what rendering the pipe does."""
+        chosen = mode or pipe.output.options.get("copy_mode", APPEND)
+        if chosen not in {APPEND, REPLACE}:
+            raise UnknownCopyMode(f"There is no mode '{chosen}'", hint="A copy pipe appends or replaces: use one.")
+        order = cls(chosen, dict(parameters), timestamp(datetime.now(UTC)))
+        compose_pipe(snapshot.project, pipe, order.values)
+        return order
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @property
+    def values(self) -> Values:
+        """The parameters of the run; a `job_timestamp` of its caller's own comes before that of the job."""
+        return {JOB_TIMESTAMP: self.job_timestamp, **self.parameters}
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLimits:
+    """Bounds of a run's query: `seconds` of wall time, and memory."""
+
+    seconds: float
+    memory_bytes: int
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as `job_timestamp` has it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def copy_pipe(snapshot: Snapshot, name: str) -> Pipe:
+    """The copy pipe of a name or id. Raises `UnknownPipe` or `NotACopyPipe`."""
+    pipe = snapshot.pipe(name)
+    if pipe.output.type is not NodeType.COPY:
+        raise NotACopyPipe(f"The pipe '{pipe.name}' is not a copy pipe", hint="Its last node needs TYPE copy.")
+    return pipe
+
+
+def target_of_copy(snapshot: Snapshot, pipe: Pipe) -> Subject:
+    """The data source that a copy pipe writes."""
+    name = pipe.output.options["target_datasource"]
+    return Subject(snapshot.identities[name].id, name)
+
+
+def copy_job(snapshot: Snapshot, pipe: Pipe, order: CopyOrder, token_id: str = "") -> NewJob:
+    """The job of a run. One at a time writes a data source: a swap must not come between two blocks of another run."""
+    target = target_of_copy(snapshot, pipe)
+    subject = Subject(snapshot.identities[pipe.name].id, pipe.name)
+    return NewJob(
+        snapshot.workspace.id,
+        COPY,
+        order.payload,
+        exclusive=f"copy into {target.id}",
+        data_source=target,
+        pipe=subject,
+        token_id=token_id,
+    )
+
+
+class Copier:
+    """Runs copy pipes, as a kind of job."""
+
+    def __init__(
+        self, engine: Engine, publisher: Publisher, projects: LiveProjects, telemetry: Telemetry, limits: CopyLimits
+    ) -> None:
+        self._engine = engine
+        self._publisher = publisher
+        self._projects = projects
+        self._telemetry = telemetry
+        self._limits = QueryLimits(limits.seconds, limits.memory_bytes, threads=_THREADS)
+
+    @property
+    def kind(self) -> JobKind:
+        """The kind of job that runs of copy pipes are."""
+        return JobKind(COPY, self._run)
+
+    def remove_leftovers(self, store: JobStore) -> None:
+        """Drop what is staged for jobs that have ended and will not go on, or are forgotten."""
+        jobs = [*store.unfinished(), *(job for job in store.begun_and_failed() if job.notes.get("begun"))]
+        remove_staged(self._engine, [job.id for job in jobs])
+
+    def _run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        began = time.monotonic()
+        try:
+            result = self._carry_out(job, progress)
+        except JobInterrupted:
+            raise
+        except StonechatError as error:
+            if not progress.interrupted:
+                self._record(job, time.monotonic() - began, error=str(error))
+            raise
+        self._record(job, time.monotonic() - began, result["statistics"])
+        return result
+
+    def _carry_out(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        staging = Staging(self._engine, job.id, self._limits, partial(self._fill, job, progress))
+        steps = Steps(self._publisher, job, progress, staging)
+        try:
+            publication = Publication.of(job.notes)
+            if publication is None:
+                publication = self._stage(job, staging)
+                progress.note(staged=publication.noted)
+            steps.take(publication)
+        except BaseException:
+            # What may be seen in part stays staged, for the next start or for a retry.
+            if not steps.begun and not progress.interrupted:
+                staging.drop()
+                progress.note(staged=None, begun=False)
+            raise
+        staging.drop()
+        return _result(CopyOrder.of(job.payload), publication)
+
+    def _stage(self, job: Job, staging: Staging) -> Publication:
+        """Run the pipe's query into tables that nobody reads."""
+        order = CopyOrder.of(job.payload)
+        snapshot, pipe, source = self._subjects(job)
+        query = self._query(snapshot, pipe, order)
+        staging.clear()
+        began = time.monotonic()
+        if order.mode == REPLACE and source.engine.name != "Null":
+            swap, read = stage_swap(self._engine, staging, snapshot, source, query)
+            views = stage_views(self._engine, staging, snapshot, source, query)
+            publication, rows, size = Publication(swap, tuple(views)), swap.rows, swap.size
+        else:
+            identity = snapshot.identities[source.name].id
+            staged = staging.stage("rows", query, snapshot.table(source.name), identity)
+            publication, rows, size = Publication(None, (staged.batch,)), staged.batch.rows, staged.batch.size
+            read = staged.read
+        counts = {"row_count": rows, "bytes": size, "rows_read": read.rows_read, "bytes_read": read.bytes_read}
+        return replace(publication, statistics={**counts, "elapsed": round(time.monotonic() - began, 6)})
+
+    def _subjects(self, job: Job) -> tuple[Snapshot, Pipe, DataSource]:
+        """The project as it is now, with the pipe and the data source of a job."""
+        assert job.pipe is not None
+        assert job.data_source is not None
+        snapshot = self._projects.of(job.workspace_id).snapshot
+        pipe = copy_pipe(snapshot, job.pipe.id)
+        target = target_of_copy(snapshot, pipe)
+        if target.id != job.data_source.id:
+            raise OtherTarget(
+                f"The pipe '{pipe.name}' copies into '{target.name}' by now, and not into '{job.data_source.name}'",
+                hint="Run it again.",
+            )
+        return snapshot, pipe, snapshot.data_source(target.name)
+
+    def _query(self, snapshot: Snapshot, pipe: Pipe, order: CopyOrder) -> Query:
+        composed = compose_pipe(snapshot.project, pipe, order.values)
+        # It runs with the right to write: what an endpoint's read-only connection would refuse is refused here.
+        references = classify(composed.sql, self._engine.explain)
+        require_read_only(references, tables=None, settings=True, output_format=True)
+        settings = dict(composed.settings)
+        threads = min(int(settings.pop("max_threads", _THREADS)), os.cpu_count() or 1)
+        query = Query(
+            snapshot.placed(composed.sql),
+            database=snapshot.workspace.database,
+            parameters={name: parameter_text(value) for name, value in composed.bound.items()},
+            settings=settings,
+            limits=replace(self._limits, threads=max(threads, 1)),
+        )
+        return without_clauses(query, self._engine.explain)
+
+    def _fill(self, job: Job, progress: Progress, fill: Fill) -> QueryResult:
+        """A fill that a cancellation ends, and whose progress is the job's."""
+        query_id = f"{job.id} {time.monotonic_ns()}"
+        fill = replace(fill, query=replace(fill.query, query_id=query_id))
+        with progress.ending_by(partial(self._engine.cancel, query_id)), ThreadPoolExecutor(1, "copy") as thread:
+            filling = thread.submit(self._engine.fill, fill)
+            while True:
+                try:
+                    return filling.result(timeout=_POLL_SECONDS)
+                except TimeoutError:
+                    reading = self._engine.reading(query_id)
+                    if reading is not None and reading.expected:
+                        progress.report(min(reading.rows / reading.expected, 1.0) * _SHARE_OF_STAGING)
+
+    def _record(
+        self, job: Job, seconds: float, statistics: Mapping[str, Any] | None = None, *, error: str | None = None
+    ) -> None:
+        workspace = self._projects.of(job.workspace_id).snapshot.workspace
+        assert job.pipe is not None
+        assert job.data_source is not None
+        counts = statistics or {}
+        options = {key: str(job.payload[key]) for key in ("mode", JOB_TIMESTAMP)}
+        self._telemetry.record(
+            workspace,
+            DataSourceOperation(
+                event_type=COPY,
+                datasource_id=job.data_source.id,
+                datasource_name=job.data_source.name,
+                result="error" if error else "ok",
+                error=error,
+                elapsed_time=seconds,
+                option_names=tuple(options),
+                option_values=tuple(options.values()),
+                job_id=job.id,
+                operation_id=job.id,
+                rows=counts.get("row_count", 0),
+                read_rows=counts.get("rows_read", 0),
+                read_bytes=counts.get("bytes_read", 0),
+                written_rows=counts.get("row_count", 0),
+                written_bytes=counts.get("bytes", 0),
+                pipe_id=job.pipe.id,
+                pipe_name=job.pipe.name,
+            ),
+        )
+
+
+def _result(order: CopyOrder, publication: Publication) -> Mapping[str, Any]:
+    return {
+        "mode": order.mode,
+        "parameters": dict(order.parameters),
+        JOB_TIMESTAMP: order.values[JOB_TIMESTAMP],
+        "scheduled": order.scheduled,
+        "statistics": dict(publication.statistics),
+    }

@@ -1,0 +1,323 @@
+"""Copy pipes put their rows into data sources: added or in place of others, through views, and seen at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from tests.conftest import RunningServer
+
+_PROJECT = {
+    "datasources/visits.datasource": """
+SCHEMA >
+    at DateTime `json:$.at`,
+    page String `json:$.page`,
+    n UInt32 `json:$.n`
+
+ENGINE MergeTree
+ENGINE_SORTING_KEY page
+""",
+    "datasources/pages.datasource": """
+TOKEN "filler" APPEND
+
+SCHEMA >
+    page String,
+    visits UInt64,
+    moment DateTime DEFAULT '2000-01-01 00:00:00'
+
+ENGINE MergeTree
+ENGINE_PARTITION_KEY page
+ENGINE_SORTING_KEY page
+""",
+    "datasources/totals.datasource": """
+SCHEMA >
+    letter String,
+    visits UInt64,
+    rows UInt64
+
+ENGINE SummingMergeTree
+ENGINE_SORTING_KEY letter
+""",
+    "datasources/everything.datasource": """
+SCHEMA >
+    one UInt8,
+    visits UInt64
+
+ENGINE SummingMergeTree
+ENGINE_SORTING_KEY one
+""",
+    "materializations/by_letter.pipe": """
+NODE letters
+SQL >
+    SELECT substringUTF8(page, 1, 1) AS letter, sum(visits) AS visits, count() AS rows FROM pages GROUP BY letter
+TYPE materialized
+DATASOURCE totals
+""",
+    "materializations/of_totals.pipe": """
+NODE all
+SQL >
+    SELECT 1 AS one, sum(visits) AS visits FROM totals GROUP BY one
+TYPE materialized
+DATASOURCE everything
+""",
+    "copies/count_pages.pipe": """
+TOKEN "filler" READ
+
+NODE counted
+SQL >
+    %
+    SELECT page, count() AS visits, parseDateTimeBestEffort({{String(job_timestamp)}}) AS moment
+    FROM visits
+    WHERE startsWith(page, {{String(start, '')}}) AND n >= {{UInt32(least, 0)}}
+    GROUP BY page
+
+NODE output
+SQL >
+    SELECT * FROM counted -- and no more
+TYPE copy
+TARGET_DATASOURCE pages
+""",
+    "copies/many.pipe": """
+NODE numbers_of_pages
+SQL >
+    %
+    SELECT concat('x', toString(number % 2)) AS page, number AS visits FROM numbers({{UInt64(rows, 10)}})
+TYPE copy
+TARGET_DATASOURCE pages
+COPY_MODE replace
+""",
+    "copies/endless.pipe": """
+NODE output
+SQL >
+    SELECT toString(sum(number)) AS page, count() AS visits FROM numbers(100000000000000)
+TYPE copy
+TARGET_DATASOURCE pages
+""",
+    "endpoints/shown.pipe": """
+NODE output
+SQL >
+    SELECT page, visits FROM pages ORDER BY page, visits
+TYPE endpoint
+""",
+}
+_VISITS = [("a", 1), ("a", 2), ("b", 3), ("ünï'", 4)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    server = RunningServer(tmp_path_factory.mktemp("copies") / "home", arguments=("serve",), environment={})
+    try:
+        response = server.deploy(_PROJECT)
+        assert response.status_code == 200, response.text
+        lines = [f'{{"at":"2024-01-01 00:00:00","page":"{page}","n":{n}}}' for page, n in _VISITS]
+        assert server.send("\n".join(lines), name="visits").json()["successful_rows"] == len(_VISITS)
+        yield server
+        assert server.stop() == 0
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(autouse=True)
+def _empty(server: RunningServer) -> None:
+    """No test sees another's rows."""
+    copied(server, "many", rows="0")
+
+
+def run(server: RunningServer, pipe: str, *, token: str | None = None, **params: str) -> httpx.Response:
+    return server.request("POST", f"/v0/pipes/{pipe}/copy", params=params, token=token)
+
+
+def ended(server: RunningServer, identity: str, seconds: float = 60) -> dict[str, Any]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        job: dict[str, Any] = server.request("GET", f"/v0/jobs/{identity}").json()
+        if job["status"] in {"done", "error", "cancelled"}:
+            return job
+        time.sleep(0.02)
+    raise AssertionError(job)
+
+
+def copied(server: RunningServer, pipe: str, **params: str) -> dict[str, Any]:
+    answer = run(server, pipe, **params)
+    assert answer.status_code == 200, answer.text
+    job = ended(server, answer.json()["job"]["job_id"])
+    assert job["status"] == "done", job
+    return job
+
+
+def pages(server: RunningServer) -> list[tuple[str, int]]:
+    return [(row["page"], row["visits"]) for row in server.rows("/v0/pipes/shown.json")]
+
+
+def test_a_run_appends_what_the_pipe_answers(server: RunningServer) -> None:
+    job = copied(server, "count_pages")
+    assert pages(server) == [("a", 2), ("b", 1), ("ünï'", 1)]
+    assert job["kind"] == "copy"
+    assert job["statistics"]["row_count"] == 3
+    assert job["statistics"]["rows_read"] == len(_VISITS)
+    assert job["pipe_name"] == "count_pages"
+    assert job["datasource"]["name"] == "pages"
+    assert job["progress_percentage"] == 100
+    copied(server, "count_pages")
+    assert len(pages(server)) == 6
+
+
+def test_the_answer_names_the_job_and_the_data_source(server: RunningServer) -> None:
+    body = run(server, "count_pages").json()
+    assert body["job"]["status"] in {"waiting", "working"}
+    assert body["job"]["job_url"].endswith(f"/v0/jobs/{body['job']['job_id']}")
+    target = server.request("GET", f"/v0/datasources/{body['tags']['copy_target_datasource']}").json()
+    assert target["name"] == "pages"
+    ended(server, body["job"]["job_id"])
+
+
+@pytest.mark.parametrize("start", ["ünï'", "ünï", "' OR 1=1 --", "{x:String}", "\\", "\t", "a\\' --"])
+def test_parameters_stay_values(server: RunningServer, start: str) -> None:
+    copied(server, "count_pages", start=start)
+    assert pages(server) == ([("ünï'", 1)] if start.startswith("ünï") else [])
+
+
+def test_parameters_may_come_in_a_form(server: RunningServer) -> None:
+    answer = server.request("POST", "/v0/pipes/count_pages/copy", data={"least": "3"})
+    ended(server, answer.json()["job"]["id"])
+    assert pages(server) == [("b", 1), ("ünï'", 1)]
+
+
+def test_a_parameter_that_does_not_fit_is_refused_at_once(server: RunningServer) -> None:
+    answer = run(server, "count_pages", least="many")
+    assert answer.status_code == 400, answer.text
+    assert "'many'" in answer.json()["error"]
+
+
+def test_a_run_has_the_moment_that_it_was_asked_for(server: RunningServer) -> None:
+    job = copied(server, "count_pages")
+    assert server.value("SELECT toString(min(moment)) FROM pages") == job["job_timestamp"]
+    copied(server, "count_pages", job_timestamp="2020-02-02 02:02:02")
+    assert server.value("SELECT toString(min(moment)) FROM pages") == "2020-02-02 02:02:02"
+
+
+def test_replace_leaves_the_new_rows_alone(server: RunningServer) -> None:
+    copied(server, "count_pages")
+    copied(server, "many", rows="4")
+    assert pages(server) == [("x0", 0), ("x0", 2), ("x1", 1), ("x1", 3)]
+    copied(server, "count_pages", _mode="replace", least="4")
+    assert pages(server) == [("ünï'", 1)]
+    assert run(server, "many", _mode="mix").json()["code"] == "SC841"
+
+
+def test_an_empty_result_appends_nothing_and_replaces_everything(server: RunningServer) -> None:
+    copied(server, "count_pages")
+    before = pages(server)
+    assert copied(server, "count_pages", start="nothing")["statistics"]["row_count"] == 0
+    assert pages(server) == before
+    copied(server, "many", rows="0")
+    assert pages(server) == []
+
+
+def test_copied_rows_go_through_views_and_views_of_views_once(server: RunningServer) -> None:
+    def sums() -> tuple[int, int, int]:
+        (row,) = server.sql("SELECT sum(visits) AS v, sum(rows) AS r FROM totals")
+        return int(row["v"]), int(row["r"]), int(server.value("SELECT sum(visits) FROM everything"))
+
+    visits, rows, all_visits = sums()
+    copied(server, "count_pages")
+    assert sums() == (visits + 4, rows + 3, all_visits + 4)
+    copied(server, "many", rows="4")
+    assert sums() == (visits + 10, rows + 7, all_visits + 10)
+    assert server.value("SELECT sum(visits) FROM totals WHERE letter = 'ü'") >= 1
+
+
+def test_rows_appended_after_a_swap_go_through_views(server: RunningServer) -> None:
+    copied(server, "many", rows="1")
+    before = int(server.value("SELECT sum(rows) FROM totals"))
+    csv = server.request(
+        "POST", "/v0/datasources", params={"mode": "append", "name": "pages"}, content="page,visits\nz,1\n"
+    )
+    assert csv.status_code == 200, csv.text
+    assert int(server.value("SELECT sum(rows) FROM totals")) == before + 1
+
+
+def test_a_large_copy_arrives_whole(server: RunningServer) -> None:
+    rows = 5_000_000
+    job = copied(server, "many", rows=str(rows), _mode="append")
+    assert job["statistics"]["row_count"] == rows
+    assert server.value("SELECT count() FROM pages") == rows
+    assert server.value("SELECT sum(visits) FROM pages") == rows * (rows - 1) // 2
+    copied(server, "many", rows=str(rows), _mode="replace")
+    assert server.value("SELECT sum(visits) FROM pages") == rows * (rows - 1) // 2
+
+
+def test_readers_see_the_old_rows_or_the_new_and_never_none(server: RunningServer) -> None:
+    copied(server, "many", rows="1000")
+    going = True
+
+    def read() -> set[int]:
+        seen = set()
+        while going:
+            seen.add(int(server.value("SELECT count() FROM pages")))
+        return seen
+
+    with ThreadPoolExecutor(1) as threads:
+        reader = threads.submit(read)
+        for rows in ("2000", "1000") * 5:
+            copied(server, "many", rows=rows)
+        going = False
+        assert reader.result(30) <= {1000, 2000}
+
+
+def test_runs_into_one_data_source_follow_each_other(server: RunningServer) -> None:
+    identities = [run(server, "many", rows=str(number), _mode="append").json()["job"]["id"] for number in (3, 4)]
+    identities += [run(server, "many", rows="2").json()["job"]["id"]]
+    for identity in identities:
+        assert ended(server, identity)["status"] == "done"
+    assert len(pages(server)) == 2
+
+
+def test_a_cancelled_run_ends_its_query_and_leaves_nothing(server: RunningServer) -> None:
+    identity = run(server, "endless").json()["job"]["id"]
+    end = time.monotonic() + 30
+    while not server.request("GET", f"/v0/jobs/{identity}").json()["progress_percentage"]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert server.request("POST", f"/v0/jobs/{identity}/cancel").json()["status"] == "cancelling"
+    assert ended(server, identity, 10)["status"] == "cancelled"
+    assert pages(server) == []
+    assert server.request("POST", f"/v0/jobs/{identity}/cancel").status_code == 409
+
+
+def test_a_cancelled_run_may_be_run_again(server: RunningServer) -> None:
+    first = run(server, "endless").json()["job"]["id"]
+    second = run(server, "many", rows="7", _mode="append").json()["job"]["id"]
+    assert server.request("POST", f"/v0/jobs/{second}/cancel").json()["status"] == "cancelled"
+    server.request("POST", f"/v0/jobs/{first}/cancel")
+    ended(server, first)
+    assert server.request("POST", f"/v0/jobs/{second}/retry").status_code == 200
+    assert ended(server, second)["status"] == "done"
+    assert len(pages(server)) == 7
+    assert server.request("POST", f"/v0/jobs/{second}/retry").status_code == 409
+
+
+def test_other_pipes_are_not_copied(server: RunningServer) -> None:
+    assert run(server, "shown").json()["code"] == "SC840"
+    assert run(server, "nowhere").status_code == 404
+
+
+def test_a_token_runs_a_copy_if_it_may_read_the_pipe_and_append(server: RunningServer) -> None:
+    token = server.tokens()["filler"]
+    answer = run(server, "count_pages", token=token)
+    assert answer.status_code == 200, answer.text
+    identity = answer.json()["job"]["id"]
+    assert ended(server, identity)["status"] == "done"
+    assert server.request("GET", f"/v0/jobs/{identity}", token=token).json()["status"] == "done"
+    assert run(server, "many", token=token).status_code == 403
+
+
+def test_runs_are_recorded(server: RunningServer) -> None:
+    identity = copied(server, "count_pages")["id"]
+    listed = server.request("GET", "/v0/jobs", params={"kind": "copy", "status": "done"}).json()["jobs"]
+    assert listed[0]["id"] == identity
