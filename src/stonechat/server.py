@@ -202,7 +202,7 @@ class Server:
                 *pipes.routes(authenticator, snapshots),
                 *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
-                *datasources.routes(authenticator, snapshots, self.engine),
+                *datasources.routes(authenticator, snapshots, self.engine, self.ingestion.unknown_fields),
                 *imports.routes(
                     authenticator,
                     snapshots,

@@ -13,6 +13,7 @@ from tests.ingest.conftest import data_source
 
 from stonechat.ingest.jsonpaths import UnsupportedJsonPath
 from stonechat.ingest.rows import RowReader, slices
+from stonechat.ingest.unknown_fields import MOST_NAMES, UnknownFields
 from stonechat.ingest.verdicts import Verdicts
 
 _PLAIN = "a UInt8 `json:$.a`\nb String `json:$.b` DEFAULT ''"
@@ -111,3 +112,39 @@ def test_any_document_gets_a_verdict_for_each_row_and_a_reason_for_each_rejectio
     verdicts = reader(schema).read("\n".join(map(json.dumps, events)).encode())
     assert verdicts.good_rows + verdicts.quarantined_rows == len(events)
     assert all(reasons(verdicts))
+
+
+_EVENTS = st.lists(st.dictionaries(st.sampled_from("abxy"), st.integers(-1, 300)), max_size=30)
+
+
+@given(_EVENTS, st.sampled_from([_PLAIN, "a UInt8 `json:$.a`\nb String `json:$.b.c` DEFAULT ''"]))
+def test_unknown_fields_change_no_verdict_and_are_counted_exactly(events: list[dict[str, int]], schema: str) -> None:
+    lines = [json.dumps(event).encode() for event in events]
+    stripped = [json.dumps({key: event[key] for key in event if key in "ab"}).encode() for event in events]
+    verdicts, without = reader(schema).read(b"\n".join(lines)), reader(schema).read(b"\n".join(stripped))
+    assert (verdicts.good, verdicts.good_rows) == (without.good, without.good_rows)
+    assert verdicts.quarantined_rows == without.quarantined_rows
+    counted = {name: sum(name in event for event in events) for name in ("x", "y")}
+    assert dict(verdicts.unknown) == {name: count for name, count in counted.items() if count}
+
+
+def test_slices_add_up_their_unknown_fields() -> None:
+    one, two = reader(_PLAIN).read(b'{"a":1,"x":1}'), reader(_PLAIN).read(b'{"a":1,"x":1,"y":2}')
+    assert dict(Verdicts.joined([one, two]).unknown) == {"x": 2, "y": 1}
+
+
+def test_a_column_that_takes_the_whole_event_leaves_no_field_unknown() -> None:
+    assert not reader("a UInt8 `json:$.a`\nall String `json:$`").read(b'{"a":1,"x":1}').unknown
+
+
+def test_made_up_names_do_not_fill_the_memory() -> None:
+    counts = UnknownFields()
+    for number in range(300):
+        names = [f"{number}_{index}" for index in range(5)]
+        body = json.dumps({"a": 1, **dict.fromkeys(names, 1)}).encode()
+        counts.add("t_1", reader(_PLAIN).read(body).unknown)
+    assert len(counts.of("t_1")) == MOST_NAMES
+    wide = json.dumps({"a": 1, **{f"k{index}{'x' * 300}": 1 for index in range(5000)}}).encode()
+    unknown = reader(_PLAIN).read(wide).unknown
+    assert len(unknown) == MOST_NAMES
+    assert max(map(len, unknown)) == 200

@@ -27,7 +27,7 @@ _EXPOSED = (
 _CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
-    "access-control-allow-headers": "*, Authorization, Content-Type, Content-Encoding",
+    "access-control-allow-headers": "*, Authorization, Content-Type, Content-Encoding, Idempotency-Key",
     "access-control-max-age": "86400",
 }
 

@@ -17,7 +17,8 @@ from stonechat.engine.contract import Engine
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
 from stonechat.http.snapshots import Snapshots
-from stonechat.project.description import Descriptions, Json, StoredTable, descriptions_of
+from stonechat.ingest.unknown_fields import UnknownFields
+from stonechat.project.description import Descriptions, Json, MayRead, StoredTable, descriptions_of
 from stonechat.query.storage import stored_tables
 
 # Clients that ask for the columns build a table out of the answer, and read all of these.
@@ -31,6 +32,7 @@ class _DataSources:
     authenticator: Authenticator
     snapshots: Snapshots
     engine: Engine
+    unknown_fields: UnknownFields
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -39,7 +41,7 @@ class _DataSources:
         may_read = partial(caller.may, ScopeType.READ_PIPE)
         wanted = asked_for(request, "attrs")
         found = [
-            only(_listed(described.data_source(source, tables, may_read)), _with_companions(wanted))
+            only(_listed(self._described(described, source, tables, may_read)), _with_companions(wanted))
             for name, source in sorted(described.snapshot.project.data_sources.items())
             if caller.may(ScopeType.READ_DATA_SOURCE, name)
         ]
@@ -48,12 +50,20 @@ class _DataSources:
     async def show(self, request: Request) -> Response:
         caller, described, source = self._readable(request)
         tables = await self._tables(described)
-        whole = described.data_source(source, tables, partial(caller.may, ScopeType.READ_PIPE))
+        whole = self._described(described, source, tables, partial(caller.may, ScopeType.READ_PIPE))
         return JSONResponse(only(whole, asked_for(request, "attrs")))
 
     async def show_datafile(self, request: Request) -> Response:
         _, described, source = self._readable(request)
         return PlainTextResponse(described.datafile(source))
+
+    def _described(
+        self, described: Descriptions, source: DataSource, tables: Mapping[str, StoredTable], may_read: MayRead
+    ) -> Json:
+        whole = described.data_source(source, tables, may_read)
+        detected = self.unknown_fields.of(str(whole["id"]))
+        fields = {name: {"jsonpath": f"$.{name}", "events": count} for name, count in detected.items()}
+        return {**whole, "new_columns_detected": fields}
 
     def _readable(self, request: Request) -> tuple[Caller, Descriptions, DataSource]:
         caller = self.authenticator.caller(request)
@@ -66,9 +76,11 @@ class _DataSources:
         return await asyncio.to_thread(stored_tables, self.engine, described.snapshot)
 
 
-def routes(authenticator: Authenticator, snapshots: Snapshots, engine: Engine) -> list[Route]:
+def routes(
+    authenticator: Authenticator, snapshots: Snapshots, engine: Engine, unknown_fields: UnknownFields
+) -> list[Route]:
     """The Data Sources API, as far as it describes."""
-    handlers = _DataSources(authenticator, snapshots, engine)
+    handlers = _DataSources(authenticator, snapshots, engine, unknown_fields)
     return [
         Route("/v0/datasources", handlers.list_all, methods=["GET"]),
         Route("/v0/datasources/{name}.datasource", handlers.show_datafile, methods=["GET"]),

@@ -27,6 +27,7 @@ from stonechat.ingest.log import Log, LogCounters
 from stonechat.ingest.records import RequestKey, Rows, Settled
 from stonechat.ingest.rows import Format, RowReader, slices
 from stonechat.ingest.spanning import on_single_lines
+from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.ingest.verdicts import Verdicts
 from stonechat.ingest.waiting import Mailbox, Pending
 from stonechat.ingest.writer import BlockLimits, CommitDelayed, Writer
@@ -82,6 +83,7 @@ class Ingestion:
     ) -> None:
         self._log = log
         self._keys = keys
+        self.unknown_fields = UnknownFields()
         self._writer = writer
         self._committer = committer
         self._pending = pending
@@ -164,6 +166,7 @@ class Ingestion:
             self._release(key)
             return Receipt(0, 0, committed=True, timings=timings)
         committed = await self._append(data_source_id, verdicts, key, wait=wait)
+        self.unknown_fields.add(data_source_id, verdicts.unknown)
         logged = time.perf_counter()
         timings["log"] = logged - checked
         if committed is not None:

@@ -19,6 +19,7 @@ from stonechat.ingest.events import Rejection, read_event, unreadable
 from stonechat.ingest.feeding import fed_columns
 from stonechat.ingest.quarantine import quarantine_row
 from stonechat.ingest.strict import strict_reader
+from stonechat.ingest.unknown_fields import known_fields, unknown_fields
 from stonechat.ingest.verdicts import Verdicts
 
 Format = Literal["ndjson", "json"]
@@ -43,6 +44,7 @@ class RowReader:
     ) -> None:
         self._columns = fed_columns(columns)
         self._strict = strict_reader(self._columns)
+        self._known = known_fields(self._columns)
         self._longest_row = longest_row
         self._clock = clock
         self._import_id = import_id
@@ -59,18 +61,22 @@ class RowReader:
         if self._strict is not None and body and len(body) <= self._longest_row:
             read = self._strict.read(body)
             if read is not None:
-                return Verdicts(*read, b"", 0)
+                unknown = unknown_fields(self._known, body.split(b"\n") if read.has_unknown else ())
+                return Verdicts(read.lines, read.rows, b"", 0, unknown=unknown)
         return self._judge(body.split(b"\n"))
 
     def _judge(self, events: Iterable[bytes]) -> Verdicts:
         good: list[bytes] = []
         quarantined: list[bytes] = []
+        suspects: list[bytes] = []
         invalid = 0
         for event in events:
             text = event.strip()
             if not text:
                 continue
-            verdict = self._verdict(text)
+            verdict, suspect = self._verdict(text)
+            if suspect:
+                suspects.append(text)
             if isinstance(verdict, Rejection):
                 raw = event if len(event) <= self._longest_row else event[:_KEPT_OF_LONG_ROW]
                 invalid += verdict.is_unreadable
@@ -78,13 +84,15 @@ class RowReader:
                 quarantined.append(line)
             else:
                 good.append(verdict)
-        return Verdicts(b"".join(good), len(good), b"".join(quarantined), len(quarantined), invalid)
+        unknown = unknown_fields(self._known, suspects)
+        return Verdicts(b"".join(good), len(good), b"".join(quarantined), len(quarantined), invalid, unknown)
 
-    def _verdict(self, text: bytes) -> bytes | Rejection:
+    def _verdict(self, text: bytes) -> tuple[bytes | Rejection, bool]:
+        """The verdict on one event, and whether it may have fields that no column is fed from."""
         if len(text) > self._longest_row:
-            return unreadable(f"the row is longer than {self._longest_row} bytes; only its beginning is kept")
-        line = self._strict.read_event(text) if self._strict is not None else None
-        return read_event(self._columns, text) if line is None else line
+            return unreadable(f"the row is longer than {self._longest_row} bytes; only its beginning is kept"), False
+        fit = self._strict.read_event(text) if self._strict is not None else None
+        return (read_event(self._columns, text), True) if fit is None else (fit.lines, fit.has_unknown)
 
 
 def slices(body: bytes, size: int) -> Iterator[bytes]:

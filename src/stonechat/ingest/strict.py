@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -22,37 +22,60 @@ from stonechat.sql.types import DataType
 _Extract = Callable[[Sequence[Any]], list[Any]]
 
 
+class Fit(NamedTuple):
+    """Events that fit: canonical lines, their number, and whether some have fields that no column is fed from."""
+
+    lines: bytes
+    rows: int
+    has_unknown: bool
+
+
 class StrictReader:
     """Decodes events of one shape and encodes them with the columns' names as keys.
 
+    `exact` refuses fields at the top that `event` ignores: so events without any are told from others at no cost.
     `flatten` turns the decoded events into rows; None where the events have the shape of the rows already.
     """
 
     def __init__(
-        self, event: type[Struct], flatten: Callable[[list[Any]], list[Any]] | None, checks: Sequence[_Check]
+        self,
+        exact: type[Struct],
+        event: type[Struct],
+        flatten: Callable[[list[Any]], list[Any]] | None,
+        checks: Sequence[_Check],
     ) -> None:
-        self._decoder = msgspec.json.Decoder(event)
+        self._exact = msgspec.json.Decoder(exact)
+        self._tolerant = msgspec.json.Decoder(event)
         self._flatten = flatten
         self._checks = checks
 
-    def read(self, body: bytes) -> tuple[bytes, int] | None:
-        """Canonical lines and their number, if every line of the body is an event that fits. The body is not empty."""
+    def read(self, body: bytes) -> Fit | None:
+        """What the body holds, if every line of it is an event that fits. The body is not empty."""
         try:
-            events = self._decoder.decode_lines(body)
+            events, has_unknown = self._decoded(body)
         except UNREADABLE:
             return None
         if len(events) != body.count(b"\n") + (not body.endswith(b"\n")):
             return None  # blank lines, or events that share or break lines: the line decides what an event is
         encoded = self._encode(events)
-        return None if encoded is None else (encoded, len(events))
+        return None if encoded is None else Fit(encoded, len(events), has_unknown)
 
-    def read_event(self, text: bytes) -> bytes | None:
-        """The canonical line of one event, if it fits."""
+    def read_event(self, text: bytes) -> Fit | None:
+        """The text of one event, if it fits. It holds no line break."""
         try:
-            event = self._decoder.decode(text)
+            events, has_unknown = self._decoded(text)
         except UNREADABLE:
             return None
-        return self._encode([event])
+        encoded = self._encode(events) if len(events) == 1 else None
+        return None if encoded is None else Fit(encoded, 1, has_unknown)
+
+    def _decoded(self, body: bytes) -> tuple[list[Any], bool]:
+        try:
+            return self._exact.decode_lines(body), False
+        except msgspec.ValidationError as error:
+            if not str(error).startswith(_UNKNOWN):
+                raise
+        return self._tolerant.decode_lines(body), True
 
     def _encode(self, events: list[Any]) -> bytes | None:
         rows = self._flatten(events) if self._flatten else events
@@ -112,13 +135,24 @@ def _reader(columns: Sequence[FedColumn]) -> StrictReader:
     optional = any(not column.required for column in columns)
     if all(column.path.groups == ((column.name,),) for column in columns):
         fields = [_field(name, column, column.codec) for name, column in zip(names, columns, strict=True)]
-        event = msgspec.defstruct("Event", fields, rename=rename, kw_only=True, omit_defaults=optional, gc=False)
-        return StrictReader(event, None, checks)
+        exact, event = (
+            msgspec.defstruct(
+                "Event",
+                fields,
+                rename=rename,
+                kw_only=True,
+                omit_defaults=optional,
+                gc=False,
+                forbid_unknown_fields=forbid,
+            )
+            for forbid in (True, False)
+        )
+        return StrictReader(exact, event, None, checks)
     root = _tree(columns)
     defaults = [(name, Any, UNSET if column.keeps_null else None) for name, column in zip(names, columns, strict=True)]
     row = msgspec.defstruct("Row", defaults, rename=rename, omit_defaults=optional, gc=False)
     extracts = [_extract(root, column) for column in columns]
-    return StrictReader(_struct(root), partial(_flattened, row, extracts), checks)
+    return StrictReader(_struct(root, exact=True), _struct(root), partial(_flattened, row, extracts), checks)
 
 
 def _flattened(row: type[Struct], extracts: Sequence[_Extract], events: list[Any]) -> list[Any]:
@@ -159,7 +193,7 @@ def _steps(column: FedColumn) -> Iterator[tuple[str, bool]]:
     yield from ((key, False) for key in last[:-1])
 
 
-def _struct(branch: _Branch) -> type[Struct]:
+def _struct(branch: _Branch, *, exact: bool = False) -> type[Struct]:
     fields: list[Any] = []
     for key, child in branch.children.items():
         name = branch.attribute(key)
@@ -173,7 +207,7 @@ def _struct(branch: _Branch) -> type[Struct]:
         else:
             fields.append((name, _struct(child)))
     rename = {branch.attribute(key): key for key in branch.children}
-    return msgspec.defstruct("Event", fields, rename=rename, kw_only=True, gc=False)
+    return msgspec.defstruct("Event", fields, rename=rename, kw_only=True, gc=False, forbid_unknown_fields=exact)
 
 
 def _leaf_field(name: str, column: FedColumn) -> Any:
@@ -211,3 +245,4 @@ def _values(getters: Sequence[Callable[[Any], Any]], objects: Sequence[Any]) -> 
 
 
 _ENCODER = msgspec.json.Encoder()
+_UNKNOWN = "Object contains unknown field"

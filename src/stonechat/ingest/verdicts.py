@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 class Misfit(ValueError):
@@ -22,7 +23,8 @@ class Reason:
 class Verdicts:
     """Two blocks of NDJSON: `good` for the table, `quarantined` for its quarantine. Every line ends in a newline.
 
-    `invalid_rows` of the quarantined ones could not be read as rows at all.
+    `invalid_rows` of the quarantined ones could not be read as rows at all. `unknown` counts the events with each field
+    that no column is fed from.
     """
 
     good: bytes
@@ -30,6 +32,7 @@ class Verdicts:
     quarantined: bytes
     quarantined_rows: int
     invalid_rows: int = 0
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:
@@ -42,4 +45,12 @@ class Verdicts:
             b"".join(part.quarantined for part in parts),
             sum(part.quarantined_rows for part in parts),
             sum(part.invalid_rows for part in parts),
+            _added([part.unknown for part in parts]),
         )
+
+
+def _added(counts: Sequence[Mapping[str, int]]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
