@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 
 import zstandard
@@ -9,7 +10,10 @@ from starlette.requests import Request
 
 from stonechat.errors import Kind, StonechatError
 
-_CHUNK = 1 << 20
+_LARGEST_INLINE = 4096
+"""Bytes that are decompressed on the event loop: larger ones would hold up everybody else."""
+_ZSTD_PIECE = 1024
+"""Bytes handed to the decompressor at once: so many grow to 32 MB at most, whatever a bomb does."""
 
 
 class BodyTooLarge(StonechatError):
@@ -40,7 +44,9 @@ async def read_body(request: Request, limit: int) -> bytes:
         chunks.append(chunk)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    return decompressed(body, encoding, limit)
+    if encoding == "identity" or size <= _LARGEST_INLINE:
+        return decompressed(body, encoding, limit)
+    return await asyncio.to_thread(decompressed, body, encoding, limit)
 
 
 def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
@@ -80,15 +86,15 @@ def _unzstd(body: bytes, limit: int) -> bytes:
     try:
         while rest:
             decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-            for start in range(0, len(rest), _CHUNK // 16):
-                output += decoder.decompress(rest[start : start + _CHUNK // 16])
+            for start in range(0, len(rest), _ZSTD_PIECE):
+                output += decoder.decompress(rest[start : start + _ZSTD_PIECE])
                 if len(output) > limit:
                     raise _too_large(limit)
                 if decoder.eof:
                     break
             if not decoder.eof:
                 raise InvalidEncoding("The compressed body ends too early")
-            rest = decoder.unused_data + rest[start + _CHUNK // 16 :]
+            rest = decoder.unused_data + rest[start + _ZSTD_PIECE :]
     except zstandard.ZstdError as error:
         raise InvalidEncoding(f"The body is not valid zstd: {error}") from error
     return bytes(output)
