@@ -9,6 +9,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http import (
     analyze,
     connections,
+    contents,
     copies,
     datasources,
     deployments,
@@ -51,20 +53,26 @@ from stonechat.http import jobs as job_routes
 from stonechat.http import tokens as token_routes
 from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
+from stonechat.http.contents import ContentsRoom
 from stonechat.http.imports import Imports
 from stonechat.http.openapi import EndpointDocuments
 from stonechat.http.repeats import Repeats
 from stonechat.http.snapshots import Snapshots
+from stonechat.http.targets import Targets
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
 from stonechat.ingest.writer import BlockLimits
+from stonechat.jobs.contents import Contents
 from stonechat.jobs.copies import Copier, CopyLimits
+from stonechat.jobs.deletions import deletion_kind
 from stonechat.jobs.imports import Importer, ImportLimits
 from stonechat.jobs.publishing import Publisher
 from stonechat.jobs.recording import JobRecorder
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
 from stonechat.jobs.store import JobStore
+from stonechat.jobs.swaps import MIGRATIONS as SWAP_MIGRATIONS
+from stonechat.jobs.swaps import complete_swaps
 from stonechat.project.places import MIGRATIONS as PLACE_MIGRATIONS
 from stonechat.project.places import forget_places
 from stonechat.project.versions import DataVersions
@@ -84,8 +92,11 @@ _MIGRATIONS = (
     *PLACE_MIGRATIONS,
     *VARIABLE_MIGRATIONS,
     *JOB_MIGRATIONS,
+    *SWAP_MIGRATIONS,
 )
 _SHUTDOWN_SECONDS = 10
+_WRITERS_AT_ONCE = 4
+"""Imports, truncations and deletions that callers wait for; further ones wait for these."""
 
 
 class PortTaken(StonechatError):
@@ -121,6 +132,7 @@ class Server:
             self.tokens = TokenRegistry(self.store, box)
             self.variables = Variables(self.store, box)
             self.versions = DataVersions()
+            complete_swaps(self.store, self.engine)
             self.projects = restore_all(self.store, self.engine, self.variables.secrets)
             self.telemetry = Telemetry(
                 ServiceTables(self.engine),
@@ -146,10 +158,20 @@ class Server:
                 self.engine, self.versions, _query_bounds(settings), catch_up=self.telemetry.catch_up
             )
             undo.callback(self.queries.close)
-            self.importer = Importer(
-                self.engine, self.ingestion, self.projects, home / "imports", _import_limits(settings)
+            self.contents = Contents(
+                self.engine, self.store, self.ingestion, self.projects, self.versions, telemetry=self.telemetry
             )
-            undo.callback(self.importer.close)
+            self.importer = Importer(
+                self.engine,
+                self.ingestion,
+                self.contents,
+                self.projects,
+                self.telemetry,
+                folder=home / "imports",
+                limits=_import_limits(settings),
+            )
+            self.threads = ThreadPoolExecutor(_WRITERS_AT_ONCE, "contents")
+            undo.callback(self.threads.shutdown)
             copier = Copier(
                 self.engine,
                 Publisher(self.engine, self.ingestion, self.projects, self.versions),
@@ -160,7 +182,7 @@ class Server:
             copier.remove_leftovers(JobStore(self.store))
             self.jobs = JobRunner(
                 self.store,
-                [self.importer.kind, copier.kind],
+                [self.importer.kind, copier.kind, deletion_kind(self.contents)],
                 threads=max(settings.job_threads, 1),
                 changed=JobRecorder(self.telemetry, self.projects),
             )
@@ -190,6 +212,7 @@ class Server:
         authenticator = Authenticator(self.tokens, RateLimit(self.settings.max_requests_per_second), self.projects)
         snapshots = Snapshots(self.projects)
         repeats = Repeats(authenticator, snapshots, self.queries)
+        targets = Targets(snapshots, self.settings.missing_is_forbidden)
         app = application(
             [
                 *events.routes(
@@ -205,11 +228,12 @@ class Server:
                 *datasources.routes(authenticator, snapshots, self.engine, self.ingestion.unknown_fields),
                 *imports.routes(
                     authenticator,
-                    snapshots,
-                    Imports(self.importer, self.jobs, self.engine),
-                    self.telemetry,
+                    Imports(self.importer, self.jobs, self.engine, self.threads),
+                    targets,
                     max_upload_bytes=self.settings.max_upload_bytes,
-                    missing_is_forbidden=self.settings.missing_is_forbidden,
+                ),
+                *contents.routes(
+                    authenticator, targets, ContentsRoom(self.contents, self.jobs, self.engine, self.threads)
                 ),
                 *connections.routes(authenticator, snapshots),
                 *copies.routes(authenticator, snapshots, self.jobs),

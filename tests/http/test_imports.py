@@ -160,7 +160,7 @@ def test_a_parquet_file_cut_in_half_is_refused_whole(server: RunningServer) -> N
 
 _REFUSED: dict[str, tuple[bytes, dict[str, str], int, str]] = {
     "no file": (b"", {}, 400, "SC959"),
-    "no name": (b"x", {"name": ""}, 400, "SC959"),
+    "no name": (b"x", {"name": ""}, 400, "SC952"),
     "unknown mode": (b"x", {"mode": "upsert"}, 400, "SC959"),
     "unknown format": (b"x", {"format": "xlsx"}, 400, "SC655"),
     "unknown data source": (b"x", {"name": "nothing"}, 404, "SC305"),

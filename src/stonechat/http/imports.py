@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,36 +14,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stonechat.auth.access import Caller, ScopeType
-from stonechat.datafile.resources import DataSource
+from stonechat.auth.access import ScopeType
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.jobs import job_json
-from stonechat.http.snapshots import Snapshots
+from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.http.uploads import Upload, receive
 from stonechat.ingest.files.dialect import DialectParameters
 from stonechat.ingest.files.formats import FileFormat, format_by_name, format_of
 from stonechat.ingest.imports import Tally
-from stonechat.jobs.imports import Importer, ImportOrder, import_job, import_result
+from stonechat.jobs.contents import Replacement
+from stonechat.jobs.imports import Importer, ImportOrder, import_job
+from stonechat.jobs.kinds import JobInterrupted
 from stonechat.jobs.runner import JobRunner
+from stonechat.jobs.store import Job
 from stonechat.project.description import descriptions_of
-from stonechat.project.live import Snapshot, UnknownDataSource
 from stonechat.query.storage import stored_tables
-from stonechat.telemetry.recorder import Telemetry
 
-_BARRED = "Adding or modifying data sources to this workspace can only be done via deployments"
 _MODES = {"create", "append", "replace"}
-
-
-class OnlyByDeployment(StonechatError):
-    """Data sources are made, changed and removed by deploying their files, and not over the API."""
-
-    code = "SC956"
-    kind = Kind.FORBIDDEN
-
-    def __init__(self) -> None:
-        super().__init__(_BARRED, hint="Change the project's files and deploy them: POST /v1/deploy.")
 
 
 class InvalidImport(StonechatError):
@@ -53,122 +44,130 @@ class InvalidImport(StonechatError):
 
 @dataclass(frozen=True)
 class Imports:
-    """What imports are made with."""
+    """What imports are made with. `threads` run those that callers wait for; further ones wait for these."""
 
     importer: Importer
     jobs: JobRunner
     engine: Engine
+    threads: Executor
 
 
 @dataclass(frozen=True)
 class _Handlers:
     authenticator: Authenticator
-    snapshots: Snapshots
     imports: Imports
-    telemetry: Telemetry
+    targets: Targets
     max_upload_bytes: int
-    missing_is_forbidden: bool
 
     async def post(self, request: Request) -> Response:
         """A file, or the URL of one, in the form of the v0 API: a body is imported before the answer."""
         caller = self.authenticator.caller(request)
-        path = self.imports.importer.new_file()
-        kept = False
-        try:
-            upload = await receive(request, path, self.max_upload_bytes)
-            values = {**upload.fields, **request.query_params}
+        async with self._received(request) as received:
+            values = received.values
             mode = values.get("mode", "create")
             if mode not in _MODES:
                 raise InvalidImport(f"The mode '{mode}' is unknown", hint="Use append or replace.")
             if mode == "create":
                 caller.require(ScopeType.CREATE_DATA_SOURCE)
                 raise OnlyByDeployment
-            snapshot = self.snapshots.of(request, caller)
-            source = self._target(caller, snapshot, values.get("name", ""))
-            order = _order(path, upload, values)
+            target = self.targets.of(request, caller, values.get("name", ""), rewriting=mode == "replace")
+            order = await self._order(received, target, replacing=mode == "replace")
             if order.url is not None:
-                kept = True
-                return await self._begin(request, caller, snapshot, source, order)
-            identity = snapshot.identities[source.name].id
-            kept = True
-            workspace, import_id = snapshot.workspace, order.file
-            with self.telemetry.operation(workspace, "append", identity, source.name, import_id=import_id) as done:
-                tally = await self.imports.importer.append(identity, source, order)
-                done.rows(tally.successful_rows, tally.quarantined_rows)
-            return JSONResponse(await asyncio.to_thread(self._answer, caller, snapshot, source, order, tally))
-        finally:
-            if not kept:
-                await asyncio.to_thread(partial(path.unlink, missing_ok=True))
+                return await self._begin(request, target, order, received)
+            received.kept = True
+            job = await self._finished(target, order)
+            return JSONResponse(await asyncio.to_thread(self._answer, target, job))
 
     async def append(self, request: Request) -> Response:
         """A file, or the URL of one, in the form of the v1 API: a job imports it."""
+        return await self._submit(request, replacing=False)
+
+    async def replace(self, request: Request) -> Response:
+        """The same, but the rows replace those that are there."""
+        return await self._submit(request, replacing=True)
+
+    async def _submit(self, request: Request, *, replacing: bool) -> Response:
         caller = self.authenticator.caller(request)
-        snapshot = self.snapshots.of(request, caller)
-        source = self._target(caller, snapshot, request.path_params["name"])
+        target = self.targets.of(request, caller, request.path_params["name"], rewriting=replacing)
+        async with self._received(request) as received:
+            order = await self._order(received, target, replacing=replacing)
+            return await self._begin(request, target, order, received)
+
+    @asynccontextmanager
+    async def _received(self, request: Request) -> AsyncIterator[_Received]:
+        """The request's file on the disk; gone at the end, unless it is `kept`."""
         path = self.imports.importer.new_file()
         kept = False
         try:
             upload = await receive(request, path, self.max_upload_bytes)
-            order = _order(path, upload, {**upload.fields, **request.query_params})
-            answer = await self._begin(request, caller, snapshot, source, order)
-            kept = True
+            received = _Received(path, upload, {**upload.fields, **request.query_params})
+            yield received
+            kept = received.kept
         finally:
             if not kept:
                 await asyncio.to_thread(partial(path.unlink, missing_ok=True))
-        return answer
 
-    def _target(self, caller: Caller, snapshot: Snapshot, name: str) -> DataSource:
-        """The data source to append to. Raises `UnknownDataSource`, `OnlyByDeployment` and `AccessDenied`."""
-        if not name:
-            raise InvalidImport("The parameter 'name' is missing", hint="It names a data source.")
-        try:
-            source = snapshot.data_source(name)
-        except UnknownDataSource:
-            if self.missing_is_forbidden:
-                raise OnlyByDeployment from None
-            raise
-        if not caller.may(ScopeType.CREATE_DATA_SOURCE):
-            caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
-        return source
+    async def _order(self, received: _Received, target: Target, *, replacing: bool) -> ImportOrder:
+        order = _order(received)
+        if not replacing:
+            return order
+        values = received.values
+        condition = values.get("replace_condition")
+        if condition:
+            condition = await asyncio.to_thread(target.condition, condition, self.imports.engine.explain)
+        skip = values.get("skip_incompatible_partition_key", "").lower() == "true"
+        return replace(order, replacement=Replacement(condition or None, skip_incompatible=skip))
 
-    async def _begin(
-        self, request: Request, caller: Caller, snapshot: Snapshot, source: DataSource, order: ImportOrder
-    ) -> Response:
-        new = import_job(snapshot, source, order, caller.token_id)
+    async def _begin(self, request: Request, target: Target, order: ImportOrder, received: _Received) -> Response:
+        new = import_job(target.snapshot, target.source, order, target.caller.token_id)
         job = await asyncio.to_thread(self.imports.jobs.submit, new)
+        received.kept = True
         shown = job_json(request, self.imports.jobs, job) | {"import_id": order.file}
         return JSONResponse({**shown, "job": shown})
 
-    def _answer(
-        self, caller: Caller, snapshot: Snapshot, source: DataSource, order: ImportOrder, tally: Tally
-    ) -> Mapping[str, object]:
-        identity = snapshot.identities[source.name].id
-        described: object = {"id": identity, "name": source.name}
-        if caller.may(ScopeType.READ_DATA_SOURCE, source.name):
-            tables = stored_tables(self.imports.engine, snapshot)
-            may_read = partial(caller.may, ScopeType.READ_PIPE)
-            described = descriptions_of(snapshot).data_source(source, tables, may_read)
-        return {"datasource": described, "error": tally.error or False, **import_result(order.file, tally)}
+    async def _finished(self, target: Target, order: ImportOrder) -> Job:
+        """The job of an order, run to its end. What fails is not tried again, so its file goes."""
+        new = import_job(target.snapshot, target.source, order, target.caller.token_id)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self.imports.threads, self.imports.jobs.run, new)
+        except JobInterrupted:
+            raise  # it goes on after the next start
+        except StonechatError:
+            await asyncio.to_thread(self.imports.importer.remove, order)
+            raise
+
+    def _answer(self, target: Target, job: Job) -> Mapping[str, object]:
+        described: object = {"id": target.identity, "name": target.source.name}
+        if target.caller.may(ScopeType.READ_DATA_SOURCE, target.source.name):
+            tables = stored_tables(self.imports.engine, target.snapshot)
+            may_read = partial(target.caller.may, ScopeType.READ_PIPE)
+            described = descriptions_of(target.snapshot).data_source(target.source, tables, may_read)
+        return {"datasource": described, "error": Tally.of(job.notes.get("tally", {})).error or False, **job.result}
 
 
-def routes(
-    authenticator: Authenticator,
-    snapshots: Snapshots,
-    imports: Imports,
-    telemetry: Telemetry,
-    *,
-    max_upload_bytes: int,
-    missing_is_forbidden: bool,
-) -> list[Route]:
+@dataclass(slots=True)
+class _Received:
+    """A file on the disk, and all parameters that came with it."""
+
+    path: Path
+    upload: Upload
+    values: Mapping[str, str]
+    kept: bool = False
+
+
+def routes(authenticator: Authenticator, imports: Imports, targets: Targets, *, max_upload_bytes: int) -> list[Route]:
     """The Data Sources API, as far as it takes files."""
-    handlers = _Handlers(authenticator, snapshots, imports, telemetry, max_upload_bytes, missing_is_forbidden)
+    handlers = _Handlers(authenticator, imports, targets, max_upload_bytes)
     return [
         Route("/v0/datasources", handlers.post, methods=["POST"]),
         Route("/v1/datasources/{name}/append", handlers.append, methods=["POST"]),
+        Route("/v1/datasources/{name}/replace", handlers.replace, methods=["POST"]),
     ]
 
 
-def _order(path: Path, upload: Upload, values: Mapping[str, str]) -> ImportOrder:
+def _order(received: _Received) -> ImportOrder:
+    upload, values = received.upload, received.values
     url = values.get("url")
     if not url and not upload.size:
         raise InvalidImport(
@@ -181,7 +180,7 @@ def _order(path: Path, upload: Upload, values: Mapping[str, str]) -> ImportOrder
     )
     named = values.get("format")
     form = format_of(named) if named else _format(upload)
-    return replace(ImportOrder(path.name, url or None, dialect=dialect), format=form)
+    return replace(ImportOrder(received.path.name, url or None, dialect=dialect), format=form)
 
 
 def _format(upload: Upload) -> FileFormat | None:

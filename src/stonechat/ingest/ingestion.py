@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ import structlog
 
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
-from stonechat.errors import StonechatError
+from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.blocks import BlockCommitter, BlockCounters
 from stonechat.ingest.destinations import Destinations
 from stonechat.ingest.idempotency import Claim, IdempotencyKeys, Kept, request_key
@@ -38,7 +37,14 @@ _SLICE_BYTES = 256 * 1024
 _INLINE_BYTES = 32 * 1024
 """Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
 _LONGEST_FLUSH = 10.0
-_BARRIER_SECONDS = 10.0
+
+
+class WritingBusy(StonechatError):
+    """Rows that were accepted cannot be committed soon enough for tables to be exchanged. Nothing was changed."""
+
+    code = "SC660"
+    kind = Kind.UNAVAILABLE
+    retry_after = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +221,28 @@ class Ingestion:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Paused, and every block that was committed is known to be: no replay can bring it into another table."""
+        """Paused, and every block that was committed is known to be: no replay can bring it into another table.
+
+        Raises `LogWriteFailed`.
+        """
         with self._writer.paused():
-            known = threading.Event()
-            self._log.barrier(lambda _failure: known.set())
-            known.wait(_BARRIER_SECONDS)
+            self._log.settle()
             yield
+
+    @contextmanager
+    def settled(self, timeout: float) -> Iterator[None]:
+        """`alone`, with everything committed that was accepted before, so that rows may be removed.
+
+        Raises `WritingBusy` or `LogWriteFailed`.
+        """
+        if self.flush(timeout):
+            with self.alone():
+                if not self._writer.has_broken_block:
+                    yield
+                    return
+        raise WritingBusy(
+            "Rows that were accepted before cannot be committed at the moment", hint="Nothing was changed. Try again."
+        )
 
     @property
     def log_counters(self) -> LogCounters:

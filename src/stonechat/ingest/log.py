@@ -62,9 +62,10 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Barrier:
-    """Not written: `settled` is told once everything before it is."""
+    """Not written: `settled` is told once everything before it is. `synced`: and is on the disk, notes included."""
 
     settled: Settled
+    synced: bool = False
 
 
 @dataclass(slots=True)
@@ -153,18 +154,7 @@ class Log:
 
     def note(self, note: Note) -> None:
         """Write a note and wait until it is synced. Raises `LogWriteFailed`."""
-        ended = threading.Event()
-        failures: list[StonechatError] = []
-
-        def settled(failure: StonechatError | None) -> None:
-            if failure is not None:
-                failures.append(failure)
-            ended.set()
-
-        self._queue.put(_Entry(note, settled))
-        ended.wait()
-        if failures:
-            raise failures[0]
+        self._wait_for(lambda settled: self._queue.put(_Entry(note, settled)))
 
     def report(self, note: Taken | Done, finished: Sequence[Rows] = ()) -> None:
         """Note progress without waiting. Segments all of whose rows are among `finished` are removed in time."""
@@ -173,6 +163,13 @@ class Log:
     def barrier(self, settled: Settled) -> None:
         """Have `settled` told once everything that was handed in before is written and delivered."""
         self._queue.put(_Barrier(settled))
+
+    def settle(self) -> None:
+        """Return once everything that was handed in before will be found after a crash, notes of progress included.
+
+        Raises `LogWriteFailed`.
+        """
+        self._wait_for(lambda settled: self._queue.put(_Barrier(settled, synced=True)))
 
     def close(self) -> None:
         """Write what was handed in, and stop."""
@@ -183,6 +180,21 @@ class Log:
             os.close(self._active.descriptor)
             self._active = None
 
+    @staticmethod
+    def _wait_for(hand_in: Callable[[Settled], None]) -> None:
+        ended = threading.Event()
+        failures: list[StonechatError] = []
+
+        def settled(failure: StonechatError | None) -> None:
+            if failure is not None:
+                failures.append(failure)
+            ended.set()
+
+        hand_in(settled)
+        ended.wait()
+        if failures:
+            raise failures[0]
+
     def _run(self) -> None:
         going = True
         while going:
@@ -191,11 +203,23 @@ class Log:
                 group, self._owed = [*self._owed, *group], []
                 self._process(group)
             for barrier in barriers:
-                barrier.settled(None)
+                barrier.settled(self._synced() if barrier.synced else None)
         if self._finished and self._active is not None:
             with suppress(OSError):
                 _sync_data(self._active.descriptor)
                 self._release_segments()
+
+    def _synced(self) -> StonechatError | None:
+        """Sync what is written; why that failed, or notes are still owed."""
+        if self._owed or self._broken:
+            return _broken() if self._broken else LogWriteFailed("The write-ahead log could not be written")
+        if self._active is not None and self._sync:
+            try:
+                _sync_data(self._active.descriptor)
+            except OSError as error:
+                self._abandon()
+                return LogWriteFailed(f"The write-ahead log could not be synced: {error.strerror}")
+        return None
 
     def _process(self, group: Sequence[_Entry]) -> None:
         """Write a group and tell. Nothing may end the log's thread, or callers would wait for ever."""

@@ -179,6 +179,11 @@ class Writer:
                 self._beside -= 1
                 self._gate.notify_all()
 
+    @property
+    def has_broken_block(self) -> bool:
+        """Whether a block waits for another attempt, perhaps with a part of it in its table. Ask while paused."""
+        return any(gathering.rows for gathering in list(self._gatherings.values()))
+
     def flush(self, timeout: float | None = None) -> bool:
         """Commit everything that was appended to the log before, without lingering; False if it took too long."""
         ended = threading.Event()

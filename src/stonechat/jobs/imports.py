@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,20 @@ from stonechat.ingest.files.dialect import DialectParameters
 from stonechat.ingest.files.fetching import FetchLimits, fetch
 from stonechat.ingest.files.formats import FileFormat, format_by_name
 from stonechat.ingest.files.reading import RowFile
-from stonechat.ingest.imports import Tally, append_batches, into_data_source
+from stonechat.ingest.imports import Take, Tally, append_batches, into_data_source
 from stonechat.ingest.ingestion import Ingestion
-from stonechat.jobs.kinds import JobKind, Progress
+from stonechat.ingest.verdicts import Verdicts
+from stonechat.jobs.contents import Contents, Replacement, rewriting
+from stonechat.jobs.kinds import JobFailed, JobKind, Progress
+from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.store import Job, NewJob, Subject
 from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.telemetry.recorder import Operation, Telemetry
 
 IMPORT = "import"
 _KEPT_SECONDS = 7 * 24 * 3600
 """As long as jobs are: a failed one may be run again, and needs its file for that."""
 _SHARE_OF_FETCHING = 0.3
-_AT_ONCE = 4
-"""Imports that callers wait for; further ones wait for these."""
 
 
 class FileGone(StonechatError):
@@ -50,42 +51,57 @@ class ImportLimits:
 
 @dataclass(frozen=True, slots=True)
 class ImportOrder:
-    """What to import. `file` is the name of one in the importer's folder; where `url` is set, it is fetched first."""
+    """What to import. `file` is the name of one in the importer's folder; where `url` is set, it is fetched first.
+
+    With `replacement` the rows do not join those that are there, but replace them.
+    """
 
     file: str
     url: str | None = None
     format: FileFormat | None = None
     dialect: DialectParameters = DialectParameters()  # noqa: RUF009 - frozen
+    replacement: Replacement | None = None
 
     def payload(self) -> dict[str, Any]:
         """As JSON."""
-        dialect = self.dialect
+        dialect, replacement = self.dialect, self.replacement
         return {
             "file": self.file,
             "url": self.url,
             "format": self.format,
             "dialect": [dialect.delimiter, dialect.new_line, dialect.escape],
+            "replacement": replacement and [replacement.condition, replacement.skip_incompatible],
         }
 
     @classmethod
     def of(cls, payload: Mapping[str, Any]) -> ImportOrder:
         """The order of a job."""
         form = FileFormat(payload["format"]) if payload["format"] else None
-        return cls(payload["file"], payload["url"], form, DialectParameters(*payload["dialect"]))
+        replacement = Replacement(*payload["replacement"]) if payload.get("replacement") else None
+        return cls(payload["file"], payload["url"], form, DialectParameters(*payload["dialect"]), replacement)
 
 
 class Importer:
     """Imports files that lie in a folder of its own, under the ids of their imports."""
 
     def __init__(
-        self, engine: Engine, ingestion: Ingestion, projects: LiveProjects, folder: Path, limits: ImportLimits
+        self,
+        engine: Engine,
+        ingestion: Ingestion,
+        contents: Contents,
+        projects: LiveProjects,
+        telemetry: Telemetry,
+        *,
+        folder: Path,
+        limits: ImportLimits,
     ) -> None:
         self._engine = engine
         self._ingestion = ingestion
+        self._contents = contents
         self._projects = projects
+        self._telemetry = telemetry
         self._folder = folder
         self._limits = limits
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "import")
         folder.mkdir(mode=0o700, exist_ok=True)
         _remove_old(folder)
 
@@ -98,21 +114,9 @@ class Importer:
         """Where to write a file that is to be imported. Its name is the import's id."""
         return self._folder / str(uuid.uuid4())
 
-    async def append(self, identity: str, source: DataSource, order: ImportOrder) -> Tally:
-        """Append a file to a data source, and remove it, whatever comes of it."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._append, identity, source, order)
-
-    def close(self) -> None:
-        """Wait for what callers wait for."""
-        self._threads.shutdown()
-
-    def _append(self, identity: str, source: DataSource, order: ImportOrder) -> Tally:
-        path = self._folder / order.file
-        try:
-            batches = self._rows(path, order).batches(source.columns, self._engine, order.file)
-            return append_batches(batches, into_data_source(self._ingestion, identity), order.file)
-        finally:
-            path.unlink(missing_ok=True)
+    def remove(self, order: ImportOrder) -> None:
+        """Forget a file, for one that nobody will try again."""
+        (self._folder / order.file).unlink(missing_ok=True)
 
     def _run(self, job: Job, progress: Progress) -> dict[str, Any]:
         order = ImportOrder.of(job.payload)
@@ -123,21 +127,49 @@ class Importer:
             form = self._fetched(job, order, path, progress) or form
         elif not path.exists():
             raise FileGone("The file of the import is not there any more", hint="Send it again.")
-        identity, source = self._subject(job)
-
-        def taken(tally: Tally, position: float) -> None:
-            progress.note(tally=tally.noted)
-            progress.report(start + (1 - start) * position, **import_result(order.file, tally))
-
-        tally = append_batches(
-            self._rows(path, order, form).batches(source.columns, self._engine, order.file),
-            into_data_source(self._ingestion, identity),
-            order.file,
-            tally=Tally.of(job.notes.get("tally", {})),
-            taken=taken,
-        )
+        rows = RowFile(path, self._limits.file_bytes, order.format or form, order.dialect)
+        rows.require_sound()
+        work = _Import(job, order, rows, progress, start)
+        with self._recorded(work) as operation:
+            result = self._append(work) if order.replacement is None else self._replace(work, order.replacement)
+            operation.rows(result["successful_rows"], result["quarantined_rows"])
         path.unlink(missing_ok=True)
-        return import_result(order.file, tally)
+        return result
+
+    def _recorded(self, work: _Import) -> Operation:
+        snapshot = self._projects.of(work.job.workspace_id).snapshot
+        identity, source = self._subject(work.job)
+        kind = "append" if work.order.replacement is None else "replace"
+        return self._telemetry.operation(snapshot.workspace, kind, identity, source.name, import_id=work.order.file)
+
+    def _append(self, work: _Import) -> dict[str, Any]:
+        identity, source = self._subject(work.job)
+        batches = work.rows.batches(source.columns, self._engine, work.order.file)
+        take = into_data_source(self._ingestion, identity)
+        try:
+            tally = append_batches(batches, take, work.key, tally=work.tally, taken=work.taken)
+        except StonechatError as error:
+            if work.tally.batches and not work.progress.ending:
+                told = f"{error.message} ({work.tally.successful_rows} rows before it are appended)"
+                raise JobFailed(told, hint=error.hint, result=import_result(work.order.file, work.tally)) from error
+            raise
+        return import_result(work.order.file, tally)
+
+    def _replace(self, work: _Import, replacement: Replacement) -> dict[str, Any]:
+        """Rows that do not fit go to the quarantine at once, the others beside the live ones until all are there."""
+        identity, _ = self._subject(work.job)
+        into_quarantine = into_data_source(self._ingestion, identity)
+        tally = Tally()
+
+        def write(staging: Renewal, source: DataSource) -> None:
+            nonlocal tally
+            batches = work.rows.batches(source.columns, self._engine, work.order.file)
+            take = _into_staging(staging, into_quarantine, already=work.tally.batches)
+            tally = append_batches(batches, take, work.key, taken=work.taken)
+
+        replaced = self._contents.replace(work.job.workspace_id, identity, replacement, write)
+        shown = {"rows_replaced": replaced.rows, "rows_left_out": replaced.left_out}
+        return {**import_result(work.order.file, tally), **shown}
 
     def _subject(self, job: Job) -> tuple[str, DataSource]:
         """The data source as it is now. Raises `UnknownDataSource`."""
@@ -161,14 +193,48 @@ class Importer:
             return format_by_name(fetched.name, fetched.media_type)
         return format_by_name(*job.notes["fetched"])
 
-    def _rows(self, path: Path, order: ImportOrder, form: FileFormat | None = None) -> RowFile:
-        return RowFile(path, self._limits.file_bytes, order.format or form, order.dialect)
+
+class _Import:
+    """One attempt at an import. `tally` is what earlier ones and this one have taken for good."""
+
+    def __init__(self, job: Job, order: ImportOrder, rows: RowFile, progress: Progress, start: float) -> None:
+        self.job = job
+        self.order = order
+        self.rows = rows
+        self.progress = progress
+        self.key = job.id
+        self.tally = Tally.of(job.notes.get("tally", {}))
+        self._start = start
+
+    def taken(self, tally: Tally, position: float) -> None:
+        """Write down what is taken, and show it."""
+        if tally.batches > self.tally.batches:
+            self.progress.note(tally=tally.noted)
+            self.tally = tally
+        self.progress.report(self._start + (1 - self._start) * position, **import_result(self.order.file, tally))
+
+
+def _into_staging(staging: Renewal, into_quarantine: Take, *, already: int) -> Take:
+    """Good rows go beside the live ones; those of the first `already` batches that did not fit are in quarantine."""
+
+    def take(key: str, verdicts: Verdicts) -> Future[None]:
+        if verdicts.good_rows:
+            staging.insert(verdicts.good, key)
+        if verdicts.quarantined_rows and int(key.rpartition("/")[2]) >= already:
+            rejected = Verdicts(b"", 0, verdicts.quarantined, verdicts.quarantined_rows, verdicts.invalid_rows)
+            return into_quarantine(key, rejected)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    return take
 
 
 def import_job(snapshot: Snapshot, source: DataSource, order: ImportOrder, token_id: str) -> NewJob:
     """The job that carries an order out."""
     subject = Subject(snapshot.identities[source.name].id, source.name)
-    return NewJob(snapshot.workspace.id, IMPORT, order.payload(), data_source=subject, token_id=token_id)
+    exclusive = "" if order.replacement is None else rewriting(subject.id)
+    return NewJob(snapshot.workspace.id, IMPORT, order.payload(), exclusive, data_source=subject, token_id=token_id)
 
 
 def import_result(import_id: str, tally: Tally) -> dict[str, Any]:

@@ -62,6 +62,11 @@ class Progress:
         """Whether the server stops, and the job goes on after the next start."""
         return self._interrupted and not self._cancelled
 
+    @property
+    def ending(self) -> bool:
+        """Whether the job is to end before its time: it was cancelled, or the server stops."""
+        return self._cancelled or self._interrupted
+
     def check(self) -> None:
         """Raise `JobCancelled` or `JobInterrupted` when the job should end here. Call it wherever that is harmless."""
         if self._cancelled:

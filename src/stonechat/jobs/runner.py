@@ -106,6 +106,24 @@ class JobRunner:
             self._enqueue(job)
         return job
 
+    def run(self, new: NewJob) -> Job:
+        """Keep a job, run it in the caller's thread, and return it as it ended; raises what its handler did.
+
+        It waits for those of the same `exclusive` that run, for no others. After a restart it goes on like any job.
+        """
+        with self._condition:
+            with self._database.transaction() as connection:
+                job = self._store.add(connection, new)
+            self._tell(job)
+            self._condition.wait_for(lambda: self._stopping or self._is_free(job))
+            if self._stopping:
+                raise JobInterrupted("The server stops")
+            started, progress = self._begin(job)
+        ended, error = self._run(started, progress)
+        if error is not None:
+            raise error
+        return ended
+
     def get(self, workspace_id: str, identity: str) -> Job:
         """A job of a workspace. Raises `UnknownJob`."""
         return self._store.get(workspace_id, identity)
@@ -239,23 +257,30 @@ class JobRunner:
             while not self._stopping:
                 job = self._next()
                 if job is not None:
-                    cancelled = job.status is JobStatus.CANCELLING
-                    status = JobStatus.CANCELLING if cancelled else JobStatus.WORKING
-                    started = self._change(job, status=status, started_at=now(), attempts=job.attempts + 1)
+                    begun = self._begin(job)
                     del self._waiting[job.id]
-                    progress = Progress(started, self._store, cancelled=cancelled)
-                    self._running[job.id] = (started, progress)
-                    return started, progress
+                    return begun
                 self._condition.wait()
         return None
 
-    def _next(self) -> Job | None:
-        taken = {(job.workspace_id, job.exclusive) for job, _ in self._running.values() if job.exclusive}
-        free = (job for job in self._waiting.values() if (job.workspace_id, job.exclusive) not in taken)
-        return next(free, None)
+    def _begin(self, job: Job) -> tuple[Job, Progress]:
+        cancelled = job.status is JobStatus.CANCELLING
+        status = JobStatus.CANCELLING if cancelled else JobStatus.WORKING
+        started = self._change(job, status=status, started_at=now(), attempts=job.attempts + 1)
+        progress = Progress(started, self._store, cancelled=cancelled)
+        self._running[job.id] = (started, progress)
+        return started, progress
 
-    def _run(self, job: Job, progress: Progress) -> None:
-        ending = self._ending(job, progress)
+    def _next(self) -> Job | None:
+        return next(filter(self._is_free, self._waiting.values()), None)
+
+    def _is_free(self, job: Job) -> bool:
+        running = {(other.workspace_id, other.exclusive) for other, _ in self._running.values() if other.exclusive}
+        return (job.workspace_id, job.exclusive) not in running
+
+    def _run(self, job: Job, progress: Progress) -> tuple[Job, Exception | None]:
+        """The job as it ended, and what its handler raised."""
+        ending, raised = self._ending(job, progress)
         with self._condition:
             try:
                 ended = self._change(job, **ending)
@@ -266,19 +291,20 @@ class JobRunner:
                 del self._running[job.id]
                 self._condition.notify_all()
         _log.info("job ended", job=job.id, kind=job.kind, status=str(ended.status), error=ended.error)
+        return ended, raised
 
-    def _ending(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        """Run the handler; the columns that say how it ended."""
+    def _ending(self, job: Job, progress: Progress) -> tuple[Mapping[str, Any], Exception | None]:
+        """Run the handler; the columns that say how it ended, and what it raised."""
         try:
             result = self._kinds[job.kind].handler(job, progress)
         except Exception as error:
             if progress.cancelled:
-                return {"status": JobStatus.CANCELLED}
+                return {"status": JobStatus.CANCELLED}, error
             if isinstance(error, JobInterrupted) or self._stopping:
-                return {"status": JobStatus.WORKING}
+                return {"status": JobStatus.WORKING}, error
             known = isinstance(error, StonechatError)
             if not known:
                 _log.exception("a job failed in a way that nobody foresaw", job=job.id, kind=job.kind)
             shown = error.result if isinstance(error, JobFailed) else {}
-            return {"status": JobStatus.ERROR, "error": str(error) if known else _UNFORESEEN, "result": shown}
-        return {"status": JobStatus.DONE, "error": None, "progress": 1.0, "result": dict(result)}
+            return {"status": JobStatus.ERROR, "error": str(error) if known else _UNFORESEEN, "result": shown}, error
+        return {"status": JobStatus.DONE, "error": None, "progress": 1.0, "result": dict(result)}, None

@@ -34,6 +34,13 @@ def plain(file: BinaryIO, limit: int) -> BinaryIO:
     return io.BufferedReader(_Plain(file, limit, None))
 
 
+def is_compressed(file: BinaryIO) -> bool:
+    """Whether a file begins as compressed ones do. Its position stays at the beginning."""
+    begin = file.read(len(_ZSTD))
+    file.seek(0)
+    return begin.startswith((_GZIP, _ZSTD))
+
+
 class _Plain(io.RawIOBase):
     """The output of a decompressor that is made anew for each member of the file."""
 

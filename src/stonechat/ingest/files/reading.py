@@ -13,7 +13,7 @@ from stonechat.datafile.resources import Column
 from stonechat.engine.contract import Engine
 from stonechat.ingest.files.batches import Batch, Judge
 from stonechat.ingest.files.csv_file import CsvFile
-from stonechat.ingest.files.decompression import plain
+from stonechat.ingest.files.decompression import is_compressed, plain
 from stonechat.ingest.files.dialect import DialectParameters
 from stonechat.ingest.files.formats import FileFormat, format_by_content
 from stonechat.ingest.files.lines import pieces
@@ -22,6 +22,7 @@ from stonechat.ingest.rows import LONGEST_ROW, RowReader
 from stonechat.ingest.spanning import on_single_lines
 
 _SNIFFED = 4096
+_READ_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,17 @@ class RowFile:
     limit: int
     format: FileFormat | None = None
     dialect: DialectParameters = field(default_factory=DialectParameters)
+
+    def require_sound(self) -> None:
+        """Read a compressed file to its end, so that nothing of it is taken if it is damaged or too large.
+
+        Raises `UnreadableFile` and `FileTooLarge`.
+        """
+        with self.path.open("rb") as raw:
+            if is_compressed(raw):
+                file = plain(raw, self.limit)
+                while file.read(_READ_AT_ONCE):
+                    pass
 
     def batches(self, columns: Sequence[Column], engine: Engine, import_id: str | None = None) -> Iterator[Batch]:
         """The rows, to be checked against columns. Equal files come apart into equal batches.

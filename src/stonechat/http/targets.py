@@ -1,0 +1,91 @@
+"""Which data source a request writes to, and whether its caller may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from stonechat.auth.access import Caller, ScopeType
+from stonechat.datafile.resources import DataSource
+from stonechat.errors import Kind, StonechatError
+from stonechat.http.snapshots import Snapshots
+from stonechat.project.live import Snapshot, UnknownDataSource
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.sql.conditions import checked_condition
+from stonechat.sql.references import Ask
+
+
+class OnlyByDeployment(StonechatError):
+    """Data sources are made, changed and removed by deploying their files, and not over the API."""
+
+    code = "SC956"
+    kind = Kind.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Adding or modifying data sources to this workspace can only be done via deployments",
+            hint="Change the project's files and deploy them: POST /v1/deploy.",
+        )
+
+
+class NoDataSourceNamed(StonechatError):
+    """A request that writes names no data source."""
+
+    code = "SC952"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A data source that a caller may write to."""
+
+    caller: Caller
+    snapshot: Snapshot
+    source: DataSource
+
+    @property
+    def identity(self) -> str:
+        """The data source's id."""
+        return self.snapshot.identities[self.source.name].id
+
+    def condition(self, text: str, ask: Ask) -> str:
+        """A condition over the data source's rows that names nothing the caller may not read. Blocks.
+
+        Raises what `checked_condition` does.
+        """
+        caller = self.caller
+        readable = {
+            name + suffix
+            for name in self.snapshot.project.data_sources
+            if caller.may(ScopeType.READ_DATA_SOURCE, name) and name not in caller.filters
+            for suffix in ("", QUARANTINE_SUFFIX)
+        }
+        return checked_condition(text, self.source.name, readable, ask)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Finds them. With `missing_is_forbidden` one that does not exist is answered as Tinybird does, with 403."""
+
+    snapshots: Snapshots
+    missing_is_forbidden: bool
+
+    def of(self, request: Request, caller: Caller, name: str, *, rewriting: bool = False) -> Target:
+        """The data source of a name or id, to append to, or with `rewriting` to remove rows from as well.
+
+        Raises `NoDataSourceNamed`, `UnknownDataSource`, `OnlyByDeployment` and `AccessDenied`.
+        """
+        if not name:
+            raise NoDataSourceNamed("The parameter 'name' is missing", hint="It names a data source.")
+        snapshot = self.snapshots.of(request, caller)
+        try:
+            source = snapshot.data_source(name)
+        except UnknownDataSource:
+            if self.missing_is_forbidden:
+                raise OnlyByDeployment from None
+            raise
+        if not caller.may(ScopeType.CREATE_DATA_SOURCE):
+            right = ScopeType.DROP_DATA_SOURCE if rewriting else ScopeType.APPEND_DATA_SOURCE
+            caller.require(right, source.name)
+        return Target(caller, snapshot, source)

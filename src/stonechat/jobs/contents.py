@@ -1,0 +1,229 @@
+"""What a data source holds, changed as a whole: emptied, made anew, or rid of some rows.
+
+Each of these methods is all or nothing, whatever is killed meanwhile. They alone exchange the tables of what is live.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stonechat.datafile.resources import DataSource
+from stonechat.engine.contract import Engine
+from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.ingestion import Ingestion
+from stonechat.jobs.renewal import Renewal
+from stonechat.jobs.swaps import RENEWAL_PREFIX, drop_staging, swap
+from stonechat.project.live import LiveProjects, Snapshot, Table
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.versions import DataVersions, affected_by_writes
+from stonechat.sql.qualifying import Placing
+from stonechat.sql.quoting import identifier, literal
+from stonechat.state import StateStore
+from stonechat.telemetry.recorder import Telemetry
+
+_SETTLING_SECONDS = 30.0
+_ATTEMPTS = 3
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+
+
+class DeployedMeanwhile(StonechatError):
+    """Deployments came in between again and again while a data source's new content was written."""
+
+    code = "SC658"
+    kind = Kind.CONFLICT
+
+
+class RowsNotDeleted(StonechatError):
+    """The engine cannot delete the rows that a condition holds for."""
+
+    code = "SC659"
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What is to be replaced: all, or what `condition` holds for, as `checked_condition` gives it.
+
+    With `skip_incompatible` the targets of views that cannot be made anew are left as they are.
+    """
+
+    condition: str | None = None
+    skip_incompatible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Which rows are to go, by a condition as `checked_condition` gives it. `mark` is this deletion's own.
+
+    With `lightweight` the rows are only marked as deleted, and go with the next merge.
+    """
+
+    condition: str
+    mark: str
+    lightweight: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """How many rows went, and how many of the new ones were left out because the condition does not hold for them."""
+
+    rows: int
+    left_out: int
+
+
+class Contents:
+    """Changes what the data sources of all workspaces hold. Every method blocks and may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: StateStore,
+        ingestion: Ingestion,
+        projects: LiveProjects,
+        versions: DataVersions,
+        *,
+        telemetry: Telemetry,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._ingestion = ingestion
+        self._projects = projects
+        self._versions = versions
+        self._telemetry = telemetry
+
+    def truncate(self, workspace_id: str, identity: str, *, quarantine: bool = False) -> None:
+        """Empty a data source, or its quarantine; targets of views keep their rows.
+
+        Raises `UnknownDataSource`, `WritingBusy` and `LogWriteFailed`; then nothing has changed.
+        """
+        with self._ingestion.settled(_SETTLING_SECONDS):
+            snapshot = self._projects.of(workspace_id).snapshot
+            source = snapshot.data_source(identity)
+            table = snapshot.table(source.name + QUARANTINE_SUFFIX if quarantine else source.name)
+            with self._telemetry.operation(snapshot.workspace, "truncate", identity, table.name):
+                staging = self.empty_twin(table)
+                swap(self._store, self._engine, staging, [table])
+                self._changed(snapshot, source)
+        drop_staging(self._engine, staging)
+
+    def replace(
+        self, workspace_id: str, identity: str, replacement: Replacement, write: Callable[[Renewal, DataSource], None]
+    ) -> Replaced:
+        """Give a data source the rows that `write` writes, and the targets of its views what comes of them.
+
+        Readers see the old rows until they see the new ones. Rows that others append meanwhile are among the old ones.
+        Raises what `write` does, `UnknownDataSource`, `ViewsIncompatible`, `WritingBusy`, `EngineFailure` and
+        `DeployedMeanwhile`; then nothing has changed. `write` is called again where a deployment came in between.
+        """
+        for _ in range(_ATTEMPTS):
+            snapshot = self._projects.of(workspace_id).snapshot
+            source = snapshot.data_source(identity)
+            staging = Renewal(
+                self._engine,
+                snapshot,
+                source,
+                str(uuid.uuid4()),
+                condition=replacement.condition and placed(snapshot, replacement.condition),
+                skip_incompatible=replacement.skip_incompatible,
+            )
+            swapping = False
+            try:
+                write(staging, source)
+                with self._ingestion.settled(_SETTLING_SECONDS):
+                    if self._projects.of(workspace_id).snapshot is not snapshot:
+                        continue
+                    replaced = Replaced(staging.complete(), staging.outside_condition())
+                    swapping = True
+                    staging.swap(self._store)
+                    self._changed(snapshot, source)
+                    swapping = False
+                    return replaced
+            finally:
+                if not swapping:  # a swap that failed half-way is completed by the next start
+                    staging.drop()
+        raise DeployedMeanwhile("Deployments came in between while the rows were written", hint="Try again.")
+
+    def count(self, snapshot: Snapshot, source: DataSource, condition: str) -> int:
+        """For how many rows a checked condition holds."""
+        statement = f"SELECT count() AS rows FROM {snapshot.table(source.name)} WHERE {placed(snapshot, condition)}"
+        return int(str(self._engine.fetch(statement, database=snapshot.workspace.database)[0]["rows"]))
+
+    def delete(self, workspace_id: str, identity: str, deletion: Deletion, counted: Callable[[int], None]) -> None:
+        """Delete the rows that a condition holds for. Targets of views keep theirs.
+
+        `counted` hears how many they are before any goes. Called again for the same deletion, what was begun is
+        completed, and rows that have come since stay. Raises `UnknownDataSource`, `WritingBusy` and `RowsNotDeleted`.
+        """
+        pause = _FIRST_PAUSE
+        while True:
+            snapshot = self._projects.of(workspace_id).snapshot
+            source = snapshot.data_source(identity)
+            table = snapshot.table(source.name)
+            state = self._mutation(table, deletion.mark)
+            if state is None:
+                self._begin_deletion(workspace_id, identity, deletion, counted)
+            elif state["failure"]:
+                self._engine.command(
+                    f"KILL MUTATION WHERE database = {literal(table.database)} AND table = {literal(table.name)} "
+                    f"AND mutation_id = {literal(state['mutation_id'])}"
+                )
+                raise RowsNotDeleted(f"The rows cannot be deleted: {state['failure']}")
+            elif state["is_done"]:
+                self._changed(snapshot, source)
+                return
+            else:
+                time.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE)
+
+    def empty_twin(self, table: Table) -> str:
+        """The name of a new staging database with an empty table like this one."""
+        staging = RENEWAL_PREFIX + uuid.uuid4().hex
+        self._engine.command(f"CREATE DATABASE {identifier(staging)}")
+        self._engine.command(f"CREATE TABLE {Table(staging, table.name)} AS {table}")
+        return staging
+
+    def _begin_deletion(
+        self, workspace_id: str, identity: str, deletion: Deletion, counted: Callable[[int], None]
+    ) -> None:
+        with self._ingestion.settled(_SETTLING_SECONDS):
+            snapshot = self._projects.of(workspace_id).snapshot
+            source = snapshot.data_source(identity)
+            rows = self.count(snapshot, source, deletion.condition)
+            counted(rows)
+            table = snapshot.table(source.name)
+            where = f"WHERE {placed(snapshot, deletion.condition)} AND {literal(deletion.mark)} != ''"
+            change = f"DELETE FROM {table}" if deletion.lightweight else f"ALTER TABLE {table} DELETE"
+            settings = "SETTINGS mutations_sync = 0, lightweight_deletes_sync = 0"
+            with self._telemetry.operation(snapshot.workspace, "delete", identity, source.name) as operation:
+                self._engine.command(f"{change} {where} {settings}", database=snapshot.workspace.database)
+                operation.rows(rows)
+
+    def _mutation(self, table: Table, mark: str) -> dict[str, Any] | None:
+        rows = self._engine.fetch(
+            "SELECT mutation_id, is_done, latest_fail_reason AS failure FROM system.mutations "
+            f"WHERE database = {literal(table.database)} AND table = {literal(table.name)} "
+            f"AND position(command, {literal(mark)}) > 0 AND NOT is_killed"
+        )
+        return rows[0] if rows else None
+
+    def _changed(self, snapshot: Snapshot, source: DataSource) -> None:
+        self._versions.raise_for(snapshot.workspace.id, affected_by_writes(snapshot.project)[source.name])
+
+
+def rewriting(data_source_id: str) -> str:
+    """What jobs exclude each other by that replace or delete rows of a data source."""
+    return f"rewriting {data_source_id}"
+
+
+def placed(snapshot: Snapshot, condition: str) -> str:
+    """A checked condition with the databases of the tables that it names, wherever it is to run."""
+    project = snapshot.project
+    names = [name + suffix for name in project.data_sources for suffix in ("", QUARANTINE_SUFFIX)]
+    columns = {column.name for source in project.data_sources.values() for column in source.columns}
+    databases = {name: snapshot.table(name).database for name in names}
+    return Placing(databases, columns & databases.keys()).apply(condition)

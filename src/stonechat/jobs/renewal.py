@@ -1,0 +1,217 @@
+"""New content for a data source, made beside the live one, with the targets of the materialized views behind it.
+
+In a database of its own stand empty tables like the live ones, joined by the same views. What is written to the data
+source's table there flows through them. In the end these tables take the places of the live ones, all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from stonechat.datafile.resources import DataSource
+from stonechat.deploy.ddl import create_view
+from stonechat.engine.contract import Engine, Insert
+from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.destinations import Destination
+from stonechat.jobs.swaps import RENEWAL_PREFIX, drop_staging, swap
+from stonechat.project.composition import compose_pipe
+from stonechat.project.live import Snapshot, Table
+from stonechat.sql.qualifying import Placing
+from stonechat.sql.quoting import identifier, literal
+from stonechat.state import StateStore
+
+_INCOMING = "__incoming"
+_PARTS = "SELECT DISTINCT partition_id FROM system.parts WHERE active AND database = {} AND table = {} ORDER BY 1"
+
+
+class ViewsIncompatible(StonechatError):
+    """What a view made of the rows that are to be replaced cannot be told from what else its target holds."""
+
+    code = "SC657"
+    kind = Kind.CONFLICT
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A materialized view that rows of the data source flow through, and where to."""
+
+    pipe: str
+    target: str
+
+
+class Renewal:
+    """Tables that may take the place of a data source's and of those behind it.
+
+    With `condition` only what it holds for is replaced. `skip_incompatible` leaves targets alone that cannot be made
+    anew, where otherwise `ViewsIncompatible` is raised.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        snapshot: Snapshot,
+        source: DataSource,
+        identity: str,
+        *,
+        condition: str | None = None,
+        skip_incompatible: bool = False,
+    ) -> None:
+        self._engine = engine
+        self._snapshot = snapshot
+        self._source = source
+        self._condition = condition
+        self.database = f"{RENEWAL_PREFIX}{identity.replace('-', '')}"
+        self._live = snapshot.table(source.name)
+        self._views = self._views_behind(skip_incompatible=skip_incompatible)
+        self._create()
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The data sources whose content is made anew."""
+        return [self._source.name, *dict.fromkeys(view.target for view in self._views)]
+
+    def insert(self, rows: bytes, token: str) -> None:
+        """Write rows in canonical form. The same rows again under the same token change nothing."""
+        destination = Destination.of(self._source, database=self.database, table=self._entrance)
+        columns = destination.columns
+        self._engine.insert(Insert(self.database, self._entrance, columns, "JSONEachRow", [rows], token))
+
+    def complete(self) -> int:
+        """Add what stays of the live rows; how many rows of the live table go. Nobody may write to it meanwhile."""
+        if self._condition is None:
+            return self._count(str(self._live))
+        self._copy(f"FROM {self._incoming} WHERE {self._condition}")
+        replaced = self._count(f"{self._live} WHERE {self._condition}")
+        matching = self._fetch(f"SELECT DISTINCT _partition_id AS id FROM {self._live} WHERE {self._condition}")
+        affected = {str(row["id"]) for row in matching} | self._partitions(self._staged)
+        listed = ", ".join(map(literal, sorted(affected))) or "''"
+        self._copy(f"FROM {self._live} WHERE _partition_id IN ({listed}) AND NOT ifNull({self._condition}, 0)")
+        for name in self.names:
+            live, staged = self._snapshot.table(name), Table(self.database, name)
+            whole = name != self._source.name and affected == {"all"}
+            kept = set() if whole else self._partitions(live) - affected - self._partitions(staged)
+            for partition in sorted(kept):
+                self._command(f"ALTER TABLE {staged} ATTACH PARTITION ID {literal(partition)} FROM {live}")
+        return replaced
+
+    def swap(self, store: StateStore) -> None:
+        """Put the new tables in the places of the live ones. Nobody may write to these meanwhile."""
+        swap(store, self._engine, self.database, [self._snapshot.table(name) for name in self.names])
+
+    def drop(self) -> None:
+        """Remove what is in the staging database: the new tables, or after a swap the old ones."""
+        drop_staging(self._engine, self.database)
+
+    def outside_condition(self) -> int:
+        """How many rows were written that the condition does not hold for, which are left out."""
+        return self._count(f"{self._incoming} WHERE NOT ifNull({self._condition}, 0)") if self._condition else 0
+
+    def _copy(self, rows: str) -> None:
+        # Equal blocks without a token would count as one that was sent twice.
+        self._command(f"INSERT INTO {self._staged} SELECT * {rows} SETTINGS insert_deduplicate = 0")
+
+    @cached_property
+    def _staged(self) -> Table:
+        return Table(self.database, self._source.name)
+
+    @property
+    def _entrance(self) -> str:
+        return self._source.name if self._condition is None else _INCOMING
+
+    @cached_property
+    def _incoming(self) -> Table:
+        return Table(self.database, _INCOMING)
+
+    def _create(self) -> None:
+        drop_staging(self._engine, self.database)
+        self._engine.command(f"CREATE DATABASE {identifier(self.database)}")
+        for name in self.names:
+            self._command(f"CREATE TABLE {Table(self.database, name)} AS {self._snapshot.table(name)}")
+        if self._condition is not None:
+            self._command(f"CREATE TABLE {self._incoming} AS {self._live}")
+        project = self._snapshot.project
+        staged = dict.fromkeys(self.names, self.database)
+        columns = {column.name for source in project.data_sources.values() for column in source.columns}
+        placing = Placing(staged, columns & staged.keys())
+        for view in self._views:
+            # The names that are staged get their database first, and then are none any more that a place is put before.
+            statement = self._snapshot.placed(placing.apply(compose_pipe(project, project.pipes[view.pipe], {}).sql))
+            self._command(create_view(view.pipe, view.target, statement, self.database))
+
+    def _views_behind(self, *, skip_incompatible: bool) -> Sequence[_View]:
+        """The views that rows flow through, the first ones first, as far as their targets can be made anew."""
+        found: list[_View] = []
+        closure = self._reached()
+        reached = [self._source.name]
+        for name in reached:
+            for view in self._triggered_by(name):
+                reason = self._incompatibility(view.target, closure)
+                if reason is None:
+                    found.append(view)
+                    reached += [] if view.target in reached else [view.target]
+                elif not skip_incompatible:
+                    raise ViewsIncompatible(
+                        f"The rows of '{view.target}', which '{view.pipe}' makes, cannot be replaced: {reason}",
+                        hint="With skip_incompatible_partition_key=true they are left as they are.",
+                    )
+        return found
+
+    def _reached(self) -> Sequence[str]:
+        reached = [self._source.name]
+        for name in reached:
+            reached += [view.target for view in self._triggered_by(name) if view.target not in reached]
+        return reached
+
+    def _incompatibility(self, target: str, reached: Sequence[str]) -> str | None:
+        sources = self._snapshot.project.data_sources
+        others = {name for name in sources for view in self._triggered_by(name) if view.target == target}
+        if foreign := others - {*reached}:
+            return f"it is also fed from '{min(foreign)}'"
+        mine, its = _key(self._source), _key(sources[target])
+        if self._condition is not None and mine and mine != its:
+            return "it has another partition key"
+        return None
+
+    def _triggered_by(self, name: str) -> Iterator[_View]:
+        return iter(self._views_by_trigger.get(name, ()))
+
+    @cached_property
+    def _views_by_trigger(self) -> dict[str, list[_View]]:
+        """The views by the data source whose new rows they see, which only the engine can tell."""
+        found: dict[str, list[_View]] = {}
+        project = self._snapshot.project
+        for name in project.data_sources:
+            for pipe in self._dependents(self._snapshot.table(name)):
+                if pipe in project.pipes and project.pipes[pipe].output.options.get("datasource"):
+                    target = project.pipes[pipe].output.options["datasource"]
+                    found.setdefault(name, []).append(_View(pipe, target))
+        return found
+
+    def _dependents(self, table: Table) -> Sequence[str]:
+        rows = self._fetch(
+            "SELECT arrayJoin(dependencies_table) AS view FROM system.tables "
+            f"WHERE database = {literal(table.database)} AND name = {literal(table.name)} ORDER BY view"
+        )
+        return [str(row["view"]) for row in rows]
+
+    def _partitions(self, table: Table) -> set[str]:
+        rows = self._fetch(_PARTS.format(literal(table.database), literal(table.name)))
+        return {str(row["partition_id"]) for row in rows}
+
+    def _count(self, what: str) -> int:
+        return int(str(self._fetch(f"SELECT count() AS rows FROM {what}")[0]["rows"]))
+
+    def _fetch(self, statement: str) -> list[dict[str, Any]]:
+        return self._engine.fetch(statement, database=self._snapshot.workspace.database)
+
+    def _command(self, statement: str) -> None:
+        self._engine.command(statement, database=self._snapshot.workspace.database)
+
+
+def _key(source: DataSource) -> str:
+    """The partition key without what means nothing; empty for none."""
+    key = "".join((source.engine.partition_key or "").split()).strip("()")
+    return "" if key == "tuple" else key

@@ -1,0 +1,90 @@
+"""Tables that take the place of others, several as one, whatever is killed meanwhile. Owns the table `swaps`.
+
+What is to be exchanged is written down first. A start finds it there and completes it before anything else is written
+to these tables. Which exchanges are done already, the engine's own ids of the tables tell.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from stonechat.engine.contract import Engine
+from stonechat.project.live import Table
+from stonechat.sql.quoting import identifier, literal
+from stonechat.state import StateStore, create_tables
+
+RENEWAL_PREFIX = "renewal_"
+"""What the names of databases begin with whose tables may take the place of others. None outlives the process."""
+
+_metadata = sa.MetaData()
+_swaps = sa.Table(
+    "swaps",
+    _metadata,
+    sa.Column("staging", sa.String(100), primary_key=True),
+    sa.Column("exchanges", sa.Text, nullable=False),
+)
+MIGRATIONS = (create_tables("swaps-1", _metadata),)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """`live` and the table of the same name in a staging database change places. `uuid` is that of the new one."""
+
+    live: Table
+    staging: str
+    uuid: str
+
+    def __str__(self) -> str:
+        """The statement for it."""
+        return f"EXCHANGE TABLES {self.live} AND {Table(self.staging, self.live.name)}"
+
+
+def swap(store: StateStore, engine: Engine, staging: str, tables: Sequence[Table]) -> None:
+    """Put the tables of a staging database in the places of those of the same names. Nobody may write meanwhile."""
+    exchanges = [Exchange(table, staging, _uuid(engine, Table(staging, table.name))) for table in tables]
+    noted = json.dumps([[each.live.database, each.live.name, each.uuid] for each in exchanges])
+    with store.transaction() as connection:
+        connection.execute(_swaps.insert().values(staging=staging, exchanges=noted))
+    _complete(engine, exchanges)
+    with store.transaction() as connection:
+        connection.execute(_swaps.delete().where(_swaps.c.staging == staging))
+
+
+def complete_swaps(store: StateStore, engine: Engine) -> None:
+    """Complete what a kill has interrupted, and remove all staging databases. To be called before anybody writes."""
+    with store.transaction() as connection:
+        rows = connection.execute(sa.select(_swaps)).all()
+    for row in rows:
+        found = [
+            Exchange(Table(database, name), row.staging, uuid) for database, name, uuid in json.loads(row.exchanges)
+        ]
+        _complete(engine, found)
+    for database in engine.fetch(
+        f"SELECT name FROM system.databases WHERE startsWith(name, {literal(RENEWAL_PREFIX)})"
+    ):
+        drop_staging(engine, str(database["name"]))
+    with store.transaction() as connection:
+        connection.execute(_swaps.delete())
+
+
+def drop_staging(engine: Engine, staging: str) -> None:
+    """Remove a staging database, and whatever tables have come to lie there."""
+    engine.command(f"DROP DATABASE IF EXISTS {identifier(staging)} SYNC")
+
+
+def _complete(engine: Engine, exchanges: Sequence[Exchange]) -> None:
+    for exchange in exchanges:
+        if _uuid(engine, exchange.live) != exchange.uuid:
+            engine.command(str(exchange))
+
+
+def _uuid(engine: Engine, table: Table) -> str:
+    query = (
+        f"SELECT uuid FROM system.tables WHERE database = {literal(table.database)} AND name = {literal(table.name)}"
+    )
+    rows = engine.fetch(query)
+    return str(rows[0]["uuid"]) if rows else ""
