@@ -7,10 +7,13 @@ settings and the live project are those of the server; nothing listens.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import structlog
 
 from bench.processes import answer_questions
 from stonechat.engine.contract import Query, QueryLimits
@@ -73,6 +76,7 @@ def main() -> None:
     """Answer questions until there are no more."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     engine = InProcess(parser.parse_args().home)
     try:
         answer_questions(engine.run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -123,18 +124,21 @@ def _explained(explanation: Explanation) -> Response:
 
 async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
     """The answer; or, once the caller has hung up, the end of its query."""
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(until_disconnect(request.receive))
+    caller = asyncio.ensure_future(_end_with_caller(request, asyncio.current_task()))
     try:
-        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise CallerGone("The caller went away")
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if not caller.done():
+            raise
+        raise CallerGone("The caller went away") from None
     finally:
-        watch.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        caller.cancel()
+
+
+async def _end_with_caller(request: Request, task: asyncio.Task[Any] | None) -> None:
+    await until_disconnect(request.receive)
+    if task is not None:
+        task.cancel()
 
 
 async def request_values(request: Request, raw_key: str | None = None) -> Values:
