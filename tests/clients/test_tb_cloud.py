@@ -79,7 +79,9 @@ def test_a_project_at_fault_is_refused_with_its_place_and_what_is_live_stays(clo
 
 def test_a_schema_grows_through_staging(cloud: Cloud, server: RunningServer) -> None:
     path = "datasources/orders.datasource"
-    cloud.edit(path, "`items` Array(String)", "`channel` String `json:$.channel` DEFAULT 'web',\n    `items` Array(String)")
+    cloud.edit(
+        path, "`items` Array(String)", "`channel` String `json:$.channel` DEFAULT 'web',\n    `items` Array(String)"
+    )
     cloud.must("deploy", "--check", texts=("orders",))
     cloud.must("deployment", "create", "--wait", texts=("ready",))
     cloud.must("deployment", "ls", texts=("Live", "Staging"))

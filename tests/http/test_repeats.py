@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer
 
 _FILES = {
     "visits.datasource": "SCHEMA >\n    page String `json:$.page`\nENGINE MergeTree\nENGINE_SORTING_KEY page\n",
@@ -22,13 +23,20 @@ _PAGES = "/v0/pipes/pages.ndjson"
 _SQL = "/v0/sql?q=SELECT+count()+AS+n+FROM+visits+FORMAT+CSV"
 
 
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server for the tests of this module."""
+    running = RunningServer(tmp_path_factory.mktemp("repeats") / "home", arguments=("serve",), environment={})
+    yield running
+    assert running.stop() == 0
+
+
 @pytest.fixture
-def server(start_server: StartServer) -> RunningServer:
-    """A server with one visit of one page, deployed for each test: what these do to it is not for others."""
-    running = start_server()
-    assert running.deploy(_FILES).status_code == 200
-    assert running.send(json.dumps({"page": "a"}), name="visits").status_code == 200
-    return running
+def server(served: RunningServer) -> RunningServer:
+    """The server with the project as it is above, and at least one visit of one page."""
+    assert served.deploy(_FILES).status_code == 200
+    assert served.send(json.dumps({"page": "a"}), name="visits").status_code == 200
+    return served
 
 
 def _repeated(server: RunningServer, path: str = _PAGES, token: str | None = None, **headers: str) -> httpx.Response:
@@ -129,3 +137,9 @@ def test_a_question_for_the_headers_alone_is_answered_with_no_body(server: Runni
     _repeated(server)
     other = server.request("HEAD", _PAGES)
     assert (other.status_code, other.content) == (200, b"")
+
+
+def test_headers_of_a_repeat_decide_nothing_that_the_first_did_not_ask(server: RunningServer) -> None:
+    path = "/v0/sql?q=SELECT+count()+AS+n+FROM+visits"
+    plain = _repeated(server, path, **{"Content-Type": "text/plain"})
+    assert plain.content == _repeated(server, path).content

@@ -89,7 +89,8 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         statement = last_value(values.pop("q", None))
         if not statement:
             raise InvalidBody("The parameter 'q' is missing", hint="Call /v0/sql?q=SELECT...")
-        default = JSON if request.headers.get("content-type", "").startswith("text/plain") else TSV
+        plain = request.method == "POST" and request.headers.get("content-type", "").startswith("text/plain")
+        default = JSON if plain else TSV
         pipe = last_value(values.pop("pipeline", None))
         wanted = StatementRequest(statement, default, pipe_parameters(values), pipe, _output_settings(values))
         snapshot = snapshots.of(request, caller)
