@@ -22,6 +22,7 @@ class FaultyEngine:
     fault: Fault = lambda _insert: None
     tokens: list[str] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    entered: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -31,6 +32,7 @@ class FaultyEngine:
         return self.engine.capabilities
 
     def insert(self, insert: Insert) -> int:
+        self.entered.set()
         self.gate.wait(30)
         self.fault(insert)
         rows = self.engine.insert(insert)

@@ -13,7 +13,6 @@ from tests.ingest.engines import FaultyEngine
 from tests.ingest.test_ingestion import Open, events, numbers
 
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.ingest import log as log_module
 from stonechat.ingest.idempotency import KEYS_FILE, Claim, IdempotencyKeys, Kept, KeyReused, request_key
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt
 from stonechat.ingest.log import LogWriteFailed
@@ -113,15 +112,14 @@ def test_a_key_is_remembered_after_a_restart_with_and_without_its_segment(start:
 
 def test_a_request_that_was_not_kept_may_come_again(start: Open, fed: Fed, monkeypatch: pytest.MonkeyPatch) -> None:
     ingestion = start()
-    write = log_module._write
 
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(log_module, "_write", full)
-    with pytest.raises(LogWriteFailed):
-        send(ingestion, fed, events(1), "a")
-    monkeypatch.setattr(log_module, "_write", write)
+    with monkeypatch.context() as disk:
+        disk.setattr("stonechat.ingest.log.write_pieces", full)
+        with pytest.raises(LogWriteFailed):
+            send(ingestion, fed, events(1), "a")
     (receipt,) = send(ingestion, fed, events(1), "a")
     assert (receipt.repeated, numbers(fed)) == (False, [1])
 

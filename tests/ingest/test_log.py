@@ -17,6 +17,7 @@ import pytest
 
 from stonechat.errors import StonechatError
 from stonechat.ingest.log import Log, LogFull, LogWriteFailed
+from stonechat.ingest.manifest import MANIFEST_FILE
 from stonechat.ingest.records import Block, Done, Fate, Plan, Refused, Rows
 from stonechat.ingest.recovery import recover
 from stonechat.ingest.segments import HEADER_SIZE, LogCorrupt, SegmentFile
@@ -178,6 +179,45 @@ def test_an_oldest_segment_without_its_records_is_refused(folder: Path) -> None:
     with pytest.raises(LogCorrupt, match="record 1 is missing"):
         recover(folder)
     assert first.exists()
+
+
+def test_a_first_or_last_segment_that_was_deleted_is_missed(folder: Path) -> None:
+    write(folder, ["a" * 100, "b" * 100, "c" * 100], segment_bytes=150)
+    first, _second, third = segments(folder)
+    for path in (first, third):
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(LogCorrupt, match="the file is missing") as caught:
+            recover(folder)
+        assert caught.value.path == path
+        path.write_bytes(content)
+    for path in segments(folder):
+        path.unlink()
+    with pytest.raises(LogCorrupt, match="the file is missing"):
+        recover(folder)
+
+
+def test_a_log_whose_first_segments_were_released_is_whole(folder: Path) -> None:
+    with running(folder, segment_bytes=HEADER_SIZE + 1) as (log, delivered):
+        for number, text in enumerate("abc", 1):
+            append(log, rows(text)).result(10)
+            log.report(Done(Block("t_1", number, number)), [delivered[-1]])
+    assert contents(folder) == []
+    write(folder, ["d", "e"], segment_bytes=HEADER_SIZE + 1)
+    write(folder, ["f"], sync=False, segment_bytes=HEADER_SIZE + 1)
+    assert contents(folder) == ["d", "e", "f"]
+
+
+def test_a_damaged_list_of_segments_is_refused(folder: Path) -> None:
+    write(folder, ["a"])
+    path = folder / MANIFEST_FILE
+    sound = path.read_bytes()
+    for damaged in (b"", sound[:-1], bytes([sound[0] ^ 1]) + sound[1:], sound[:12] + b"\1" + sound[13:]):
+        path.write_bytes(damaged)
+        with pytest.raises(LogCorrupt, match="list of segments is damaged"):
+            recover(folder)
+    path.unlink()  # as a person does who has read the hint
+    assert contents(folder) == ["a"]
 
 
 def test_segments_of_two_logs_do_not_mix(folder: Path, tmp_path: Path) -> None:

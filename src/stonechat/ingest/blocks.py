@@ -105,9 +105,9 @@ class BlockCommitter:
         self._engine.insert(insert)
 
     def token(self, planned: PlannedBlock, part: str) -> str:
-        """The token of a part of a block: the log and the block name the rows, the part which of them."""
+        """The token of a part of a block: the block and who planned it name the rows, the part which of them."""
         block = planned.block
-        return f"{self._log.id}-{block.data_source}-{block.first}-{block.last}/{part}"
+        return f"{block.epoch or self._log.id}-{block.data_source}-{block.first}-{block.last}/{part}"
 
     def refuse(self, planned: PlannedBlock, path: str, fate: Fate, reason: str) -> Refused:
         """Record, before anything follows from it, what becomes of a part that the engine refused."""

@@ -7,13 +7,11 @@ then the segments. The window is a number of keys, not a time: no clock is asked
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import blake2b
@@ -21,8 +19,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.manifest import replace_file
 from stonechat.ingest.records import RequestKey
-from stonechat.ingest.segments import LogCorrupt, sync_folder
+from stonechat.ingest.segments import LogCorrupt
 
 KEYS_FILE: Final = "idempotency.keys"
 LONGEST_KEY: Final = 255
@@ -127,19 +126,8 @@ class IdempotencyKeys:
         """Write the keys that are kept, replacing the file as a whole. Raises OSError and leaves the old one."""
         with self._lock:
             entries = b"".join(digest + self._kept[digest] for digest in self._order)
-        new = folder / f"{KEYS_FILE}.new"
-        try:
-            with new.open("wb") as file:
-                file.write(_HEADER.pack(_MAGIC, zlib.crc32(entries), len(entries) // _ENTRY_SIZE))
-                file.write(entries)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(folder / KEYS_FILE)
-        except OSError:
-            with suppress(OSError):
-                new.unlink(missing_ok=True)
-            raise
-        sync_folder(folder)
+        head = _HEADER.pack(_MAGIC, zlib.crc32(entries), len(entries) // _ENTRY_SIZE)
+        replace_file(folder / KEYS_FILE, [head, entries])
 
     def load(self, folder: Path, from_segments: Iterable[tuple[RequestKey, int, int]]) -> None:
         """Take what an earlier process kept: its file, then the keys in the log, in order. Raises `LogCorrupt`."""

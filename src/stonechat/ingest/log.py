@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.manifest import Manifest
 from stonechat.ingest.records import Done, Note, Rows, Settled, Taken, encoded_note
 from stonechat.ingest.recovery import Recovery, recover
 from stonechat.ingest.segments import (
@@ -28,12 +29,12 @@ from stonechat.ingest.segments import (
     encoded_record,
     segment_path,
     sync_folder,
+    write_pieces,
 )
 
 _log = structlog.get_logger(__name__)
 
 _GROUP_BYTES = 8 * 1024 * 1024
-_LARGE_PIECE = 64 * 1024
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
@@ -95,6 +96,9 @@ class Log:
         self._segments = recovery.segments
         self._next = recovery.next_sequence
         self._id = recovery.segments[0].log_id if recovery.segments else secrets.token_bytes(16)
+        #: What makes the tokens of this process's plans its own.
+        self.epoch = secrets.token_hex(16)
+        self._manifest = Manifest(folder)
         self._sync = sync
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
@@ -259,9 +263,10 @@ class Log:
         size = sum(map(len, pieces))
         try:
             active = self._active_segment(size)
-            _write(active.descriptor, pieces, active.segment.size)
+            write_pieces(active.descriptor, pieces, active.segment.size)
             if sync:
                 _sync_data(active.descriptor)
+                self._manifest.add(active.segment.first, oldest=self._segments[0].first)
         except (OSError, MemoryError) as error:
             self.counters.failures += 1
             self._abandon()
@@ -314,7 +319,7 @@ class Log:
         path = segment_path(self._folder, self._next)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            _write(descriptor, [encoded_header(self._id, self._next)], 0)
+            write_pieces(descriptor, [encoded_header(self._id, self._next)], 0)
             os.fsync(descriptor)
             sync_folder(self._folder)
         except OSError:
@@ -355,9 +360,10 @@ class Log:
             rows.segment.undone -= 1
         self._finished.clear()
         active = self._active.segment if self._active else None
-        while self._segments and self._segments[0].undone == 0 and self._segments[0] is not active:
+        while len(self._segments) > 1 and self._segments[0].undone == 0 and self._segments[0] is not active:
             segment = self._segments[0]
             try:
+                self._manifest.release(oldest=self._segments[1].first)
                 if segment.keyed:
                     self._save_keys(self._folder)
                     segment.keyed = False
@@ -383,24 +389,3 @@ def _encoded(content: Rows | Note, sequence: int, group: int) -> Sequence[bytes]
         kind = RecordType.ROWS if content.key is None else RecordType.KEYED_ROWS
         return encoded_record(kind, sequence, group, content.payload())
     return encoded_record(RecordType.NOTE, sequence, group, (encoded_note(content),))
-
-
-def _write(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:
-    """Write the pieces one after the other: small ones joined, large ones without a copy."""
-    small: list[bytes] = []
-    for piece in pieces:
-        if len(piece) < _LARGE_PIECE:
-            small.append(piece)
-            continue
-        offset = _write_all(descriptor, b"".join(small), offset)
-        offset = _write_all(descriptor, piece, offset)
-        small.clear()
-    _write_all(descriptor, b"".join(small), offset)
-
-
-def _write_all(descriptor: int, data: bytes, offset: int) -> int:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
-    return offset

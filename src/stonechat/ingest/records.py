@@ -75,11 +75,16 @@ class Rows:
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """All rows of one data source whose sequence numbers lie between `first` and `last`: what is committed as one."""
+    """All rows of one data source whose sequence numbers lie between `first` and `last`: what is committed as one.
+
+    `epoch` is the process that planned it. A log that has lost its end gives the same numbers to other rows: their
+    tokens must differ.
+    """
 
     data_source: str
     first: int
     last: int
+    epoch: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True, tag=True):

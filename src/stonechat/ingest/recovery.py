@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from stonechat.ingest.manifest import Manifest
 from stonechat.ingest.records import Block, Done, Note, Plan, Refused, RequestKey, Rows, Taken, decoded_note
 from stonechat.ingest.segments import SUFFIX, LogCorrupt, Record, RecordType, Segment, SegmentFile
 
@@ -97,6 +98,7 @@ def recover(folder: Path) -> Recovery:
             _log.warning("cut off the torn end of the log", file=str(path), offset=segment.size)
             os.truncate(path, segment.size)
         recovery.segments.append(segment)
+    Manifest(folder).check(recovery.segments)
     for rows, _ in recovery.undone():
         assert rows.segment is not None
         rows.segment.undone += 1

@@ -27,6 +27,7 @@ _MARK: Final = b"\xc5\xffR\xfe"  # never part of UTF-8 text, so never inside row
 _RECORD: Final = struct.Struct("<4sIIBQQ")  # mark, crc32 of what follows, payload length, type, sequence number, group
 _COVERED: Final = struct.Struct("<IBQQ")  # the part of a record's head that its crc32 covers
 HEADER_SIZE: Final = _HEADER.size
+_LARGE_PIECE: Final = 64 * 1024
 
 
 class LogCorrupt(StonechatError):
@@ -105,6 +106,27 @@ def encoded_record(kind: RecordType, sequence: int, group: int, payload: Sequenc
     for piece in payload:
         crc = zlib.crc32(piece, crc)
     return _RECORD.pack(_MARK, crc, length, kind, sequence, group), *payload
+
+
+def write_pieces(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:
+    """Write the pieces one after the other: small ones joined, large ones without a copy."""
+    small: list[bytes] = []
+    for piece in pieces:
+        if len(piece) < _LARGE_PIECE:
+            small.append(piece)
+            continue
+        offset = _write_all(descriptor, b"".join(small), offset)
+        offset = _write_all(descriptor, piece, offset)
+        small.clear()
+    _write_all(descriptor, b"".join(small), offset)
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> int:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+    return offset
 
 
 class SegmentFile:

@@ -287,7 +287,7 @@ class Writer:
     def _commit(self, gathering: _Gathering) -> StonechatError | None:
         rows = gathering.rows
         if gathering.planned is None:
-            planned = PlannedBlock(Block(rows[0].data_source, rows[0].sequence, rows[-1].sequence))
+            planned = PlannedBlock(Block(rows[0].data_source, rows[0].sequence, rows[-1].sequence, self._log.epoch))
             self._log.note(Plan(planned.block))
             gathering.planned = planned
         told = self._committer.commit(gathering.planned, rows, attempt=gathering.attempt)
