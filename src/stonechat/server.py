@@ -242,7 +242,7 @@ class Server:
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),
                 *deployments.routes(authenticator, self.workspaces, self.store),
                 *job_routes.routes(authenticator, self.jobs),
-                *token_routes.routes(authenticator, snapshots, self.tokens),
+                *token_routes.routes(authenticator, snapshots, self.tokens, self.queries.check_filter),
                 *variables.routes(authenticator, self.variables),
                 *workspaces.routes(authenticator, self.workspaces, self.tokens),
                 *local.routes(self.workspaces, self.tokens, local_tokens=self.settings.local_tokens),

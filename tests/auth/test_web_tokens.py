@@ -59,7 +59,6 @@ def test_a_token_says_who_calls_and_what_it_may(world: _World) -> None:
     assert not caller.is_admin
 
 
-@pytest.mark.skip(reason="refused until the read path applies them")
 def test_what_narrows_a_token_is_kept_and_adds_up(world: _World) -> None:
     scopes = [
         {"type": "DATASOURCES:READ", "resource": "m", "filter": "a = 1"},
@@ -75,7 +74,6 @@ def test_what_narrows_a_token_is_kept_and_adds_up(world: _World) -> None:
     assert caller.may(ScopeType.READ_DATA_SOURCE, "n_quarantine")
 
 
-@pytest.mark.skip(reason="refused until the read path applies them")
 def test_ids_of_resources_become_their_names(world: _World) -> None:
     scopes = [
         {"type": "DATASOURCES:READ", "resource": "t_1", "filter": "a = 1"},

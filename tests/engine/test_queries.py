@@ -184,3 +184,12 @@ def test_explain_gives_plain_text(engine: ChdbEngine) -> None:
 def test_the_engine_says_what_it_is(engine: ChdbEngine) -> None:
     assert (engine.capabilities.name, engine.capabilities.embedded) == ("chDB", True)
     assert engine.capabilities.version.count(".") == 3
+
+
+def test_rows_that_a_join_left_unread_are_there_for_the_next_query(engine: ChdbEngine, database: str) -> None:
+    engine.command("CREATE TABLE t (kind String, n UInt32) ORDER BY n", database=database)
+    engine.command("INSERT INTO t VALUES ('a', 1), ('a', 2), ('b', 3)", database=database)
+    side = "(SELECT * FROM t WHERE kind = 'a' LIMIT 1000)"
+    none = f"SELECT * FROM (SELECT x.n AS n FROM {side} AS x JOIN {side} AS y ON x.n = y.n) WHERE n - 101 = n"
+    assert lines(engine, none, database) == []
+    assert lines(engine, "SELECT n FROM t WHERE kind = 'a'", database) == [[1], [2]]

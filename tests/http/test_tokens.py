@@ -89,7 +89,13 @@ def test_resources_may_be_named_by_id_and_must_be_there(tenants_server: RunningS
         ({"name": "x" * 201, "scope": "ADMIN"}, "name is not valid"),
         ({"name": "x"}, "no scopes"),
         ({"name": "x", "scope": "SUDO"}, "Invalid scope 'SUDO'"),
-        ({"name": "x", "scope": "DATASOURCES:READ:visits:n = 1"}, "Invalid scope"),
+        ({"name": "x", "scope": "DATASOURCES:READ:visits:"}, "Invalid scope"),
+        ({"name": "x", "scope": "DATASOURCES:READ:visits: \t"}, "Invalid scope"),
+        ({"name": "x", "scope": "DATASOURCES:READ:visits:n = 1\nOR 1"}, "Invalid scope"),
+        ({"name": "x", "scope": "DATASOURCES:APPEND:visits:n = 1"}, "Invalid scope"),
+        ({"name": "x", "scope": "DATASOURCES:READ:visits:m = 1"}, "no column 'm'"),
+        ({"name": "x", "scope": "DATASOURCES:READ:visits:n ="}, "Invalid filter"),
+        ({"name": "x", "scope": "DATASOURCES:READ:visits:tenant + n"}, "Invalid filter"),
         ({"name": "x", "scope": "ADMIN:x"}, "Invalid scope"),
         ({"name": "x", "scope": "ADMIN", "expiration_time": "soon"}, "not a time"),
     ],
@@ -107,12 +113,10 @@ def test_a_document_that_is_none_is_refused(tenants_server: RunningServer, body:
     _error(tenants_server.request("POST", "/v0/tokens", content=body), 400)
 
 
-def test_only_a_jwt_has_filters_parameters_and_limits(tenants_server: RunningServer) -> None:
-    scope = {"type": "DATASOURCES:READ", "resource": "visits"}
-    more: dict[str, Any]
-    for more in ({"filter": "n = 1"}, {"fixed_params": {"a": 1}}):
-        body: dict[str, Any] = {"name": "x", "scopes": [{**scope, **more}]}
-        assert "Only a JWT" in _error(tenants_server.request("POST", "/v0/tokens", json=body), 400)
+def test_only_a_jwt_has_parameters_and_limits(tenants_server: RunningServer) -> None:
+    scope = {"type": "PIPES:READ", "resource": "visits_of"}
+    body: dict[str, Any] = {"name": "x", "scopes": [{**scope, "fixed_params": {"a": 1}}]}
+    assert "Only a JWT" in _error(tenants_server.request("POST", "/v0/tokens", json=body), 400)
     body = {"name": "x", "scopes": [scope], "limits": {"rps": 1}}
     assert "Only a JWT" in _error(tenants_server.request("POST", "/v0/tokens", json=body), 400)
 

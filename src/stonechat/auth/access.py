@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -34,6 +34,9 @@ _WITH_RESOURCE = {
     ScopeType.READ_PIPE,
     ScopeType.DROP_PIPE,
 }
+MAY_BE_FILTERED = frozenset({ScopeType.READ_DATA_SOURCE})
+#: The rights that a token with filters or fixed parameters may have: any other would lead around these.
+OF_NARROWED = frozenset({ScopeType.READ_DATA_SOURCE, ScopeType.APPEND_DATA_SOURCE, ScopeType.READ_PIPE})
 
 
 class InvalidScope(StonechatError):
@@ -71,25 +74,36 @@ class GrantRefused(StonechatError):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One right of a token: a type and, where the type asks for one, a resource."""
+    """One right of a token: a type and, where the type asks for one, a resource.
+
+    `filter` is a condition on the rows of a data source that the token may read; empty for all of them.
+    """
 
     type: ScopeType
     resource: str = ""
+    filter: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Scope:
-        """`PIPES:READ:name` and the like. Raises `InvalidScope`."""
+        """`PIPES:READ:name` and the like; `DATASOURCES:READ:name:filter` for some rows. Raises `InvalidScope`."""
         for kind in ScopeType:
             if text == kind.value and kind not in _WITH_RESOURCE:
                 return cls(kind)
             if kind in _WITH_RESOURCE and text.startswith(kind.value + ":"):
-                resource = text.removeprefix(kind.value + ":")
-                if resource and ":" not in resource:
-                    return cls(kind, resource)
+                resource, colon, condition = text.removeprefix(kind.value + ":").partition(":")
+                condition = condition.strip()
+                # A filter that is empty or in two lines is a slip, and must not come to mean all rows.
+                if resource and (not colon or (kind in MAY_BE_FILTERED and condition and condition.isprintable())):
+                    return cls(kind, resource, condition)
         raise InvalidScope(f"Invalid scope '{text}'", hint="Scopes look like ADMIN or PIPES:READ:my_pipe.")
 
     def __str__(self) -> str:
-        return f"{self.type.value}:{self.resource}" if self.resource else self.type.value
+        return ":".join(filter(None, (self.type.value, self.resource, self.filter)))
+
+    @property
+    def right(self) -> Scope:
+        """The scope without its filter."""
+        return replace(self, filter="") if self.filter else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +122,47 @@ class Caller:
     fixed: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict, hash=False)
     requests_per_second: float = 0.0
 
+    @classmethod
+    def of(cls, workspace_id: str, token_id: str, token_name: str, scopes: Iterable[Scope]) -> Caller:
+        """The caller that a token with these scopes stands for; their filters become its own."""
+        filters: dict[str, tuple[str, ...]] = {}
+        for scope in scopes:
+            if scope.filter:
+                filters[scope.resource] = (*filters.get(scope.resource, ()), scope.filter)
+        return cls(workspace_id, token_id, token_name, frozenset(scope.right for scope in scopes), filters)
+
     @property
     def is_admin(self) -> bool:
         """Whether the caller may do everything in its workspace."""
-        return Scope(ScopeType.ADMIN) in self.scopes
+        return Scope(ScopeType.ADMIN) in self.scopes and not self.is_narrowed
 
     @property
     def is_narrowed(self) -> bool:
         """Whether there are rows behind what the caller may read that are not for it."""
         return bool(self.filters or self.fixed)
 
+    @property
+    def narrowing(self) -> Hashable:
+        """All that narrows what the caller reads, to tell its answers from those of others; None if nothing does."""
+        if not self.is_narrowed:
+            return None
+        fixed = [
+            (pipe, name, value if isinstance(value, str) else tuple(value))
+            for pipe, values in self.fixed.items()
+            for name, value in values.items()
+        ]
+        return frozenset(self.filters.items()), frozenset(fixed)
+
     def may(self, right: ScopeType, resource: str = "") -> bool:
         """Whether the caller has a right, by that scope, or by one that includes it."""
+        if self.is_narrowed and right not in OF_NARROWED:
+            return False
         if Scope(right, resource) in self.scopes:
             return True
         if self.is_admin:
             return right is not ScopeType.USER
         if right in {ScopeType.READ_DATA_SOURCE, ScopeType.READ_PIPE}:
-            if Scope(ScopeType.READ_ALL) in self.scopes:
+            if Scope(ScopeType.READ_ALL) in self.scopes and not self.is_narrowed:
                 return True
             base = resource.removesuffix("_quarantine")
             # What is in a quarantine did not fit the columns that a filter is about.

@@ -305,8 +305,8 @@ def _is_standing(token: Token) -> bool:
 
 
 def _caller(row: Mapping[Any, Any]) -> Caller:
-    scopes = frozenset([*_scopes(row["scopes"]), *_scopes(row["granted"])])
-    return Caller(row["workspace_id"], row["id"], row["name"], scopes)
+    scopes = [*_scopes(row["scopes"]), *_scopes(row["granted"])]
+    return Caller.of(row["workspace_id"], row["id"], row["name"], scopes)
 
 
 def _new_value(workspace_id: str, identity: str) -> str:

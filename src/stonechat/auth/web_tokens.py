@@ -183,8 +183,6 @@ def _caller(claims: _Claims) -> Caller:
             if scope.type is not ScopeType.READ_PIPE:
                 raise InvalidClaims(f"fixed_params belong to {ScopeType.READ_PIPE.value}, not to {scope}")
             fixed[scope.resource] = {**fixed.get(scope.resource, {}), **_values(grant.fixed_params)}
-    if filters or fixed:  # until the read path applies them
-        raise InvalidClaims("filter and fixed_params are not supported yet")
     rate = claims.limits.rps if claims.limits and claims.limits.rps is not None else 0.0
     if not 0 <= rate < float("inf"):
         raise InvalidClaims("limits.rps is not a number of requests per second")

@@ -38,11 +38,14 @@ from stonechat.sql.gate import check_settings
 from stonechat.sql.quoting import identifier, literal
 
 #: Every connection: plain SQL as a server reads it, no functions that look into the process, statements of up to 16 MB.
+#: The cache of conditions takes rows that a join with an empty side left unread for rows that do not fit: every later
+#: query with that condition goes without them.
 _COMMON: Final = {
     "implicit_select": "0",
     "allow_introspection_functions": "0",
     "max_query_size": "16777216",
     "session_timezone": "UTC",
+    "use_query_condition_cache": "0",
 }
 #: Readers: endpoints want few rows of many columns from few parts, where reading columns late costs more than it saves.
 _READER: Final = {
@@ -139,7 +142,7 @@ class ChdbEngine:
     def explain(self, statement: str) -> str:
         """The plain text that a statement without tables answers."""
         query = Query(statement, "default", "TabSeparatedRaw", limits=_EXPLAIN.limits)
-        return self.query(query).data.decode()
+        return self.query(query).data.decode(errors="surrogateescape")
 
     def insert(self, insert: Insert) -> int:
         """Commit a block; see `Engine.insert`. Inserts run one after the other, on one connection."""

@@ -18,11 +18,17 @@ from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.unknown_fields import UnknownFields
-from stonechat.project.description import Descriptions, Json, MayRead, StoredTable, descriptions_of
+from stonechat.project.description import Descriptions, Json, StoredTable, descriptions_of
 from stonechat.query.storage import stored_tables
 
 # Clients that ask for the columns build a table out of the answer, and read all of these.
 _COME_WITH_COLUMNS = frozenset({"engine", "indexes", "new_columns_detected", "quarantine_rows"})
+# What all rows together tell is not for those who may see only some of them.
+_OUT_OF_SIGHT: Json = {
+    "statistics": {"bytes": None, "row_count": None},
+    "quarantine_rows": None,
+    "new_columns_detected": {},
+}
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,9 @@ class _DataSources:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
         tables = await self._tables(described)
-        may_read = partial(caller.may, ScopeType.READ_PIPE)
         wanted = asked_for(request, "attrs")
         found = [
-            only(_listed(self._described(described, source, tables, may_read)), _with_companions(wanted))
+            only(_listed(self._described(caller, described, source, tables)), _with_companions(wanted))
             for name, source in sorted(described.snapshot.project.data_sources.items())
             if caller.may(ScopeType.READ_DATA_SOURCE, name)
         ]
@@ -50,7 +55,7 @@ class _DataSources:
     async def show(self, request: Request) -> Response:
         caller, described, source = self._readable(request)
         tables = await self._tables(described)
-        whole = self._described(described, source, tables, partial(caller.may, ScopeType.READ_PIPE))
+        whole = self._described(caller, described, source, tables)
         return JSONResponse(only(whole, asked_for(request, "attrs")))
 
     async def show_datafile(self, request: Request) -> Response:
@@ -58,9 +63,11 @@ class _DataSources:
         return PlainTextResponse(described.datafile(source))
 
     def _described(
-        self, described: Descriptions, source: DataSource, tables: Mapping[str, StoredTable], may_read: MayRead
+        self, caller: Caller, described: Descriptions, source: DataSource, tables: Mapping[str, StoredTable]
     ) -> Json:
-        whole = described.data_source(source, tables, may_read)
+        whole = described.data_source(source, tables, partial(caller.may, ScopeType.READ_PIPE))
+        if source.name in caller.filters:
+            return {**whole, **_OUT_OF_SIGHT}
         detected = self.unknown_fields.of(str(whole["id"]))
         fields = {name: {"jsonpath": f"$.{name}", "events": count} for name, count in detected.items()}
         return {**whole, "new_columns_detected": fields}

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from stonechat.auth.access import InvalidScope, Scope, ScopeType
+from stonechat.auth.access import OF_NARROWED, InvalidScope, Scope, ScopeType
 from stonechat.auth.tokens import InvalidTokenRequest
 from stonechat.http.bodies import read_body
 from stonechat.project.live import Snapshot, UnknownDataSource, UnknownPipe
 from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, qualified
 
 _MAX_BODY_BYTES = 1_000_000
-_SIGNED_ONLY = ("filter", "fixed_params")
 _PIPE_SCOPES = {ScopeType.READ_PIPE, ScopeType.DROP_PIPE}
 
 
@@ -38,7 +37,11 @@ class TokenRequest:
         """The scopes of a static token, their resources by name, each once. Raises `InvalidScope` for a wrong one."""
         if not self.scopes:
             raise InvalidTokenRequest("The token has no scopes", hint="Give one or more, as scope=PIPES:READ:my_pipe.")
-        return list(dict.fromkeys(_static_scope(scope, snapshot) for scope in self.scopes))
+        scopes = list(dict.fromkeys(_static_scope(scope, snapshot) for scope in self.scopes))
+        wide = [scope for scope in scopes if scope.type not in OF_NARROWED]
+        if wide and any(scope.filter for scope in scopes):
+            raise InvalidScope(f"A token with a filter may not have the scope {wide[0]}", hint="Make two tokens.")
+        return scopes
 
 
 async def token_request(request: Request) -> TokenRequest:
@@ -63,6 +66,12 @@ async def token_request(request: Request) -> TokenRequest:
         _seconds(document.get("expiration_time", parameters.get("expiration_time"))),
         _rate(limits.get("rps") if isinstance(limits, dict) else limits),
     )
+
+
+def scope_object(scope: Scope) -> dict[str, str]:
+    """A scope as clients have it in JSON."""
+    named = {"type": scope.type.value, "resource": scope.resource, "filter": scope.filter}
+    return {key: value for key, value in named.items() if value}
 
 
 def resource_name(scope: Scope, snapshot: Snapshot) -> str:
@@ -99,20 +108,18 @@ def _scope_object(scope: Any) -> Mapping[str, Any]:
     if not isinstance(scope, str):
         raise InvalidScope(f"Invalid scope '{scope}'")
     parsed = Scope.parse(scope)
-    return {"type": parsed.type.value, **({"resource": parsed.resource} if parsed.resource else {})}
+    return scope_object(parsed)
 
 
 def _static_scope(scope: Mapping[str, Any], snapshot: Snapshot) -> Scope:
-    for key in _SIGNED_ONLY:
-        if scope.get(key):
-            hint = "Make a JWT: give expiration_time."
-            raise InvalidScope(f"Only a JWT may have a scope with {key}", hint=hint)
-    resource = scope.get("resource") or ""
-    parsed = Scope.parse(f"{scope.get('type', '')}:{resource}" if resource else str(scope.get("type", "")))
+    if scope.get("fixed_params"):
+        raise InvalidScope("Only a JWT may have a scope with fixed_params", hint="Make a JWT: give expiration_time.")
+    parts = (scope.get("type", ""), scope.get("resource") or "", scope.get("filter") or "")
+    parsed = Scope.parse(":".join(str(part) for part in parts if part))
     services = map(qualified, SERVICE_DATA_SOURCES)
     if not parsed.resource or (parsed.type is ScopeType.READ_DATA_SOURCE and parsed.resource in services):
         return parsed
-    return Scope(parsed.type, resource_name(parsed, snapshot))
+    return replace(parsed, resource=resource_name(parsed, snapshot))
 
 
 def _text(value: Any, name: str) -> str:

@@ -6,7 +6,7 @@ Whoever is no admin may manage only tokens that have no more rights than it coul
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -18,7 +18,10 @@ from stonechat.auth.tokens import InvalidTokenRequest, Token, TokenRegistry, Unk
 from stonechat.auth.web_tokens import InvalidClaims
 from stonechat.http.authentication import Authenticator
 from stonechat.http.snapshots import Snapshots
-from stonechat.http.token_requests import TokenRequest, resource_name, token_request
+from stonechat.http.token_requests import TokenRequest, resource_name, scope_object, token_request
+from stonechat.project.live import Snapshot
+
+CheckFilter = Callable[[Snapshot, str, str], None]
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class _Tokens:
     authenticator: Authenticator
     snapshots: Snapshots
     tokens: TokenRegistry
+    check_filter: CheckFilter
 
     async def list_all(self, request: Request) -> Response:
         caller = self._manager(request)
@@ -48,8 +52,7 @@ class _Tokens:
             return JSONResponse({"token": await self._signed(request, caller, wanted, wanted.expires)})
         if wanted.requests_per_second:
             raise InvalidTokenRequest("Only a JWT has limits of its own", hint="Give expiration_time.")
-        scopes = wanted.static_scopes(self.snapshots.of(request, caller))
-        _require_grantable(caller, scopes)
+        scopes = await self._static(request, caller, wanted)
         description = wanted.description or ""
         token = await asyncio.to_thread(
             self.tokens.create, caller.workspace_id, wanted.name, scopes, description=description
@@ -61,8 +64,7 @@ class _Tokens:
         wanted = await token_request(request)
         scopes = None
         if wanted.scopes is not None or wanted.description is None:
-            scopes = wanted.static_scopes(self.snapshots.of(request, caller))
-            _require_grantable(caller, scopes)
+            scopes = await self._static(request, caller, wanted)
         changed = await asyncio.to_thread(self.tokens.change, token, scopes=scopes, description=wanted.description)
         return JSONResponse(_json(changed))
 
@@ -90,8 +92,20 @@ class _Tokens:
         _require_grantable(caller, scopes)
         snapshot = self.snapshots.of(request, caller)
         for scope in scopes:
-            resource_name(scope, snapshot)
+            name = resource_name(scope, snapshot)
+            for condition in stands_for.filters.get(scope.resource, ()):
+                await asyncio.to_thread(self.check_filter, snapshot, name, condition)
         return value
+
+    async def _static(self, request: Request, caller: Caller, wanted: TokenRequest) -> list[Scope]:
+        """The scopes that a request gives a static token, each of which the caller may give."""
+        snapshot = self.snapshots.of(request, caller)
+        scopes = wanted.static_scopes(snapshot)
+        _require_grantable(caller, scopes)
+        for scope in scopes:
+            if scope.filter:
+                await asyncio.to_thread(self.check_filter, snapshot, scope.resource, scope.filter)
+        return scopes
 
     def _manager(self, request: Request) -> Caller:
         caller = self.authenticator.caller(request)
@@ -117,9 +131,11 @@ class _Tokens:
         return await asyncio.to_thread(self.tokens.find, caller.workspace_id, request.path_params["token"])
 
 
-def routes(authenticator: Authenticator, snapshots: Snapshots, tokens: TokenRegistry) -> list[Route]:
-    """The Tokens API."""
-    handlers = _Tokens(authenticator, snapshots, tokens)
+def routes(
+    authenticator: Authenticator, snapshots: Snapshots, tokens: TokenRegistry, check_filter: CheckFilter
+) -> list[Route]:
+    """The Tokens API. `check_filter` raises what a condition on the rows of a data source has against it; it blocks."""
+    handlers = _Tokens(authenticator, snapshots, tokens, check_filter)
     return [
         Route("/v0/tokens", handlers.list_all, methods=["GET"]),
         Route("/v0/tokens", handlers.create, methods=["POST"]),
@@ -146,15 +162,11 @@ def _json(token: Token) -> dict[str, object]:
         "token": token.value,
         "name": token.name,
         "description": token.description,
-        "scopes": [_scope_json(scope) for scope in token.scopes],
+        "scopes": [scope_object(scope) for scope in token.scopes],
         "origin": {"type": "DS" if token.managed else "C"},
         "host": "local",
         "is_internal": False,
     }
-
-
-def _scope_json(scope: Scope) -> dict[str, str]:
-    return {"type": scope.type.value, **({"resource": scope.resource} if scope.resource else {})}
 
 
 def _datafile(token: Token) -> str:

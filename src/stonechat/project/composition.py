@@ -47,22 +47,34 @@ class Composed:
     used: frozenset[str]
 
 
-def compose_pipe(project: Project, pipe: Pipe, values: Values, *, node: Node | None = None) -> Composed:
-    """The statement of a pipe's output node, or of another of its nodes."""
-    composer = _Composer(project, lambda template: template.render(values, secrets=project.secrets))
+def compose_pipe(
+    project: Project, pipe: Pipe, values: Values, *, node: Node | None = None, fixed: Mapping[str, Values] | None = None
+) -> Composed:
+    """The statement of a pipe's output node, or of another of its nodes.
+
+    `fixed` has values by pipe that the caller may not choose: those of `pipe` hold in all that is behind it, those of
+    another pipe wherever that is read.
+    """
+    outermost = {**values, **fixed[pipe.name]} if fixed and pipe.name in fixed else values
+
+    def render(template: Template, owner: Pipe) -> Rendered:
+        own = {**outermost, **fixed[owner.name]} if fixed and owner.name in fixed else outermost
+        return template.render(own, secrets=project.secrets)
+
+    composer = _Composer(project, render)
     return composer.finish(composer.node(pipe, node or pipe.output, ()))
 
 
 def compose_placeholder(project: Project, pipe: Pipe, node: Node) -> Composed:
     """A node's statement with dummies for missing values, as it is checked before a deployment."""
-    composer = _Composer(project, lambda template: template.placeholder())
+    composer = _Composer(project, lambda template, _: template.placeholder())
     return composer.finish(composer.node(pipe, node, ()))
 
 
 class _Composer:
     """One composition: it renders each node that is reached, and gathers what the renderings ask for."""
 
-    def __init__(self, project: Project, render: Callable[[Template], Rendered]) -> None:
+    def __init__(self, project: Project, render: Callable[[Template, Pipe], Rendered]) -> None:
         self._project = project
         self._renderer = render
         self._renderings: list[Rendered] = []
@@ -119,6 +131,6 @@ class _Composer:
             raise CompositionTooLarge(
                 f"More than {_MOST_RENDERINGS} nodes stand behind one statement; one is '{node.name}' of '{pipe.name}'"
             )
-        rendered = self._renderer(self._project.template(pipe, node))
+        rendered = self._renderer(self._project.template(pipe, node), pipe)
         self._renderings.append(rendered)
         return rendered.sql

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
-from stonechat.engine.contract import Engine, Query, QueryLimits, QueryResult
+from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits, QueryResult
 from stonechat.engine.formats import JSON, Format
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.live import Snapshot, UnknownPipe
@@ -21,6 +22,7 @@ from stonechat.query.clauses import without_clauses, without_format
 from stonechat.query.coalescing import Coalescing
 from stonechat.query.explain import PLAN, Explanation, explaining, node_of, without_secrets
 from stonechat.query.gate import StatementGate, media_type_of
+from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, without_rows
 from stonechat.query.prepared import Call, Prepared, PreparedCalls
 from stonechat.query.runs import QueryRuns
 from stonechat.query.spool import SpooledAnswer
@@ -47,9 +49,9 @@ class EndpointRequest:
     settings: Mapping[str, str] = field(default_factory=dict)
     known_etag: str | None = None
 
-    def call(self, pipe: Pipe) -> Call:
+    def call(self, pipe: Pipe, caller: Caller) -> Call:
         """The call of the pipe, for those that are prepared."""
-        return Call(pipe.name, self.format, self.settings, self.values)
+        return Call(pipe.name, self.format, self.settings, self.values, caller.narrowing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class QueryService:
         self._limits = bounds.limits
         self._runs = QueryRuns(engine, bounds.connections, bounds.queue)
         self._gate = StatementGate(engine.explain)
+        self._narrowing = Narrowing(engine)
         self._prepared = PreparedCalls()
         self._cache = AnswerCache(bounds.cache_bytes)
         self._flights = Coalescing[QueryResult | SpooledAnswer]()
@@ -137,12 +140,12 @@ class QueryService:
             caller.require(ScopeType.READ_PIPE, pipe.name)
         with stages.stage("compose"):
             if request.wrap is None:
-                prepared = self._prepare(snapshot, pipe, request)
+                prepared = await self._prepare(snapshot, caller, pipe, request)
             else:
-                composed = await self._runs.in_thread(self._wrapped, snapshot, pipe, request)
-                prepared = self._ready(snapshot, composed, request.format, request.settings)
+                composed = await self._runs.in_thread(self._wrapped, snapshot, caller, pipe, request)
+                prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
         with stages.stage("query"):
-            outcome = await self._outcome(prepared, request.known_etag)
+            outcome = await self._outcome(caller, prepared, request.known_etag)
         return outcome.answer(request.format.media_type, stages, prepared)
 
     def kept(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer | None:
@@ -153,7 +156,7 @@ class QueryService:
         with stages.stage("lookup"):
             pipe = snapshot.endpoint(request.pipe)
             caller.require(ScopeType.READ_PIPE, pipe.name)
-            prepared = self._prepared.get(snapshot, request.call(pipe))
+            prepared = self._prepared.get(snapshot, request.call(pipe, caller))
             outcome = self._known(prepared, request.known_etag) if prepared else None
         if outcome is None or prepared is None:
             return None
@@ -181,10 +184,10 @@ class QueryService:
             if named.format is not None:
                 output = replace(output, name=named.format, media_type=media_type_of(named.format))
                 own = replace(own, sql=without_format(own.sql))
-            composed = compose_own(snapshot.project, own, named, request.values, pipe)
+            composed = compose_own(snapshot.project, own, named, request.values, pipe, fixed=caller.fixed)
+            prepared = await self._ready(snapshot, caller, composed, output, request.settings)
         with stages.stage("query"):
-            prepared = self._ready(snapshot, composed, output, request.settings)
-            outcome = await self._outcome(prepared, None)
+            outcome = await self._outcome(caller, prepared, None)
         return outcome.answer(output.media_type, stages, prepared)
 
     async def explain(
@@ -197,30 +200,42 @@ class QueryService:
             wanted = node_of(pipe, node) if node is not None else None
             composed = compose_pipe(snapshot.project, pipe, request.values, node=wanted)
         else:
-            composed = await self._runs.in_thread(self._wrapped, snapshot, pipe, request)
+            composed = await self._runs.in_thread(self._wrapped, snapshot, caller, pipe, request)
         query = self._query(snapshot, without_secrets(composed), PLAN, request.settings)
         return Explanation(composed.sql, await self._runs.in_thread(self._plan, query))
+
+    def check_filter(self, snapshot: Snapshot, name: str, condition: str) -> None:
+        """Raise `InvalidRowFilter` unless a condition can filter the rows of a data source. Blocks."""
+        self._narrowing.check(snapshot, name, condition)
 
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
         self._runs.close()
 
-    def _prepare(self, snapshot: Snapshot, pipe: Pipe, request: EndpointRequest) -> Prepared:
-        call = request.call(pipe)
+    async def _prepare(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Prepared:
+        call = request.call(pipe, caller)
         prepared = self._prepared.get(snapshot, call)
         if prepared is None:
-            composed = compose_pipe(snapshot.project, pipe, request.values)
-            prepared = self._ready(snapshot, composed, request.format, request.settings)
+            composed = compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
+            prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
             self._prepared.put(snapshot, call, composed, prepared)
         return prepared
 
-    def _ready(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Prepared:
-        return Prepared.of(snapshot, composed, self._query(snapshot, composed, output, settings))
+    async def _ready(
+        self, snapshot: Snapshot, caller: Caller, composed: Composed, output: Format, settings: Mapping[str, str]
+    ) -> Prepared:
+        """The query of a composed statement; for a caller with filters over just the rows that these let it see."""
+        query = self._query(snapshot, composed, output, settings)
+        if caller.filters:
+            narrowed = partial(self._narrowing.statement, snapshot, caller, composed, query.settings)
+            query = replace(query, statement=await self._runs.in_thread(narrowed), database=EMPTY_DATABASE)
+            composed = replace(composed, sql=query.statement)
+        return Prepared.of(snapshot, composed, query)
 
-    def _wrapped(self, snapshot: Snapshot, pipe: Pipe, request: EndpointRequest) -> Composed:
+    def _wrapped(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Composed:
         """The caller's statement over `_`, admitted and composed. Asks the engine."""
         own = render_statement(request.wrap or "", request.values, None, self._engine.explain)
-        return compose_own(snapshot.project, own, self._gate.wrap(own), request.values, pipe)
+        return compose_own(snapshot.project, own, self._gate.wrap(own), request.values, pipe, fixed=caller.fixed)
 
     def _admitted(
         self, snapshot: Snapshot, caller: Caller, request: StatementRequest, pipe: Pipe | None
@@ -230,13 +245,21 @@ class QueryService:
         own = render_statement(request.statement, request.values, secrets, self._engine.explain)
         return own, self._gate.statement(own, snapshot.project, caller, pipe)
 
-    async def _outcome(self, prepared: Prepared, known_etag: str | None) -> _Outcome:
+    async def _outcome(self, caller: Caller, prepared: Prepared, known_etag: str | None) -> _Outcome:
         """The answer that is kept, or that of the query, which equal requests share."""
+        if not caller.filters:
+            return await self._found(prepared, known_etag)
+        try:
+            return await self._found(prepared, known_etag)
+        except EngineFailure as error:
+            raise without_rows(error) from None
+
+    async def _found(self, prepared: Prepared, known_etag: str | None) -> _Outcome:
         known = self._known(prepared, known_etag)
         if known is not None:
             return known
         if prepared.about_itself:
-            await self._runs.in_thread(self._catch_up, prepared.query.database)
+            await self._runs.in_thread(self._catch_up, prepared.workspace_database)
         if not prepared.keeps:
             return _Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
         # Taken before the query runs: what changes meanwhile makes its answer one of the past.

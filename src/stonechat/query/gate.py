@@ -108,6 +108,7 @@ def _readable(project: Project, caller: Caller, pipe: Pipe | None) -> Iterator[s
     for name in project.data_sources:
         if caller.may(ScopeType.READ_DATA_SOURCE, name):
             yield name
+        if caller.may(ScopeType.READ_DATA_SOURCE, name + QUARANTINE_SUFFIX):
             yield name + QUARANTINE_SUFFIX
     for other in project.pipes.values():
         if caller.may(ScopeType.READ_PIPE, other.name):

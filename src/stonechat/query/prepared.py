@@ -34,6 +34,7 @@ class Prepared:
     """
 
     workspace_id: str
+    workspace_database: str
     query: Query
     key: CacheKey
     reads: tuple[str, ...]
@@ -47,6 +48,7 @@ class Prepared:
         """A composed statement and the query that it makes, ready to be run or looked up."""
         return cls(
             snapshot.workspace.id,
+            snapshot.workspace.database,
             query,
             CacheKey.of(query, snapshot.deployment_id),
             tuple(sorted(composed.reads)),
@@ -76,12 +78,13 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """All that shapes the answer to a call of an endpoint but the data. What a token adds to that belongs here too."""
+    """All that shapes the answer to a call of an endpoint but the data; `narrowing` is what the token adds to that."""
 
     pipe: str
     format: Format
     settings: Mapping[str, str]
     values: Values
+    narrowing: Hashable = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class PreparedCalls:
 def _key(snapshot: Snapshot, call: Call, shape: tuple[str, ...]) -> Hashable:
     given = tuple([_value(call.values.get(name)) for name in shape])
     place = (snapshot.workspace.id, snapshot.deployment_id, call.pipe)
-    return place, call.format.name, tuple(sorted(call.settings.items())), shape, given
+    return place, call.format.name, tuple(sorted(call.settings.items())), call.narrowing, shape, given
 
 
 def _value(value: str | Sequence[str] | None) -> str | tuple[str, ...] | None:

@@ -20,7 +20,7 @@ from stonechat.project.service_data_sources import NAMESPACE, qualified
 from stonechat.query.gate import UNDERSCORE
 from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
-from stonechat.sql.references import Ask, References
+from stonechat.sql.references import Ask, References, require_text
 from stonechat.sql.statements import with_clause
 from stonechat.template.render import MARK, Rendered, Template
 
@@ -64,16 +64,26 @@ def render_statement(statement: str, values: Values, secrets: Mapping[str, str] 
         return rendered
     # The engine knows quotation marks beyond ASCII that `sql.statements` does not, and behind which a bound parameter
     # could hide from the gate. As the engine itself writes the statement, both read it alike.
-    return replace(rendered, sql=ask(f"SELECT formatQuerySingleLine({literal(rendered.sql)})").rstrip("\n"))
+    written = ask(f"SELECT formatQuerySingleLine({literal(rendered.sql)})").rstrip("\n")
+    require_text(written)
+    return replace(rendered, sql=written)
 
 
-def compose_own(project: Project, own: Rendered, named: References, values: Values, pipe: Pipe | None) -> Composed:
+def compose_own(
+    project: Project,
+    own: Rendered,
+    named: References,
+    values: Values,
+    pipe: Pipe | None,
+    *,
+    fixed: Mapping[str, Values] | None = None,
+) -> Composed:
     """An admitted statement with the pipes and the nodes of `pipe` that it names; `_` are the rows of `pipe`.
 
-    Raises what rendering a pipe does.
+    `fixed` has values by pipe that the caller may not choose. Raises what rendering a pipe does.
     """
     names = frozenset(name for database, name in named.tables if database is None)
-    parts = dict(_parts(project, names, values, pipe))
+    parts = dict(_parts(project, names, values, pipe, fixed))
     sql = with_clause([(name, _fenced(part.sql)) for name, part in parts.items()], own.sql)
     services = {qualified(name) for database, name in named.tables if database == NAMESPACE}
     reads = (names & _tables(project)) | services
@@ -81,14 +91,14 @@ def compose_own(project: Project, own: Rendered, named: References, values: Valu
 
 
 def _parts(
-    project: Project, names: frozenset[str], values: Values, pipe: Pipe | None
+    project: Project, names: frozenset[str], values: Values, pipe: Pipe | None, fixed: Mapping[str, Values] | None
 ) -> Iterator[tuple[str, Composed]]:
     nodes = {node.name: node for node in pipe.nodes} if pipe else {}
     for name in sorted(names):
         if pipe is not None and (name == UNDERSCORE or name in nodes):
-            yield name, compose_pipe(project, pipe, values, node=nodes.get(name))
+            yield name, compose_pipe(project, pipe, values, node=nodes.get(name), fixed=fixed)
         elif name in project.pipes:
-            yield name, compose_pipe(project, project.pipes[name], values)
+            yield name, compose_pipe(project, project.pipes[name], values, fixed=fixed)
 
 
 def _fenced(sql: str) -> str:

@@ -163,7 +163,7 @@ def require_read_only(
         if name.lower() not in table_functions:
             raise FunctionNotAllowed(name, table_function=True)
     for name in sorted(references.functions):
-        if _is_forbidden(name.lower()):
+        if is_forbidden(name.lower()):
             raise FunctionNotAllowed(name)
     for name in sorted(references.settings):
         if not settings or name not in HARMLESS_SETTINGS:
@@ -177,7 +177,8 @@ def check_settings(settings: Mapping[str, str]) -> None:
             raise SettingNotAllowed(name)
 
 
-def _is_forbidden(name: str) -> bool:
+def is_forbidden(name: str) -> bool:
+    """Whether a function, named in lower case, is closed to callers."""
     return name in FORBIDDEN_FUNCTIONS or _FORBIDDEN_FAMILIES.match(name) is not None
 
 

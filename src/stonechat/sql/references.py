@@ -14,7 +14,7 @@ from typing import Any
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.sql.quoting import literal
-from stonechat.sql.scopes import Scope, TableName, UnboundName, Walk
+from stonechat.sql.scopes import Node, Scope, TableName, UnboundName, Walk
 from stonechat.sql.statements import words_of
 
 _SETTINGS_WORD = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
@@ -61,7 +61,11 @@ def classify(statement: str, ask: Ask, *, parameters: Mapping[str, str] | None =
 
     Raises `UnreadableStatement` or `SeveralStatements`.
     """
-    tree = _tree(statement, ask)
+    return references_of(tree_of(statement, ask), parameters)
+
+
+def references_of(tree: Node, parameters: Mapping[str, str] | None = None) -> References:
+    """What the statement of a syntax tree reads and does."""
     kind = str(tree.get("type", "")).removesuffix("Query").upper()
     if kind != "SELECTWITHUNION":
         return References(kind)
@@ -91,7 +95,7 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
     """
     if not _SETTINGS_WORD.search(statement) or "SETTINGS" not in {word.upper() for word in words_of(statement)}:
         return statement, {}
-    tree = _tree(statement, ask)
+    tree = tree_of(statement, ask)
     settings: dict[str, str] = {}
     for node in _nodes(tree):
         for key in ("settings", "settings_ast"):
@@ -99,11 +103,28 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
             for change in (clause or {}).get("changes", ()):
                 value = change["value"].get("value")
                 settings[change["name"]] = str(int(value)) if isinstance(value, bool) else str(value)
-    return ask(f"SELECT formatQueryFromJSON({literal(json.dumps(tree))})").rstrip("\n"), settings
+    return statement_of(tree, ask), settings
 
 
-def _tree(statement: str, ask: Ask) -> dict[str, Any]:
-    """The syntax tree, proven whole: formatted again, it is the statement, but for parentheses that change nothing."""
+def statement_of(tree: Node, ask: Ask) -> str:
+    """The statement of a syntax tree, as the engine formats it. Raises `UnreadableStatement`."""
+    text = json.dumps(tree, ensure_ascii=False)
+    require_text(text)
+    return ask(f"SELECT formatQueryFromJSON({literal(text)})").rstrip("\n")
+
+
+def require_text(answer: str) -> None:
+    """Raise `UnreadableStatement` if the engine has written a string with bytes that are no UTF-8: it reads none."""
+    if not answer.isascii() and any("\ud800" <= character <= "\udfff" for character in answer):
+        raise UnreadableStatement("A string in the statement is not UTF-8.", hint="Write it as unhex('...').")
+
+
+def tree_of(statement: str, ask: Ask) -> dict[str, Any]:
+    """The syntax tree of one statement, names in parts and values typed; for some other than SELECT, its type alone.
+
+    It is proven whole: formatted again, it is the statement, but for parentheses that change nothing. Raises
+    `UnreadableStatement` or `SeveralStatements`.
+    """
     try:
         answer = ask(
             f"WITH {literal(statement)} AS text, parseQueryToJSON(text) AS tree, "

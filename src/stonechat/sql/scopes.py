@@ -20,7 +20,7 @@ Node = Mapping[str, Any]
 _Key = tuple[str, str]
 
 #: Functions whose second argument may be a table.
-_IN_FUNCTIONS = frozenset(
+IN_FUNCTIONS = frozenset(
     f"{scope}{name}{suffix}"
     for scope in ("", "global")
     for name in ("in", "notin", "nullin", "notnullin")
@@ -73,10 +73,10 @@ class Walk:
                 self._visit_select(node, scope)
             case "Function":
                 self.functions.add(node["name"])
-                self._visit_arguments(node, scope)
+                self.visit_arguments(node, scope)
             case "TableExpression" if "table_function" in node:
                 self.table_functions.add(node["table_function"]["name"])
-                self._visit_arguments(node["table_function"], scope)
+                self.visit_arguments(node["table_function"], scope)
                 self._visit_parts(node, scope, without={"table_function"})
             case "TableIdentifier":
                 self._read(self._parts(node), scope, kinds=("cte",))
@@ -131,10 +131,11 @@ class Walk:
                 scope = replace(scope, recursive=scope.recursive | {key})
         self.visit(node, scope)
 
-    def _visit_arguments(self, function: Node, scope: Scope) -> None:
+    def visit_arguments(self, function: Node, scope: Scope) -> None:
+        """Collect from the arguments of a function, after IN also a name that may be a table."""
         arguments = function.get("arguments", {}).get("children", [])
         for index, argument in enumerate(arguments):
-            if index == 1 and function["name"].lower() in _IN_FUNCTIONS and argument["type"] == "Identifier":
+            if index == 1 and function["name"].lower() in IN_FUNCTIONS and argument["type"] == "Identifier":
                 self._read(self._parts(argument), scope, kinds=("cte", "alias"))
             else:
                 self.visit(argument, scope)

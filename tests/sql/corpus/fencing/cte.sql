@@ -1,0 +1,5 @@
+WITH x AS (SELECT * FROM m) SELECT count() FROM x
+---
+WITH x AS (SELECT * FROM view(SELECT * FROM fencing.m WHERE (tenant = 'a') OR (tenant = 'of nobody') LIMIT 18446744073709551615) AS m) SELECT count() FROM x
+---
+[8]

@@ -1,0 +1,5 @@
+WITH m AS (SELECT 1 AS n) SELECT n FROM m
+---
+WITH m AS (SELECT 1 AS n) SELECT n FROM m
+---
+[1]

@@ -1,0 +1,20 @@
+WITH RECURSIVE m AS (SELECT n FROM m UNION ALL SELECT n + 10 FROM m WHERE n < 9) SELECT n FROM m ORDER BY n
+---
+WITH RECURSIVE m AS (SELECT n FROM view(SELECT * FROM fencing.m WHERE (tenant = 'a') OR (tenant = 'of nobody') LIMIT 18446744073709551615) AS m UNION ALL SELECT n + 10 FROM m WHERE n < 9) SELECT n FROM m ORDER BY n ASC
+---
+[0]
+[0]
+[1]
+[1]
+[2]
+[2]
+[3]
+[3]
+[10]
+[10]
+[11]
+[11]
+[12]
+[12]
+[13]
+[13]

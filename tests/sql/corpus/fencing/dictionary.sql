@@ -1,0 +1,5 @@
+SELECT dictGet('m', 'secret', 1)
+---
+refused
+---
+FunctionNotAllowed

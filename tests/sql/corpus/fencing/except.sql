@@ -1,0 +1,5 @@
+SELECT n FROM u EXCEPT SELECT n FROM m
+---
+(SELECT n FROM fencing.u) EXCEPT (SELECT n FROM view(SELECT * FROM fencing.m WHERE (tenant = 'a') OR (tenant = 'of nobody') LIMIT 18446744073709551615) AS m)
+---
+[4]

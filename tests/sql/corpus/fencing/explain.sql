@@ -1,0 +1,5 @@
+SELECT * FROM (EXPLAIN SELECT * FROM m)
+---
+refused
+---
+FunctionNotAllowed

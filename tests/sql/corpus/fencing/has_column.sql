@@ -1,0 +1,5 @@
+SELECT hasColumnInTable('fencing', 'm', 'secret')
+---
+refused
+---
+FunctionNotAllowed

@@ -1,0 +1,5 @@
+SELECT joinGet('m', 'secret', 1)
+---
+refused
+---
+FunctionNotAllowed

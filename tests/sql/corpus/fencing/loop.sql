@@ -1,0 +1,5 @@
+SELECT * FROM loop(m)
+---
+refused
+---
+FunctionNotAllowed

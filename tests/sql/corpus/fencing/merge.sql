@@ -1,0 +1,5 @@
+SELECT * FROM merge('fencing', '.*')
+---
+refused
+---
+FunctionNotAllowed

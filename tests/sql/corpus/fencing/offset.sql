@@ -1,0 +1,5 @@
+SELECT n FROM m ORDER BY n DESC LIMIT 1 OFFSET 0
+---
+SELECT n FROM view(SELECT * FROM fencing.m WHERE (tenant = 'a') OR (tenant = 'of nobody') LIMIT 18446744073709551615) AS m ORDER BY n DESC LIMIT 0, 1
+---
+[3]

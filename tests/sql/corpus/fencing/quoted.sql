@@ -1,0 +1,12 @@
+SELECT n FROM `m` ORDER BY n
+---
+SELECT n FROM view(SELECT * FROM fencing.m WHERE (tenant = 'a') OR (tenant = 'of nobody') LIMIT 18446744073709551615) AS m ORDER BY n ASC
+---
+[0]
+[0]
+[1]
+[1]
+[2]
+[2]
+[3]
+[3]

@@ -1,0 +1,5 @@
+SELECT * FROM system.parts
+---
+refused
+---
+TableNotAllowed

@@ -1,0 +1,8 @@
+SELECT u.n FROM u WHERE EXISTS (SELECT 1 FROM m WHERE m.n = u.n AND NOT throwIf(m.tenant = 'b')) ORDER BY ALL
+---
+SELECT u.n FROM fencing.u WHERE exists((SELECT 1 FROM view(SELECT * FROM fencing.m WHERE (tenant = 'a') OR (tenant = 'of nobody') LIMIT 18446744073709551615) AS m WHERE (m.n = u.n) AND (NOT throwIf(m.tenant = 'b')))) ORDER BY ALL ASC
+---
+[0]
+[1]
+[2]
+[3]

@@ -1,0 +1,5 @@
+SELECT * FROM fencing.m
+---
+refused
+---
+TableNotAllowed
