@@ -44,6 +44,7 @@ from stonechat.http import (
     local,
     openapi,
     pipes,
+    quarantine,
     queries,
     sql_tools,
     variables,
@@ -68,6 +69,7 @@ from stonechat.jobs.deletions import deletion_kind
 from stonechat.jobs.imports import Importer, ImportLimits
 from stonechat.jobs.publishing import Publisher
 from stonechat.jobs.recording import JobRecorder
+from stonechat.jobs.retries import QuarantineRetrier
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
 from stonechat.jobs.store import JobStore
@@ -180,9 +182,10 @@ class Server:
                 CopyLimits(settings.copy_seconds, settings.copy_memory_bytes),
             )
             copier.remove_leftovers(JobStore(self.store))
+            retrier = QuarantineRetrier(self.contents, self.ingestion, self.projects, self.telemetry, home / "imports")
             self.jobs = JobRunner(
                 self.store,
-                [self.importer.kind, copier.kind, deletion_kind(self.contents)],
+                [self.importer.kind, copier.kind, deletion_kind(self.contents), retrier.kind],
                 threads=max(settings.job_threads, 1),
                 changed=JobRecorder(self.telemetry, self.projects),
             )
@@ -232,6 +235,7 @@ class Server:
                     targets,
                     max_upload_bytes=self.settings.max_upload_bytes,
                 ),
+                *quarantine.routes(authenticator, targets, self.engine, self.jobs),
                 *contents.routes(
                     authenticator, targets, ContentsRoom(self.contents, self.jobs, self.engine, self.threads)
                 ),

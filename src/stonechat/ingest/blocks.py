@@ -21,7 +21,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.destinations import Destination, Destinations, is_transient, is_view_failure
 from stonechat.ingest.events import shown
 from stonechat.ingest.log import Log
-from stonechat.ingest.quarantine import quarantine_row
+from stonechat.ingest.quarantine import REFUSED, quarantine_row
 from stonechat.ingest.records import Fate, Refused, Rows, Taken
 from stonechat.ingest.recovery import PlannedBlock
 from stonechat.ingest.verdicts import Reason
@@ -227,9 +227,7 @@ class _Commit:
 
 def _rejected(line: bytes, reason: str, now: float) -> bytes:
     values = {name: shown(bytes(value)) for name, value in _OBJECT.decode(line).items()}
-    return quarantine_row(
-        values, [Reason(RAW_COLUMN, f"the engine refused the row: {reason}")], line.rstrip(b"\n"), now
-    )
+    return quarantine_row(values, [Reason(RAW_COLUMN, f"{REFUSED}: {reason}")], line.rstrip(b"\n"), now)
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -108,8 +108,8 @@ def append_batches(
 def into_data_source(ingestion: Ingestion, data_source_id: str) -> Take:
     """Rows go to a data source, and its quarantine."""
 
-    def take(_key: str, verdicts: Verdicts) -> Future[None]:
-        return ingestion.take(data_source_id, verdicts)
+    def take(key: str, verdicts: Verdicts) -> Future[None]:
+        return ingestion.take(data_source_id, verdicts, key)
 
     return take
 

@@ -37,6 +37,8 @@ _SLICE_BYTES = 256 * 1024
 _INLINE_BYTES = 32 * 1024
 """Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
 _LONGEST_FLUSH = 10.0
+_LEAST_KEYS = 1000
+"""Imports need theirs, however few those of requests are to be: one for each that is interrupted."""
 
 
 class WritingBusy(StonechatError):
@@ -112,7 +114,7 @@ class Ingestion:
         committer = BlockCommitter(engine, log, destinations, folder)
         pending = Pending(settings.pending_bytes)
         writer = Writer(log, committer, limits=settings.blocks, released=pending.remove_rows)
-        keys = IdempotencyKeys(settings.idempotency_keys)
+        keys = IdempotencyKeys(max(settings.idempotency_keys, _LEAST_KEYS))
         keys.load(folder, recovery.keys())
         ingestion = cls(log, writer, committer, pending, keys)
         log.start(writer.offer, keys.save)
@@ -180,13 +182,18 @@ class Ingestion:
             timings["commit"] = time.perf_counter() - logged
         return Receipt(verdicts.good_rows, verdicts.quarantined_rows, committed=wait, timings=timings)
 
-    def take(self, data_source_id: str, verdicts: Verdicts) -> Future[None]:
+    def take(self, data_source_id: str, verdicts: Verdicts, key: str) -> Future[None]:
         """Keep rows that are checked already in the log. The future ends with their commit. Blocks.
 
-        Raises, by itself and through the future, what `accept` raises.
+        Rows that were kept under the same key before are not kept again. Raises, by itself and through the future, what
+        `accept` raises.
         """
         synced: Future[None] = Future()
         committed: Future[None] = Future()
+        claimed = request_key(data_source_id, key, b"")
+        if self._keys.claim(claimed, lambda: None) is not Claim.GO_ON:
+            self._writer.when_flushed(partial(committed.set_result, None))
+            return committed
         rows = Rows(
             data_source_id,
             verdicts.good,
@@ -194,13 +201,14 @@ class Ingestion:
             verdicts.quarantined,
             verdicts.quarantined_rows,
             committed=partial(_settle, committed),
+            key=claimed,
         )
-        self._hand_in(rows, partial(_settle, synced))
         try:
-            synced.result()
+            self._hand_in(rows, partial(self._logged, rows, partial(_settle, synced)))
         except StonechatError:
-            self._pending.remove(rows.size)
+            self._release(claimed)
             raise
+        synced.result()
         return committed
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -325,7 +333,7 @@ class Ingestion:
             key=key,
         )
         try:
-            self._hand_in(rows, partial(self._logged, rows, mailbox, synced))
+            self._hand_in(rows, partial(self._logged, rows, partial(mailbox.post, synced)))
         except StonechatError:
             self._release(key)
             raise
@@ -341,15 +349,13 @@ class Ingestion:
             self._pending.remove(rows.size)
             raise
 
-    def _logged(
-        self, rows: Rows, mailbox: Mailbox, synced: asyncio.Future[None], failure: StonechatError | None
-    ) -> None:
+    def _logged(self, rows: Rows, settled: Settled, failure: StonechatError | None) -> None:
         if failure is not None:
             self._pending.remove(rows.size)
             self._release(rows.key)
         elif rows.key is not None:
             self._keys.keep(rows.key, rows.good_rows, rows.quarantined_rows)
-        mailbox.post(synced, failure)
+        settled(failure)
 
     def _mailbox_of(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
         if self._mailbox is None or self._mailbox.loop is not loop:

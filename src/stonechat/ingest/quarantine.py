@@ -9,6 +9,9 @@ import msgspec
 from stonechat.ingest.verdicts import Reason
 from stonechat.project.quarantine import ADDED_COLUMNS, RAW_COLUMN
 
+REFUSED = "the engine refused the row"
+"""How the reason of a row begins that was canonical by then: its keys are the names of columns."""
+
 
 def quarantine_row(
     values: Mapping[str, str | None],

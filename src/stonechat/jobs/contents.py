@@ -5,10 +5,12 @@ Each of these methods is all or nothing, whatever is killed meanwhile. They alon
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stonechat.datafile.resources import DataSource
@@ -16,7 +18,7 @@ from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.jobs.renewal import Renewal
-from stonechat.jobs.swaps import RENEWAL_PREFIX, drop_staging, swap
+from stonechat.jobs.swaps import RENEWAL_PREFIX, drop_staging, swap, uuid_of
 from stonechat.project.live import LiveProjects, Snapshot, Table
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.versions import DataVersions, affected_by_writes
@@ -180,6 +182,30 @@ class Contents:
                 time.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
 
+    def move_quarantine(
+        self, workspace_id: str, identity: str, file: Path, *, moved_as: str, moving: Callable[[str], None]
+    ) -> None:
+        """Write the rows of a quarantine to a file, each as a line of JSON, and empty it.
+
+        `moving` hears, before it happens, what this move is known by. Called again with that as `moved_as`, a move that
+        has happened is not repeated. Raises `UnknownDataSource`, `WritingBusy` and `LogWriteFailed`.
+        """
+        with self._ingestion.settled(_SETTLING_SECONDS):
+            snapshot = self._projects.of(workspace_id).snapshot
+            source = snapshot.data_source(identity)
+            table = snapshot.table(source.name + QUARANTINE_SUFFIX)
+            if moved_as and moved_as == uuid_of(self._engine, table) and file.exists():
+                return
+            file.unlink(missing_ok=True)
+            self._engine.command(f"SELECT * FROM {table} INTO OUTFILE {literal(str(file))} FORMAT JSONEachRow")
+            for path in (file, file.parent):
+                _sync(path)
+            staging = self.empty_twin(table)
+            moving(uuid_of(self._engine, Table(staging, table.name)))
+            swap(self._store, self._engine, staging, [table])
+            self._changed(snapshot, source)
+        drop_staging(self._engine, staging)
+
     def empty_twin(self, table: Table) -> str:
         """The name of a new staging database with an empty table like this one."""
         staging = RENEWAL_PREFIX + uuid.uuid4().hex
@@ -213,6 +239,14 @@ class Contents:
 
     def _changed(self, snapshot: Snapshot, source: DataSource) -> None:
         self._versions.raise_for(snapshot.workspace.id, affected_by_writes(snapshot.project)[source.name])
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def rewriting(data_source_id: str) -> str:

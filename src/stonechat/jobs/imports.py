@@ -164,7 +164,7 @@ class Importer:
         def write(staging: Renewal, source: DataSource) -> None:
             nonlocal tally
             batches = work.rows.batches(source.columns, self._engine, work.order.file)
-            take = _into_staging(staging, into_quarantine, already=work.tally.batches)
+            take = _into_staging(staging, into_quarantine)
             tally = append_batches(batches, take, work.key, taken=work.taken)
 
         replaced = self._contents.replace(work.job.workspace_id, identity, replacement, write)
@@ -214,13 +214,13 @@ class _Import:
         self.progress.report(self._start + (1 - self._start) * position, **import_result(self.order.file, tally))
 
 
-def _into_staging(staging: Renewal, into_quarantine: Take, *, already: int) -> Take:
-    """Good rows go beside the live ones; those of the first `already` batches that did not fit are in quarantine."""
+def _into_staging(staging: Renewal, into_quarantine: Take) -> Take:
+    """Good rows go beside the live ones, the others into the quarantine."""
 
     def take(key: str, verdicts: Verdicts) -> Future[None]:
         if verdicts.good_rows:
             staging.insert(verdicts.good, key)
-        if verdicts.quarantined_rows and int(key.rpartition("/")[2]) >= already:
+        if verdicts.quarantined_rows:
             rejected = Verdicts(b"", 0, verdicts.quarantined, verdicts.quarantined_rows, verdicts.invalid_rows)
             return into_quarantine(key, rejected)
         done: Future[None] = Future()

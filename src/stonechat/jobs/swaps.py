@@ -45,7 +45,7 @@ class Exchange:
 
 def swap(store: StateStore, engine: Engine, staging: str, tables: Sequence[Table]) -> None:
     """Put the tables of a staging database in the places of those of the same names. Nobody may write meanwhile."""
-    exchanges = [Exchange(table, staging, _uuid(engine, Table(staging, table.name))) for table in tables]
+    exchanges = [Exchange(table, staging, uuid_of(engine, Table(staging, table.name))) for table in tables]
     noted = json.dumps([[each.live.database, each.live.name, each.uuid] for each in exchanges])
     with store.transaction() as connection:
         connection.execute(_swaps.insert().values(staging=staging, exchanges=noted))
@@ -78,11 +78,12 @@ def drop_staging(engine: Engine, staging: str) -> None:
 
 def _complete(engine: Engine, exchanges: Sequence[Exchange]) -> None:
     for exchange in exchanges:
-        if _uuid(engine, exchange.live) != exchange.uuid:
+        if uuid_of(engine, exchange.live) != exchange.uuid:
             engine.command(str(exchange))
 
 
-def _uuid(engine: Engine, table: Table) -> str:
+def uuid_of(engine: Engine, table: Table) -> str:
+    """What a table keeps for life, wherever it lies; empty where there is none."""
     query = (
         f"SELECT uuid FROM system.tables WHERE database = {literal(table.database)} AND name = {literal(table.name)}"
     )
