@@ -47,6 +47,21 @@ def create_tables(name: str, tables: sa.MetaData) -> Migration:
     return Migration(name, tables.create_all)
 
 
+def add_columns(name: str, *columns: sa.Column[Any]) -> Migration:
+    """The migration that gives a table, which an earlier version may have made, columns that may be NULL."""
+
+    def apply(connection: sa.Connection) -> None:
+        table = columns[0].table
+        there = {column["name"] for column in sa.inspect(connection).get_columns(table.name)}
+        quote = connection.dialect.identifier_preparer.quote
+        for column in columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind}")
+
+    return Migration(name, apply)
+
+
 def now() -> str:
     """The present moment in UTC as clients read it: `YYYY-MM-DD HH:MM:SS.ffffff`."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -11,6 +11,7 @@ from stonechat.deploy.restore import remove_strays
 from stonechat.engine.contract import Engine
 from stonechat.project.live import Snapshot, Table
 from stonechat.project.model import Project
+from stonechat.project.places import Place
 from stonechat.project.workspaces import Workspace
 
 _SOURCE = 'SCHEMA >\n    `x` UInt8 `json:$.x`\nENGINE "MergeTree"\nENGINE_SORTING_KEY "x"\n'
@@ -31,7 +32,7 @@ def engine() -> Iterator[Engine]:
 
 
 def _snapshot(**databases: str) -> Snapshot:
-    return Snapshot(_WORKSPACE, 2, _PROJECT, {}, databases)
+    return Snapshot(_WORKSPACE, 2, _PROJECT, {}, {name: Place(database) for name, database in databases.items()})
 
 
 def test_a_table_lies_where_its_deployment_made_it() -> None:

@@ -56,9 +56,7 @@ class Development:
                 return True
             self._tried, self._shown = (files, secrets), ""
             await asyncio.to_thread(self._push, secrets)
-            outcome = await asyncio.to_thread(
-                self._deployer.deploy, self._live, files, allow_destructive=self._allow_destructive
-            )
+            outcome = await asyncio.to_thread(self._deployer.deploy, files, allow_destructive=self._allow_destructive)
         except StonechatError as error:
             self._show_once(error)
             return False

@@ -1,49 +1,50 @@
-"""Making a project live, all or nothing.
+"""The life of deployments in one workspace: checked, staged beside what is live, promoted or discarded.
 
-Steps before the switch can be undone and are undone when one fails; the switch is one transaction of the metadata
-store; steps after it only remove what the live project does not name any more, and are repeated at the next start.
+Until its promotion a deployment has changed nothing that is live; the promotion is one transaction of the metadata
+store and the exchange of one snapshot. What nobody names any more is removed a while later, when no reader can use it
+any longer, and at the next start.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any
 
 import structlog
 
 from stonechat.auth.access import Scope, ScopeType
 from stonechat.auth.tokens import TokenRegistry
-from stonechat.datafile.resources import TokenGrant
-from stonechat.deploy.ddl import backfill, create_quarantine, create_table, create_view, drop_table
-from stonechat.deploy.diff import Difference, SchemaChangeRefused, compare, refusals
-from stonechat.deploy.history import record_live
-from stonechat.deploy.plan import (
-    Backfill,
-    CloneDataSource,
-    CreateDataSource,
-    CreateView,
-    DropDataSource,
-    DropView,
-    Plan,
-    RenewDataSource,
-    RewriteDataSource,
-    Step,
-    make_plan,
+from stonechat.datafile.resources import NodeType, TokenGrant
+from stonechat.deploy.ddl import drop_table
+from stonechat.deploy.diff import Difference, compare, refusals
+from stonechat.deploy.history import (
+    DeploymentRecord,
+    Status,
+    deployment,
+    record_begun,
+    record_files,
+    record_live,
+    record_status,
 )
+from stonechat.deploy.plan import Plan
 from stonechat.deploy.rehearsal import rehearse
 from stonechat.deploy.restore import remove_strays, snapshot_of
+from stonechat.deploy.staging import Staging, Writing
+from stonechat.deploy.versions import plan_versions
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
-from stonechat.project.live import LiveProject
+from stonechat.project.live import Candidate, LiveProject, Snapshot
 from stonechat.project.model import InvalidProject, Project
-from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.places import forget_places, keep_places
 from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
 
 _log = structlog.get_logger(__name__)
+_GRACE_SECONDS = 15.0
+"""How long tables are kept that a promotion or a discarding left behind: longer than a query waits and runs."""
 
 
 class DeploymentInProgress(StonechatError):
@@ -53,9 +54,30 @@ class DeploymentInProgress(StonechatError):
     kind = Kind.CONFLICT
 
 
+class NotACandidate(StonechatError):
+    """The deployment cannot be promoted or discarded: it is live, or has ended, or is not ready yet."""
+
+    code = "SC706"
+    kind = Kind.CONFLICT
+
+
+class DeploymentCancelled(StonechatError):
+    """Somebody discarded the deployment while it was under way."""
+
+    code = "SC707"
+    kind = Kind.CONFLICT
+
+
+class DeploymentInterrupted(StonechatError):
+    """The server stops; the deployment goes on after the next start."""
+
+    code = "SC708"
+    kind = Kind.UNAVAILABLE
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a deployment did or, for a check, would do. `deployment_id` is None when nothing went live."""
+    """What a deployment did or, for a check, would do. `deployment_id` is None when there is none."""
 
     difference: Difference
     plan: Plan
@@ -63,48 +85,107 @@ class Outcome:
 
 
 class Deployer:
-    """Deploys projects into one workspace. `writing_paused` holds blocks back while steps run that may not meet one.
+    """Deploys projects into one workspace.
 
     `secrets` are the workspace's, by name, as they are at the moment of asking.
     """
 
     def __init__(
         self,
-        workspace: Workspace,
+        live: LiveProject,
         store: StateStore,
         engine: Engine,
         tokens: TokenRegistry,
-        writing_paused: Callable[[], AbstractContextManager[None]],
+        writing: Writing,
         *,
         secrets: Mapping[str, str],
     ) -> None:
-        self._workspace = workspace
+        self._live = live
         self._store = store
         self._engine = engine
         self._tokens = tokens
-        self._writing_paused = writing_paused
+        self._writing = writing
         self._secrets = secrets
         self._one_at_a_time = threading.Lock()
+        #: Held while tables are made or removed.
+        self._tables = threading.Lock()
+        self._retired: list[Snapshot] = []
+        self._timers: set[threading.Timer] = set()
+        self._cancelled = False
+        self._stopping = False
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where it deploys."""
+        return self._live.snapshot.workspace
 
     def deploy(
-        self, live: LiveProject, files: Mapping[str, str], *, check: bool = False, allow_destructive: bool = False
+        self,
+        files: Mapping[str, str],
+        *,
+        check: bool = False,
+        allow_destructive: bool = False,
+        auto_promote: bool = True,
     ) -> Outcome:
-        """Bring `files` live, or with `check` only say what that would do. Blocks for as long as it takes.
+        """Begin a deployment and carry it out; with `check` only say what that would do. Blocks for all of it.
 
-        Raises `InvalidProject` with every problem found, or `DeploymentInProgress`; what is live is then untouched.
+        Raises what `begin` and `carry_out` raise.
         """
         with self.exclusive():
-            before = live.snapshot.project
-            wanted = Project.from_files(files, self._secrets, secrets_required=True)
-            difference = compare(before, wanted)
-            if problems := list(refusals(before, wanted, difference, allow_destructive=allow_destructive)):
-                raise InvalidProject(problems, files)
-            plan = make_plan(before, wanted, difference)
-            if difference and (problems := rehearse(wanted, self._engine)):
-                raise InvalidProject(problems, files)
-            if check or not difference:
-                return Outcome(difference, plan, None)
-            return Outcome(difference, plan, self._make_live(live, wanted, difference, plan))
+            outcome = self._begin(files, check=check, allow_destructive=allow_destructive, auto_promote=auto_promote)
+            if outcome.deployment_id is not None:
+                self._carry_out(outcome.deployment_id, outcome.plan)
+        return outcome
+
+    def _begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
+        """Find what a deployment has to do, and keep it as the candidate.
+
+        Raises `InvalidProject` with every problem found, or `DeploymentInProgress`; nothing has changed then.
+        """
+        live = self._live.snapshot.project
+        wanted = Project.from_files(files, self._secrets, secrets_required=True)
+        difference = compare(live, wanted)
+        if problems := list(refusals(live, wanted, difference, allow_destructive=allow_destructive)):
+            raise InvalidProject(problems, files)
+        plan = plan_versions(live, wanted, difference)
+        if difference and (problems := rehearse(wanted, self._engine)):
+            raise InvalidProject(problems, files)
+        if check:
+            return Outcome(difference, plan, None)
+        self._require_no_candidate()
+        if not difference:
+            self._keep_files(wanted)
+            return Outcome(difference, plan, None)
+        return Outcome(difference, plan, self._stage(wanted, auto_promote=auto_promote))
+
+    def promote(self, identity: int) -> None:
+        """Make the candidate live. Raises `UnknownDeployment`, `NotACandidate` or `DeploymentInProgress`."""
+        with self.exclusive():
+            record = deployment(self._store, self.workspace.id, identity)
+            candidate = self._live.candidate
+            if candidate is None or candidate.snapshot.deployment_id != identity or not candidate.ready:
+                raise NotACandidate(
+                    f"The deployment '{identity}' cannot be promoted: it is {_told(record)}",
+                    hint="Only a deployment that is ready beside the live one can be.",
+                )
+            self._promote(candidate.snapshot)
+
+    def discard(self, identity: int) -> None:
+        """End a candidate, under way or ready. Raises `UnknownDeployment` or `NotACandidate`.
+
+        One that is under way ends at its next step, in the thread that carries it out.
+        """
+        record = deployment(self._store, self.workspace.id, identity)
+        if not record.is_candidate:
+            raise NotACandidate(f"The deployment '{identity}' cannot be discarded: it is {_told(record)}")
+        if self._one_at_a_time.acquire(blocking=False):
+            try:
+                self._discard(identity, Status.DELETED)
+            finally:
+                self._one_at_a_time.release()
+        else:
+            self._cancelled = True
+            self._engine.cancel(f"deployment-{identity}")
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -112,79 +193,162 @@ class Deployer:
         if not self._one_at_a_time.acquire(blocking=False):
             raise DeploymentInProgress("Another deployment is in progress", hint="Wait for it to end and try again.")
         try:
+            self._cancelled = False
             yield
         finally:
             self._one_at_a_time.release()
 
-    def _make_live(self, live: LiveProject, wanted: Project, difference: Difference, plan: Plan) -> int:
-        remove_strays(self._engine, [live.snapshot])
-        with self._writing_paused():
-            done: list[Step] = []
-            try:
-                for step in plan.before:
-                    done.append(step)
-                    self._run(step)
-                deployment_id = self._record(wanted, difference)
-            except BaseException:
-                for step in reversed(done):
-                    self._undo(step)
-                raise
-            self._tokens.refresh()
-            live.promote(snapshot_of(self._workspace, self._store, wanted, deployment_id))
-        for step in plan.after:
-            self._run(step)
-        _log.info("deployed", deployment=deployment_id, steps=len(plan.steps))
-        return deployment_id
+    def close(self) -> None:
+        """Interrupt what runs; it goes on after the next start."""
+        self._stopping = True
+        for timer in list(self._timers):
+            timer.cancel()
+        candidate = self._live.candidate
+        if candidate is not None and not candidate.ready:
+            self._engine.cancel(f"deployment-{candidate.snapshot.deployment_id}")
+        if self._one_at_a_time.acquire(timeout=_GRACE_SECONDS):
+            self._one_at_a_time.release()
 
-    def _record(self, wanted: Project, difference: Difference) -> int:
-        names = [*wanted.data_sources, *wanted.pipes]
-        changed = [*difference.data_sources.changed, *difference.pipes.changed]
+    def _require_no_candidate(self) -> None:
+        candidate = self._live.candidate
+        if candidate is not None:
+            raise DeploymentInProgress(
+                f"The deployment {candidate.snapshot.deployment_id} has neither been promoted nor discarded",
+                hint="Promote or discard it first.",
+            )
+
+    def _keep_files(self, wanted: Project) -> None:
+        """Files that mean what is live already, in other words."""
+        before = self._live.snapshot
+        if wanted.files == before.project.files:
+            return
         with self._store.transaction() as connection:
-            assign_identities(connection, self._workspace.id, names, changed=changed)
-            self._tokens.replace_grants(connection, self._workspace.id, _grants(wanted))
-            return record_live(connection, self._workspace.id, wanted.files)
+            record_files(connection, before.deployment_id, wanted.files)
+        self._live.promote(snapshot_of(self.workspace, self._store, wanted, before.deployment_id))
 
-    def _run(self, step: Step) -> None:
-        database = self._workspace.database
-        match step:
-            case CreateDataSource(source):
-                self._command(create_table(source, database))
-                self._command(create_quarantine(source, database))
-            case CreateView(pipe, target, statement):
-                self._command(create_view(pipe.name, target, statement, database))
-            case Backfill(view):
-                self._backfill(view)
-            case CloneDataSource() | RewriteDataSource() | RenewDataSource():
-                raise SchemaChangeRefused(f"The data source '{step.source.name}' cannot be changed yet")
-            case DropView(name):
-                self._command(drop_table(name, database))
-            case DropDataSource(name):
-                self._command(drop_table(name, database))
-                self._command(drop_table(name + QUARANTINE_SUFFIX, database))
-            case _:
-                assert_never(step)
+    def _stage(self, wanted: Project, *, auto_promote: bool) -> int:
+        live = self._live.snapshot
+        names = [*wanted.data_sources, *wanted.pipes]
+        others = [name for name in (*live.project.data_sources, *live.project.pipes) if name not in names]
+        carried = {name: place for name, place in live.places.items() if name in names}
+        with self._store.transaction() as connection:
+            identity = record_begun(connection, self.workspace.id, wanted.files, auto_promote=auto_promote)
+            assign_identities(connection, self.workspace.id, [*names, *others], changed=())
+            keep_places(connection, self.workspace.id, identity, carried)
+        self._live.stage(Candidate(snapshot_of(self.workspace, self._store, wanted, identity)))
+        return identity
 
-    def _undo(self, step: Step) -> None:
-        database = self._workspace.database
-        match step:
-            case CreateDataSource(source):
-                self._run(DropDataSource(source.name))
-            case CreateView(pipe):
-                self._command(drop_table(pipe.name, database))
-            case (
-                Backfill() | DropView() | DropDataSource() | CloneDataSource() | RewriteDataSource() | RenewDataSource()
-            ):
-                pass  # a backfill's target goes with its table; drops run after the switch only
-            case _:
-                assert_never(step)
+    def _carry_out(self, identity: int, plan: Plan) -> None:
+        record = deployment(self._store, self.workspace.id, identity)
+        try:
+            staging = Staging(
+                self._store,
+                self._engine,
+                self._writing,
+                self._live,
+                plan,
+                progress=record.progress,
+                going_on=self._going_on,
+            )
+            with self._tables:
+                staging.run()
+            assert self._live.candidate is not None
+            snapshot = self._live.candidate.snapshot
+            with self._store.transaction() as connection:
+                record_status(connection, identity, Status.DATA_READY)
+            self._live.stage(Candidate(snapshot, ready=True))
+        except DeploymentInterrupted:
+            raise
+        except DeploymentCancelled:
+            self._discard(identity, Status.DELETED)
+            raise
+        except BaseException as error:
+            _log.warning("a deployment failed", deployment=identity, reason=str(error))
+            self._discard(identity, Status.FAILED, [_error(error)])
+            raise
+        self._remove_later()
+        if record.auto_promote:
+            self._promote(snapshot)
 
-    def _backfill(self, view: CreateView) -> None:
-        described = self._engine.fetch(f"DESCRIBE ({view.statement})", database=self._workspace.database)
-        columns = tuple(str(row["name"]) for row in described)
-        self._command(backfill(view.pipe.name, view.target, columns, view.statement, self._workspace.database))
+    def _going_on(self) -> None:
+        if self._cancelled:
+            raise DeploymentCancelled("The deployment was discarded")
+        if self._stopping:
+            raise DeploymentInterrupted("The server stops")
 
-    def _command(self, statement: str) -> None:
-        self._engine.command(statement, database=self._workspace.database)
+    def _promote(self, snapshot: Snapshot) -> None:
+        before, identity = self._live.snapshot, snapshot.deployment_id
+        wanted = snapshot.project
+        difference = compare(before.project, wanted)
+        changed = [*difference.data_sources.changed, *difference.pipes.changed]
+        with self._writing.paused():
+            with self._store.transaction() as connection:
+                names = [*wanted.data_sources, *wanted.pipes]
+                assign_identities(connection, self.workspace.id, names, changed=changed)
+                self._tokens.replace_grants(connection, self.workspace.id, _grants(wanted))
+                record_live(connection, self.workspace.id, identity)
+                forget_places(connection, self.workspace.id, [before.deployment_id])
+            self._tokens.refresh()
+            after = snapshot_of(self.workspace, self._store, wanted, identity)
+            self._live.promote(after)
+            self._detach_views(before, after)
+        _log.info("promoted", deployment=identity)
+        self._retired.append(before)
+        self._remove_later(before)
+
+    def _discard(self, identity: int, status: Status, errors: Sequence[Mapping[str, Any]] = ()) -> None:
+        candidate, live = self._live.candidate, self._live.snapshot
+        with self._writing.paused():
+            with self._store.transaction() as connection:
+                record_status(connection, identity, status, errors=errors)
+                forget_places(connection, self.workspace.id, [identity])
+                names = [*live.project.data_sources, *live.project.pipes]
+                assign_identities(connection, self.workspace.id, names, changed=())
+            self._live.stage(None)
+            if candidate is not None:
+                self._detach_views(candidate.snapshot, live)
+                self._retired.append(candidate.snapshot)
+        _log.info("discarded", deployment=identity, status=str(status))
+        self._remove_later(candidate.snapshot if candidate else None)
+
+    def _detach_views(self, gone: Snapshot, kept: Snapshot) -> None:
+        """Remove the views of a project that is not served any more: they would go on to fill its tables."""
+        views = {kept.table(pipe.name) for pipe in kept.project.pipes_of_type(NodeType.MATERIALIZED)}
+        for pipe in gone.project.pipes_of_type(NodeType.MATERIALIZED):
+            view = gone.table(pipe.name)
+            if view not in views:
+                self._engine.command(drop_table(view.name, view.database))
+
+    def _remove_later(self, retired: Snapshot | None = None) -> None:
+        def remove() -> None:
+            self._timers.discard(timer)
+            with self._tables:
+                if self._stopping:
+                    return
+                if retired in self._retired:
+                    self._retired.remove(retired)
+                self._remove_strays()
+
+        timer = threading.Timer(_GRACE_SECONDS, remove)
+        timer.daemon = True
+        self._timers.add(timer)
+        timer.start()
+
+    def _remove_strays(self) -> None:
+        live, candidate = self._live.served
+        snapshots = [live, *([candidate.snapshot] if candidate else []), *self._retired]
+        remove_strays(self._engine, snapshots)
+
+
+def _told(record: DeploymentRecord) -> str:
+    return "live" if record.live else str(record.status)
+
+
+def _error(error: BaseException) -> Mapping[str, Any]:
+    if isinstance(error, StonechatError):
+        position = error.position
+        return {"filename": position.file if position else "", "error": str(error), "code": error.code}
+    return {"filename": "", "error": "Internal error; the server's log has the details"}
 
 
 def _grants(project: Project) -> list[tuple[str, Scope]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
@@ -37,9 +37,10 @@ def create_quarantine(source: DataSource, database: str) -> str:
     )
 
 
-def create_view(name: str, target: str, statement: str, database: str) -> str:
+def create_view(name: str, target: str, statement: str, database: str, target_database: str | None = None) -> str:
     """CREATE MATERIALIZED VIEW of a materialized pipe, writing to its target data source."""
-    return f"CREATE MATERIALIZED VIEW {table(database, name)} TO {table(database, target)} AS\n{statement}"
+    into = table(target_database or database, target)
+    return f"CREATE MATERIALIZED VIEW {table(database, name)} TO {into} AS\n{statement}"
 
 
 def clone_table(name: str, live: str, database: str) -> str:
@@ -51,9 +52,29 @@ def clone_table(name: str, live: str, database: str) -> str:
     return f"CREATE TABLE {table(database, name)} CLONE AS {table(live, name)}"
 
 
-def alter_table(name: str, command: str, database: str) -> str:
-    """ALTER TABLE with one command, ended when all rows are as it wants them."""
-    return f"ALTER TABLE {table(database, name)} {command} SETTINGS alter_sync = 1, mutations_sync = 1"
+def alter_table(name: str, command: str, database: str, *, wait: bool = True) -> str:
+    """ALTER TABLE with one command, ended when all rows are as it wants them or, without `wait`, when all look so."""
+    return f"ALTER TABLE {table(database, name)} {command} SETTINGS alter_sync = 1, mutations_sync = {wait:d}"
+
+
+def freeze_table(name: str, database: str) -> Sequence[str]:
+    """Statements after which the parts of a table stay as they are, through restarts too."""
+    sizes = ("max_bytes_to_merge_at_max_space_in_pool", "max_bytes_to_merge_at_min_space_in_pool")
+    settings = ", ".join(f"{size} = 1" for size in sizes)
+    return [
+        f"ALTER TABLE {table(database, name)} MODIFY SETTING {settings}",
+        f"SYSTEM STOP MERGES {table(database, name)}",
+    ]
+
+
+def attach_rows(name: str, source: str, database: str) -> str:
+    """ALTER TABLE that gives a table, behind its own rows, those of a like one in the database `source`."""
+    return f"ALTER TABLE {table(database, name)} ATTACH PARTITION ALL FROM {table(source, name)}"
+
+
+def move_table(name: str, source: str, database: str) -> str:
+    """RENAME TABLE into another database."""
+    return f"RENAME TABLE {table(source, name)} TO {table(database, name)}"
 
 
 def drop_table(name: str, database: str) -> str:

@@ -1,12 +1,13 @@
-"""What changes between the live project and a wanted one, and which of it cannot be done in place."""
+"""What changes between the live project and a wanted one, and which of it is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from stonechat.datafile.resources import DataSource, NodeType, Pipe
-from stonechat.errors import Kind, Position, StonechatError
+from stonechat.datafile.resources import DataSource
+from stonechat.deploy.evolution import evolve
+from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 
 
@@ -35,7 +36,7 @@ class Difference:
 
 
 class SchemaChangeRefused(StonechatError):
-    """The deployment would change a table that holds data, or the query of a materialized view."""
+    """The deployment would give a column of a data source a type that does not take the values that are there."""
 
     code = "SC701"
     kind = Kind.INVALID
@@ -63,8 +64,6 @@ def refusals(
     """Every reason why the difference cannot be deployed."""
     for name in difference.data_sources.changed:
         yield from _table_refusals(live.data_sources[name], wanted.data_sources[name])
-    for name in difference.pipes.changed:
-        yield from _view_refusals(live.pipes[name], wanted.pipes[name])
     if not allow_destructive:
         for name in difference.data_sources.deleted:
             yield DestructiveChangeRefused(
@@ -83,36 +82,11 @@ def _changes(live: Mapping[str, object], wanted: Mapping[str, object]) -> Change
 
 
 def _table_refusals(live: DataSource, wanted: DataSource) -> Iterator[StonechatError]:
-    before = {column.name: column for column in live.columns}
-    after = {column.name: column for column in wanted.columns}
-    for name, column in after.items():
-        if name not in before:
-            yield _refusal(wanted, f"adds the column '{name}'", column.position)
-        elif replace(before[name], jsonpath=None) != replace(column, jsonpath=None):
-            yield _refusal(wanted, f"changes the column '{name}'", column.position)
-    for name in before.keys() - after.keys():
-        yield _refusal(wanted, f"drops the column '{name}'", wanted.position)
-    if before.keys() == after.keys() and list(before) != list(after):
-        yield _refusal(wanted, "changes the order of its columns", wanted.position)
-    if live.engine != wanted.engine:
-        yield _refusal(wanted, "changes its engine, keys, TTL or settings", wanted.position)
-    if live.indexes != wanted.indexes:
-        yield _refusal(wanted, "changes its indexes", wanted.position)
-
-
-def _refusal(source: DataSource, what: str, position: Position) -> SchemaChangeRefused:
-    return SchemaChangeRefused(
-        f"The data source '{source.name}' holds data, and the deployment {what}",
-        hint="Changing a live table is not supported yet: keep the schema, or add a data source with a new name.",
-        position=position,
-    )
-
-
-def _view_refusals(live: Pipe, wanted: Pipe) -> Iterator[StonechatError]:
-    views = NodeType.MATERIALIZED in {live.output.type, wanted.output.type}
-    if views and live.nodes != wanted.nodes:
-        yield SchemaChangeRefused(
-            f"The materialized pipe '{wanted.name}' is live, and the deployment changes its query",
-            hint="Changing a live view is not supported yet: add a pipe and a data source with new names.",
-            position=wanted.output.position,
-        )
+    if wanted.forward_query is None:
+        for column in evolve(live, wanted).incompatible:
+            yield SchemaChangeRefused(
+                f"The data source '{wanted.name}' holds data, and its column '{column.name}' gets a type that does not "
+                "take all values",
+                hint="Write a FORWARD_QUERY that converts them, for example with accurateCastOrDefault.",
+                position=column.position,
+            )

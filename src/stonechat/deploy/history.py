@@ -1,15 +1,20 @@
-"""Deployments as they are kept. Owns the table `deployments`."""
+"""Deployments as they are kept, from their beginning on. Owns the table `deployments`.
+
+At most one deployment of a workspace is live, and at most one is a candidate: under way, or ready to become live.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
 from stonechat.errors import Kind, StonechatError
-from stonechat.state import StateStore, create_tables, now
+from stonechat.state import Migration, StateStore, add_columns, create_tables, now
 
 _metadata = sa.MetaData()
 _deployments = sa.Table(
@@ -20,8 +25,43 @@ _deployments = sa.Table(
     sa.Column("live", sa.Boolean, nullable=False),
     sa.Column("files", sa.Text, nullable=False),
     sa.Column("created_at", sa.String(26), nullable=False),
+    sa.Column("updated_at", sa.String(26)),
+    sa.Column("status", sa.String(20)),
+    sa.Column("auto_promote", sa.Boolean),
+    sa.Column("errors", sa.Text),
+    sa.Column("progress", sa.Text),
 )
-MIGRATIONS = (create_tables("deployments-1", _metadata),)
+
+
+class Status(StrEnum):
+    """How far a deployment is. One that is live is ready; one that was live before is deleted."""
+
+    CREATING_SCHEMA = "creating_schema"
+    SCHEMA_READY = "schema_ready"
+    DATA_READY = "data_ready"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+CANDIDATE = frozenset({Status.CREATING_SCHEMA, Status.SCHEMA_READY, Status.DATA_READY})
+
+
+def _fill_in(connection: sa.Connection) -> None:
+    """Deployments of versions that knew live ones alone."""
+    status = sa.case((_deployments.c.live, str(Status.DATA_READY)), else_=str(Status.DELETED))
+    values = {"status": status, "updated_at": _deployments.c.created_at, "auto_promote": True, "errors": "[]"}
+    statement = _deployments.update().where(_deployments.c.status.is_(None))
+    connection.execute(statement.values(**values, progress="{}"))
+
+
+MIGRATIONS = (
+    create_tables("deployments-1", _metadata),
+    add_columns(
+        "deployments-2",
+        *(_deployments.c[name] for name in ("updated_at", "status", "auto_promote", "errors", "progress")),
+    ),
+    Migration("deployments-3", _fill_in),
+)
 
 
 class UnknownDeployment(StonechatError):
@@ -33,12 +73,25 @@ class UnknownDeployment(StonechatError):
 
 @dataclass(frozen=True, slots=True)
 class DeploymentRecord:
-    """One deployment that went live: its id, its files, and whether it is live still."""
+    """One deployment: its files, how far it is and, if it failed, why.
+
+    `progress` is what the one who carries it out has noted; `errors` are as the API shows them.
+    """
 
     id: int
     live: bool
+    status: Status
     files: Mapping[str, str]
     created_at: str
+    updated_at: str
+    auto_promote: bool
+    errors: Sequence[Mapping[str, Any]]
+    progress: Mapping[str, Any]
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether it may become live yet."""
+        return not self.live and self.status in CANDIDATE
 
 
 def deployments(store: StateStore, workspace_id: str) -> Sequence[DeploymentRecord]:
@@ -47,10 +100,7 @@ def deployments(store: StateStore, workspace_id: str) -> Sequence[DeploymentReco
         sa.select(_deployments).where(_deployments.c.workspace_id == workspace_id).order_by(_deployments.c.id.desc())
     )
     with store.transaction() as connection:
-        return [
-            DeploymentRecord(row.id, row.live, json.loads(row.files), row.created_at)
-            for row in connection.execute(query)
-        ]
+        return [_record(row) for row in connection.execute(query)]
 
 
 def deployment(store: StateStore, workspace_id: str, identity: int) -> DeploymentRecord:
@@ -66,10 +116,62 @@ def forget_deployments(connection: sa.Connection, workspace_id: str) -> None:
     connection.execute(_deployments.delete().where(_deployments.c.workspace_id == workspace_id))
 
 
-def record_live(connection: sa.Connection, workspace_id: str, files: Mapping[str, str]) -> int:
-    """Keep a new deployment as the live one, inside the transaction that makes it so; returns its id."""
-    mine = _deployments.c.workspace_id == workspace_id
-    connection.execute(_deployments.update().where(mine).values(live=False))
-    values = {"workspace_id": workspace_id, "live": True, "files": json.dumps(dict(files)), "created_at": now()}
+def record_begun(connection: sa.Connection, workspace_id: str, files: Mapping[str, str], *, auto_promote: bool) -> int:
+    """Keep a new deployment as the candidate; returns its id."""
+    moment = now()
+    values = {
+        "workspace_id": workspace_id,
+        "live": False,
+        "files": json.dumps(dict(files)),
+        "created_at": moment,
+        "updated_at": moment,
+        "status": Status.CREATING_SCHEMA,
+        "auto_promote": auto_promote,
+        "errors": "[]",
+        "progress": "{}",
+    }
     statement = _deployments.insert().values(**values).returning(_deployments.c.id)
     return int(connection.execute(statement).scalar_one())
+
+
+def record_status(
+    connection: sa.Connection, identity: int, status: Status, *, errors: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Note how far a deployment is."""
+    values = {"status": status, "errors": json.dumps(list(errors)), "updated_at": now()}
+    connection.execute(_deployments.update().where(_deployments.c.id == identity).values(**values))
+
+
+def record_progress(connection: sa.Connection, identity: int, progress: Mapping[str, Any]) -> None:
+    """Note what the one who carries a deployment out has to know after a restart."""
+    values = {"progress": json.dumps(dict(progress)), "updated_at": now()}
+    connection.execute(_deployments.update().where(_deployments.c.id == identity).values(**values))
+
+
+def record_live(connection: sa.Connection, workspace_id: str, identity: int) -> None:
+    """Make a deployment the live one, inside the transaction that makes it so."""
+    mine = _deployments.c.workspace_id == workspace_id
+    before = _deployments.update().where(mine, _deployments.c.live)
+    connection.execute(before.values(live=False, status=Status.DELETED, updated_at=now()))
+    values = {"live": True, "status": Status.DATA_READY, "progress": "{}", "updated_at": now()}
+    connection.execute(_deployments.update().where(_deployments.c.id == identity).values(**values))
+
+
+def record_files(connection: sa.Connection, identity: int, files: Mapping[str, str]) -> None:
+    """Keep other files for a deployment: they mean the same, in other words."""
+    values = {"files": json.dumps(dict(files)), "updated_at": now()}
+    connection.execute(_deployments.update().where(_deployments.c.id == identity).values(**values))
+
+
+def _record(row: sa.Row[Any]) -> DeploymentRecord:
+    return DeploymentRecord(
+        row.id,
+        row.live,
+        Status(row.status),
+        json.loads(row.files),
+        row.created_at,
+        row.updated_at,
+        row.auto_promote,
+        json.loads(row.errors),
+        json.loads(row.progress),
+    )

@@ -8,36 +8,56 @@ import structlog
 
 from stonechat.datafile.resources import NodeType
 from stonechat.deploy.ddl import drop_table
-from stonechat.deploy.history import deployments
+from stonechat.deploy.history import DeploymentRecord, Status, deployments, record_status
 from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.engine.contract import Engine
-from stonechat.project.live import LiveProject, Snapshot, Table
+from stonechat.project.live import Candidate, LiveProject, Snapshot, Table
 from stonechat.project.model import Project
-from stonechat.project.places import places
+from stonechat.project.places import forget_places, places
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.workspaces import Workspace, identities
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore
 
 _log = structlog.get_logger(__name__)
+_CUT_SHORT = "The server stopped while the deployment was under way"
 
 
 def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Mapping[str, str]) -> LiveProject:
-    """The project that was live when the server stopped, and an engine without traces of what did not become live."""
+    """The project that was live when the server stopped, its candidate, and an engine without traces of others."""
     engine.command(f"CREATE DATABASE IF NOT EXISTS {identifier(workspace.database)}")
     remove_leftovers(engine)
-    record = next((item for item in deployments(store, workspace.id) if item.live), None)
+    records = deployments(store, workspace.id)
+    record = next((item for item in records if item.live), None)
     project = Project.from_files(record.files, secrets) if record else Project.empty()
     snapshot = snapshot_of(workspace, store, project, record.id if record else 0)
-    remove_strays(engine, [snapshot])
-    return LiveProject(snapshot)
+    candidate = _candidate(workspace, store, records, secrets)
+    snapshots = [snapshot, candidate.snapshot] if candidate else [snapshot]
+    remove_strays(engine, snapshots)
+    return LiveProject(snapshot, candidate)
+
+
+def _candidate(
+    workspace: Workspace, store: StateStore, records: Sequence[DeploymentRecord], secrets: Mapping[str, str]
+) -> Candidate | None:
+    """The candidate as it was; one that was cut short is discarded."""
+    record = next((item for item in records if item.is_candidate), None)
+    if record is None:
+        return None
+    if record.status is not Status.DATA_READY:
+        with store.transaction() as connection:
+            record_status(connection, record.id, Status.FAILED, errors=[{"filename": "", "error": _CUT_SHORT}])
+            forget_places(connection, workspace.id, [record.id])
+        return None
+    project = Project.from_files(record.files, secrets)
+    return Candidate(snapshot_of(workspace, store, project, record.id), ready=True)
 
 
 def snapshot_of(workspace: Workspace, store: StateStore, project: Project, deployment_id: int) -> Snapshot:
     """A project with the identifiers that the store keeps for its resources."""
     with store.transaction() as connection:
-        databases = places(connection, workspace.id, deployment_id)
-        return Snapshot(workspace, deployment_id, project, identities(connection, workspace.id), databases)
+        kept = places(connection, workspace.id, deployment_id)
+        return Snapshot(workspace, deployment_id, project, identities(connection, workspace.id), kept)
 
 
 def remove_strays(engine: Engine, snapshots: Sequence[Snapshot]) -> None:
@@ -55,7 +75,7 @@ def remove_strays(engine: Engine, snapshots: Sequence[Snapshot]) -> None:
     for row in engine.fetch(query):
         table = Table(str(row["database"]), str(row["name"]))
         if table not in known:
-            _log.warning("removing a table that no deployment names", table=str(table))
+            _log.info("removing a table that no deployment names", table=str(table))
             engine.command(drop_table(table.name, table.database))
     kept = {base, *(table.database for table in known)}
     for row in engine.fetch(f"SELECT name FROM system.databases WHERE {_ours('name', base)}"):

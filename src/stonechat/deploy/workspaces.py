@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
-from typing import Protocol
 
 import sqlalchemy as sa
 import structlog
@@ -14,6 +12,7 @@ import structlog
 from stonechat.auth.tokens import TokenRegistry
 from stonechat.deploy.apply import Deployer
 from stonechat.deploy.restore import restore
+from stonechat.deploy.staging import Writing
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import LiveProject, LiveProjects
@@ -38,18 +37,6 @@ Forget = Callable[[sa.Connection, str], None]
 """Forgets what an owner of tables keeps of a workspace, by its id, inside the transaction that deletes it."""
 
 _FLUSH_SECONDS = 10.0
-
-
-class Writing(Protocol):
-    """What must hold still, or come to its end, while tables come and go."""
-
-    def paused(self) -> AbstractContextManager[None]:
-        """Within it no block is in flight."""
-        ...
-
-    def flush(self, timeout: float | None = None) -> bool:
-        """Commit everything accepted so far; False if it took longer than `timeout` seconds."""
-        ...
 
 
 class WorkspaceNotDeletable(StonechatError):
@@ -147,23 +134,23 @@ class Workspaces:
                             forget(connection, workspace_id)
                     self._projects.remove(workspace_id)
                     self._tokens.refresh()
-                del self._deployers[workspace_id]
+                self._deployers.pop(workspace_id).close()
         self._telemetry.forget(workspace)
         query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(workspace.database)})"
         for row in self._engine.fetch(query):
             _drop(self._engine, str(row["name"]))
+
+    def close(self) -> None:
+        """Interrupt the deployments that run; they go on after the next start."""
+        for deployer in list(self._deployers.values()):
+            deployer.close()
 
     def _open(self, project: LiveProject) -> None:
         workspace = project.snapshot.workspace
         self._tokens.admin(workspace.id)
         project.promoted = partial(record_deployment, self._telemetry)
         self._deployers[workspace.id] = Deployer(
-            workspace,
-            self._store,
-            self._engine,
-            self._tokens,
-            self._writing.paused,
-            secrets=self._secrets(workspace.id),
+            project, self._store, self._engine, self._tokens, self._writing, secrets=self._secrets(workspace.id)
         )
 
 

@@ -69,11 +69,9 @@ class _Deployments:
     async def _run(self, request: Request, key: str, *, check: bool, allow_destructive: bool) -> Response:
         caller = self._authorised(request)
         files = await _project_files(request)
-        live, deployer = self.workspaces.live(caller.workspace_id), self.workspaces.deployer(caller.workspace_id)
+        deployer = self.workspaces.deployer(caller.workspace_id)
         try:
-            outcome = await asyncio.to_thread(
-                deployer.deploy, live, files, check=check, allow_destructive=allow_destructive
-            )
+            outcome = await asyncio.to_thread(deployer.deploy, files, check=check, allow_destructive=allow_destructive)
         except InvalidProject as error:
             return _failure(error, key, error.problems)
         except DeploymentInProgress as error:

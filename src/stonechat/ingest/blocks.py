@@ -85,19 +85,29 @@ class BlockCommitter:
         destination = self._destinations(planned.block.data_source)
         if destination is None:
             return self._orphan(planned, rows)
+        told = self._commit_to(destination, planned, rows, attempt)
+        for other in destination.beside:
+            self._commit_to(other, planned, rows, attempt)
+        self.counters.blocks += 1
+        self.counters.rows += sum(each.good_rows for each in rows)
+        self.counters.quarantined_rows += sum(each.quarantined_rows for each in rows)
+        return told
+
+    def _commit_to(
+        self, destination: Destination, planned: PlannedBlock, rows: Sequence[Rows], attempt: int
+    ) -> StonechatError | None:
+        if destination.began_with(self._log.id, planned.block):
+            return None
         commit = _Commit(self, destination, planned, attempt)
         good = [each.good for each in rows if each.good_rows]
         quarantined = [each.quarantined for each in rows if each.quarantined_rows]
         try:
             if good:
-                commit.insert("", good, sum(each.good_rows for each in rows))
+                commit.insert(destination.version, good, sum(each.good_rows for each in rows))
             if quarantined:
-                commit.quarantine("", quarantined)
+                commit.quarantine(destination.version, quarantined)
         finally:
             destination.changed()
-        self.counters.blocks += 1
-        self.counters.rows += sum(each.good_rows for each in rows)
-        self.counters.quarantined_rows += sum(each.quarantined_rows for each in rows)
         return commit.view_failure
 
     def insert(self, insert: Insert) -> None:

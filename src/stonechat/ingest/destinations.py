@@ -15,7 +15,9 @@ from stonechat.engine.contract import (
     QueryTooLarge,
     StorageFull,
 )
+from stonechat.ingest.records import Block
 from stonechat.ingest.types import codec_of
+from stonechat.project.places import Boundary
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 
 
@@ -24,6 +26,8 @@ class Destination:
     """The two tables of a data source, with the columns that rows for them may have.
 
     `changed` is called after every commit to one of them, whether it succeeded or not, before its senders hear of it.
+    Rows before the `boundary` came with the table. `version` tells the parts of a block from those that it has in other
+    versions of the tables; `beside` has the destinations that take the same rows, of a deployment that is not live yet.
     """
 
     database: str
@@ -32,10 +36,20 @@ class Destination:
     quarantine_table: str
     quarantine_columns: tuple[str, ...]
     changed: Callable[[], None] = lambda: None
+    boundary: Boundary | None = None
+    version: str = ""
+    beside: tuple[Destination, ...] = ()
 
     @classmethod
     def of(
-        cls, data_source: DataSource, *, database: str, table: str, changed: Callable[[], None] = lambda: None
+        cls,
+        data_source: DataSource,
+        *,
+        database: str,
+        table: str,
+        changed: Callable[[], None] = lambda: None,
+        boundary: Boundary | None = None,
+        version: str = "",
     ) -> Destination:
         """The destination of a data source whose rows live in a table and in `<table>_quarantine`."""
         return cls(
@@ -45,7 +59,13 @@ class Destination:
             f"{table}{QUARANTINE_SUFFIX}",
             tuple(name for name, _ in quarantine_columns(data_source)),
             changed,
+            boundary,
+            version,
         )
+
+    def began_with(self, log_id: str, block: Block) -> bool:
+        """Whether the rows of a block came with the table."""
+        return self.boundary is not None and self.boundary.is_after(log_id, block.first)
 
 
 Destinations = Callable[[str], Destination | None]

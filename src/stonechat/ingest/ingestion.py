@@ -30,6 +30,7 @@ from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.ingest.verdicts import Verdicts
 from stonechat.ingest.waiting import Mailbox, Pending
 from stonechat.ingest.writer import BlockLimits, CommitDelayed, Writer
+from stonechat.project.places import Boundary
 
 _logger = structlog.get_logger(__name__)
 
@@ -251,6 +252,13 @@ class Ingestion:
         raise WritingBusy(
             "Rows that were accepted before cannot be committed at the moment", hint="Nothing was changed. Try again."
         )
+
+    def boundary(self, data_source_id: str) -> Boundary | None:
+        """Where the rows of a data source begin that are not committed; None while it has a block half-way.
+
+        Call it within `paused`, where it stays as it is.
+        """
+        return self._writer.boundary(data_source_id)
 
     @property
     def log_counters(self) -> LogCounters:

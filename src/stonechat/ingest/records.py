@@ -103,7 +103,8 @@ class Fate(Enum):
 class Refused(msgspec.Struct, frozen=True, tag=True):
     """The engine refused a part of the block for its content.
 
-    `path` names the part: "" is the whole block, each "0" or "1" the first or second half of what stands before it.
+    `path` names the part: "" is the whole block, each "0" or "1" the first or second half of what stands before it. In
+    front of it is the version of the table, where it is not the first.
     """
 
     block: Block

@@ -2,42 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
+from stonechat.datafile.resources import DataSource
 from stonechat.ingest.destinations import Destination
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import Candidate, LiveProjects, Snapshot
 from stonechat.project.versions import DataVersions, affected_by_writes
 
 
 class LiveDestinations:
-    """The destinations of the live projects, by data source id; made anew after each deployment."""
+    """The destinations of the live projects and their candidates, by data source id; made anew when one changes."""
 
     def __init__(self, projects: LiveProjects, versions: DataVersions) -> None:
         self._projects = projects
         self._versions = versions
-        self._made_for: Sequence[Snapshot] = ()
+        self._made_for: Sequence[tuple[Snapshot, Candidate | None]] = ()
         self._known: dict[str, Destination] = {}
 
     def __call__(self, identity: str) -> Destination | None:
-        """The destination of a data source; None when it is not live any more."""
-        snapshots = [live.snapshot for live in self._projects.all()]
-        if snapshots != self._made_for:
-            self._known = dict(item for snapshot in snapshots for item in self._made(snapshot))
-            self._made_for = snapshots
+        """The destination of a data source; None when it is not served any more."""
+        served = [live.served for live in self._projects.all()]
+        if served != self._made_for:
+            self._known = dict(item for each in served for item in self._made(*each))
+            self._made_for = served
         return self._known.get(identity)
 
-    def _made(self, snapshot: Snapshot) -> list[tuple[str, Destination]]:
-        affected = affected_by_writes(snapshot.project)
-        return [
-            (
-                snapshot.identities[name].id,
-                Destination.of(
-                    source,
-                    database=snapshot.table(name).database,
-                    table=name,
-                    changed=partial(self._versions.raise_for, snapshot.workspace.id, affected[name]),
-                ),
-            )
-            for name, source in snapshot.project.data_sources.items()
-        ]
+    def _made(self, live: Snapshot, candidate: Candidate | None) -> Iterator[tuple[str, Destination]]:
+        staged = candidate.snapshot if candidate else None
+        affected = [affected_by_writes(each.project) for each in (live, staged) if each]
+        for name, source in live.project.data_sources.items():
+            destination = self._destination(live, source, affected)
+            if staged is not None and _has_its_own(staged, name, live):
+                other = self._destination(staged, staged.project.data_sources[name], affected)
+                destination = replace(destination, beside=(other,))
+            yield live.identities[name].id, destination
+        if staged is not None:
+            for name, source in staged.project.data_sources.items():
+                if name not in live.project.data_sources and name in staged.places:
+                    yield staged.identities[name].id, self._destination(staged, source, affected)
+
+    def _destination(
+        self, snapshot: Snapshot, source: DataSource, affected: Sequence[Mapping[str, frozenset[str]]]
+    ) -> Destination:
+        name, workspace = source.name, snapshot.workspace
+        changed = frozenset[str]().union(*(each.get(name, frozenset()) for each in affected))
+        database = snapshot.table(name).database
+        return Destination.of(
+            source,
+            database=database,
+            table=name,
+            changed=partial(self._versions.raise_for, workspace.id, changed),
+            boundary=snapshot.boundary(name),
+            version=database.removeprefix(workspace.database),
+        )
+
+
+def _has_its_own(staged: Snapshot, name: str, live: Snapshot) -> bool:
+    """Whether the candidate has a table of its own for a data source of both, and has it already."""
+    return name in staged.project.data_sources and name in staged.places and staged.table(name) != live.table(name)

@@ -20,6 +20,7 @@ from stonechat.ingest.blocks import BlockCommitter
 from stonechat.ingest.log import Log
 from stonechat.ingest.records import Block, Done, Plan, Rows
 from stonechat.ingest.recovery import PlannedBlock, Recovery
+from stonechat.project.places import Boundary
 
 _logger = structlog.get_logger(__name__)
 
@@ -118,6 +119,8 @@ class Writer:
         self._gatherings: dict[str, _Gathering] = {}
         self._flushes: list[_Flush] = []
         self._pausing = threading.RLock()
+        self._committed: dict[str, int] = {}
+        self._replayed = 0
         self._gate = threading.Condition()
         self._pauses = 0
         self._beside = 0
@@ -131,6 +134,7 @@ class Writer:
 
         Raises `ReplayFailed`.
         """
+        self._replayed = recovery.next_sequence - 1
         replayed = 0
         open_blocks: dict[str, _Gathering] = {}
         for rows, planned in recovery.undone():
@@ -183,6 +187,16 @@ class Writer:
     def has_broken_block(self) -> bool:
         """Whether a block waits for another attempt, perhaps with a part of it in its table. Ask while paused."""
         return any(gathering.rows for gathering in list(self._gatherings.values()))
+
+    def boundary(self, data_source: str) -> Boundary | None:
+        """Where the rows of a data source begin that are not committed; None while it has a block half-way.
+
+        Call it within `paused`, where it stays as it is.
+        """
+        gathering = self._gatherings.get(data_source)
+        if gathering is not None and gathering.planned is not None:
+            return None
+        return Boundary(self._log.id, self._committed.get(data_source, self._replayed) + 1)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Commit everything that was appended to the log before, without lingering; False if it took too long."""
@@ -297,6 +311,7 @@ class Writer:
     def _settle(self, data_source: str, gathering: _Gathering, told: StonechatError | None, seconds: float) -> None:
         rows = gathering.rows
         gathering.planned, gathering.rows, gathering.attempt = None, [], 0
+        self._committed[data_source] = rows[-1].sequence
         gathering.linger = self._adapted_linger(sum(each.good_rows for each in rows), seconds)
         gathering.since = time.monotonic()
         for each in rows:

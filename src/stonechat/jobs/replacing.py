@@ -16,6 +16,7 @@ from stonechat.deploy.plan import view_of
 from stonechat.engine.contract import Engine, Fill, Query, QueryResult
 from stonechat.jobs.staging import Batch, Staging
 from stonechat.project.live import Snapshot, Table
+from stonechat.project.places import Place
 from stonechat.query.clauses import without_clauses
 from stonechat.sql.quoting import literal
 
@@ -50,7 +51,7 @@ def stage_views(
     engine: Engine, staging: Staging, snapshot: Snapshot, source: DataSource, query: Query
 ) -> Sequence[Batch]:
     """What the views of a data source make of its staged table. `query` says where, and within which limits."""
-    staged = replace(snapshot, databases={**snapshot.databases, source.name: staging.database})
+    staged = replace(snapshot, places={**snapshot.places, source.name: Place(staging.database)})
     batches = []
     for number, pipe in enumerate(fed_views(engine, snapshot, source.name)):
         view = view_of(snapshot.project, pipe)

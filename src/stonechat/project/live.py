@@ -9,6 +9,7 @@ from functools import cached_property
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
+from stonechat.project.places import Boundary, Place
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.project.workspaces import Identity, Workspace
@@ -46,15 +47,15 @@ class Table:
 class Snapshot:
     """A deployed project with its identifiers. Requests take one snapshot and keep it to their end.
 
-    Each is equal to itself alone, so that what was found out about one can be kept by it. `databases` has the data
-    sources and materialized pipes whose tables are not in the workspace's own database.
+    Each is equal to itself alone, so that what was found out about one can be kept by it. `places` has the data sources
+    and materialized pipes whose tables are not in the workspace's own database; of a candidate, all that it made.
     """
 
     workspace: Workspace
     deployment_id: int
     project: Project
     identities: Mapping[str, Identity]
-    databases: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     def endpoint(self, name: str) -> Pipe:
         """The pipe that is served under a name or id. Raises `UnknownPipe`."""
@@ -81,18 +82,38 @@ class Snapshot:
 
     def table(self, name: str) -> Table:
         """Where the rows of a data source, of a quarantine, or the view of a materialized pipe are."""
-        database = self.databases.get(name) or self.databases.get(name.removesuffix(QUARANTINE_SUFFIX))
-        return Table(database or self.workspace.database, name)
+        place = self.places.get(name) or self.places.get(name.removesuffix(QUARANTINE_SUFFIX))
+        return Table(place.database if place else self.workspace.database, name)
 
-    def placed(self, statement: str) -> str:
-        """A statement that runs in the workspace's database, with the places of the tables that are not in it."""
-        return self._placing.apply(statement)
+    def boundary(self, name: str) -> Boundary | None:
+        """The rows from which on the table of a data source has to be written; None where that is all of them."""
+        place = self.places.get(name)
+        return place.boundary if place else None
+
+    @cached_property
+    def databases(self) -> Sequence[str]:
+        """The databases of all tables, in order."""
+        return sorted({self.workspace.database, *(place.database for place in self.places.values())})
+
+    def placed(self, statement: str, elsewhere: Mapping[str, str] | None = None) -> str:
+        """A statement that runs in the workspace's database, with the places of the tables that are not in it.
+
+        `elsewhere` has databases of tables that this statement reads in another place than all others do.
+        """
+        placing = self._placing if elsewhere is None else self._placing_with(elsewhere)
+        return placing.apply(statement)
 
     @cached_property
     def _placing(self) -> Placing:
+        return self._placing_with({})
+
+    def _placing_with(self, elsewhere: Mapping[str, str]) -> Placing:
         sources = self.project.data_sources
-        moved = {name: database for name, database in self.databases.items() if name in sources}
+        base = self.workspace.database
+        moved = {name: place.database for name, place in self.places.items() if name in sources}
+        moved = {name: database for name, database in moved.items() if database != base}
         moved |= {name + QUARANTINE_SUFFIX: database for name, database in moved.items()}
+        moved |= elsewhere
         columns = {column.name for source in sources.values() for column in source.columns}
         services = {NAMESPACE: service_database(self.workspace.database)}
         return Placing(moved, columns & moved.keys(), services)
@@ -117,22 +138,50 @@ class UnknownWorkspace(StonechatError):
     kind = Kind.MISSING
 
 
-class LiveProject:
-    """Holds the snapshot. Assigning one attribute is atomic: readers see the old project or the new, never a mix."""
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A deployment that is not live yet. `snapshot` has the places of the tables that are there already.
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        #: Hears of each change, after it: what was live before, and what is now. Must not block, nor fail.
+    `ready`: all of them are, with their rows, so that it can be read and promoted.
+    """
+
+    snapshot: Snapshot
+    ready: bool = False
+
+
+class LiveProject:
+    """Holds the snapshot, and the candidate beside it.
+
+    Assigning one attribute is atomic: readers see the old project or the new, never a mix.
+    """
+
+    def __init__(self, snapshot: Snapshot, candidate: Candidate | None = None) -> None:
+        self._served = (snapshot, candidate)
+        #: Hears of each promotion, after it: what was live before, and what is now. Must not block, nor fail.
         self.promoted: Promoted = lambda _before, _after: None
 
     @property
     def snapshot(self) -> Snapshot:
         """What is live now."""
-        return self._snapshot
+        return self._served[0]
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """What may be live next."""
+        return self._served[1]
+
+    @property
+    def served(self) -> tuple[Snapshot, Candidate | None]:
+        """Both of one moment."""
+        return self._served
+
+    def stage(self, candidate: Candidate | None) -> None:
+        """Have a candidate beside what is live, or none."""
+        self._served = (self._served[0], candidate)
 
     def promote(self, snapshot: Snapshot) -> None:
-        """Make another snapshot the live one, for every request that begins from now on."""
-        before, self._snapshot = self._snapshot, snapshot
+        """Make another snapshot the live one, for every request that begins from now on. It has no candidate."""
+        before, self._served = self._served[0], (snapshot, None)
         self.promoted(before, snapshot)
 
 

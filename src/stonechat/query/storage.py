@@ -15,10 +15,9 @@ from stonechat.telemetry.events import StoredRows
 
 def stored_tables(engine: Engine, snapshot: Snapshot) -> Mapping[str, StoredTable]:
     """Every table of a deployment by name, quarantines too. Blocks."""
-    databases = sorted({snapshot.workspace.database, *snapshot.databases.values()})
     rows = engine.fetch(
         "SELECT database, name, total_rows, total_bytes FROM system.tables "
-        f"WHERE database IN ({', '.join(map(literal, databases))})"
+        f"WHERE database IN ({', '.join(map(literal, snapshot.databases))})"
     )
     return {
         table.name: StoredTable(_count(row["total_rows"]), _count(row["total_bytes"]))

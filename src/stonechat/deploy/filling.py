@@ -1,0 +1,208 @@
+"""Filling a new version of a table with rows that take time to make, in bounded steps.
+
+The rows come from frozen clones, whose parts stay as they are. A step is one insert of a bounded stretch of these
+parts; its token makes it harmless to repeat, so that filling goes on after a restart where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+
+from stonechat.deploy.ddl import alter_table, backfill, clone_table, create_table, drop_table, table
+from stonechat.deploy.plan import (
+    Backfill,
+    CloneDataSource,
+    CreateDataSource,
+    RenewDataSource,
+    RewriteDataSource,
+    Table,
+)
+from stonechat.engine.contract import Engine, EngineFailure, QueryCancelled
+from stonechat.errors import Kind, StonechatError
+from stonechat.project.live import Snapshot
+from stonechat.sql.quoting import literal
+
+STEP_BYTES = 64_000_000
+MOST_STEP_ROWS = 500_000
+_TABLE = ""
+"""The key of the rows that do not come from a view."""
+# One insert is one block, so that its token covers it whole.
+_SETTINGS = {
+    "insert_deduplicate": "1",
+    "async_insert": "0",
+    "max_threads": "1",
+    "max_insert_threads": "1",
+    "max_partitions_per_insert_block": "0",
+    "min_insert_block_size_rows": "1000000000",
+    "min_insert_block_size_bytes": "0",
+    "min_free_disk_bytes_to_perform_insert": "268435456",
+}
+
+
+class FillingFailed(StonechatError):
+    """The rows of a data source cannot be brought into its new version."""
+
+    code = "SC704"
+    kind = Kind.INVALID
+
+    def __init__(self, data_source: str, reason: StonechatError) -> None:
+        super().__init__(
+            f"Error on datasource '{data_source}': Error migrating data: {reason.message}",
+            hint=reason.hint or "A FORWARD_QUERY can say what becomes of the rows.",
+        )
+
+
+@dataclass(slots=True)
+class Filling:
+    """One table that is being filled, as it is kept.
+
+    The table will be in `database`, what its rows come from is in `frozen`, and rows that arrive meanwhile gather in
+    `gathered`. `sources` has for each view the data source whose rows set it off; `done` the steps that are over.
+    """
+
+    name: str
+    database: str
+    frozen: str
+    gathered: str
+    sources: dict[str, str] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some rows of a frozen table: `condition` names them by their place in parts."""
+
+    condition: str
+    rows: int
+
+
+class Filler:
+    """Fills one table. `noted` is told after each step, and may raise to end the work there."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        snapshot: Snapshot,
+        filling: Filling,
+        *,
+        noted: Callable[[], None],
+        query_id: str,
+    ) -> None:
+        self._engine = engine
+        self._snapshot = snapshot
+        self._filling = filling
+        self._noted = noted
+        self._query_id = query_id
+
+    def fill(self, step: Table, backfills: Sequence[Backfill]) -> None:
+        """Do what is left. Raises `FillingFailed`."""
+        try:
+            self._make(step)
+            for each in backfills:
+                self._run_through(each)
+        except QueryCancelled:
+            self._noted()
+            raise
+        except EngineFailure as failure:
+            raise FillingFailed(self._filling.name, failure) from failure
+
+    def _make(self, step: Table) -> None:
+        """The table itself, with the rows that are not of views."""
+        name, database, frozen = self._filling.name, self._filling.database, self._filling.frozen
+        if _TABLE not in self._filling.done:
+            self._command(drop_table(name, database))
+            match step:
+                case CloneDataSource(_, alterations):
+                    self._command(clone_table(name, frozen, database))
+                    for alteration in alterations:
+                        self._command(alter_table(name, alteration, database))
+                case CreateDataSource(source) | RenewDataSource(source) | RewriteDataSource(source):
+                    self._command(create_table(source, database))
+                case _:
+                    assert_never(step)
+            self._note(_TABLE, 0)
+        if isinstance(step, RewriteDataSource):
+            statement = f"SELECT {step.expressions} FROM {table(frozen, name)}"
+            self._insert(_TABLE, statement, name)
+
+    def _run_through(self, step: Backfill) -> None:
+        view, frozen = step.view, self._filling.frozen
+        source = self._filling.sources.get(view.pipe.name)
+        if source is not None:
+            self._insert(
+                view.pipe.name, self._snapshot.placed(view.statement, dict.fromkeys(view.reads, frozen)), source
+            )
+
+    def _insert(self, key: str, statement: str, source: str) -> None:
+        """Run a statement over all rows of a frozen table, stretch by stretch."""
+        base = self._snapshot.workspace.database
+        described = self._engine.fetch(f"DESCRIBE ({statement})", database=base)
+        columns = tuple(str(row["name"]) for row in described)
+        insert = backfill(key or "frozen", self._filling.name, columns, statement, self._filling.database)
+        parts = self._parts(source)
+        for number, stretch in enumerate(_stretches(parts)):
+            if number >= self._filling.done.get(key, 0):
+                self._require(parts, source)
+                settings = self._settings(key, number, source, stretch.condition)
+                self._command(f"{insert}\nSETTINGS {settings}")
+                self._note(key, number + 1)
+
+    def _settings(self, key: str, number: int, source: str, condition: str) -> str:
+        token = f"{self._snapshot.deployment_id}/{self._filling.name}/{key}/{number}"
+        filters = f"{{{literal(f'{self._filling.frozen}.{source}')}: {literal(condition)}}}"
+        settings = {
+            **_SETTINGS,
+            "insert_deduplication_token": literal(token),
+            "additional_table_filters": literal(filters),
+        }
+        return ", ".join(f"{name} = {value}" for name, value in settings.items())
+
+    def _parts(self, source: str) -> Sequence[Mapping[str, Any]]:
+        return self._engine.fetch(
+            "SELECT name, rows, data_uncompressed_bytes AS bytes FROM system.parts "
+            f"WHERE active AND database = {literal(self._filling.frozen)} AND table = {literal(source)} ORDER BY name"
+        )
+
+    def _require(self, parts: Sequence[Mapping[str, Any]], source: str) -> None:
+        """Stretches are named by parts: others would be passed over without a word."""
+        if self._parts(source) != parts:
+            raise EngineFailure("the parts of a frozen table have changed")
+
+    def _note(self, key: str, done: int) -> None:
+        self._filling.done[key] = done
+        self._noted()
+
+    def _command(self, statement: str) -> None:
+        self._engine.command(statement, database=self._snapshot.workspace.database, query_id=self._query_id)
+
+
+def _stretches(parts: Sequence[Mapping[str, Any]]) -> Iterator[Stretch]:
+    """All rows of the parts in stretches of a bounded size; small parts share one."""
+    whole: list[str] = []
+    rows = size = 0
+    for part in parts:
+        limit = _most_rows(part)
+        if part["rows"] > limit:
+            for start in range(0, part["rows"], limit):
+                end = min(start + limit, part["rows"])
+                condition = f"_part = {literal(part['name'])} AND _part_offset >= {start} AND _part_offset < {end}"
+                yield Stretch(condition, end - start)
+            continue
+        if whole and (rows + part["rows"] > MOST_STEP_ROWS or size + part["bytes"] > STEP_BYTES):
+            yield _of_whole(whole, rows)
+            whole, rows, size = [], 0, 0
+        whole.append(part["name"])
+        rows, size = rows + part["rows"], size + part["bytes"]
+    if whole:
+        yield _of_whole(whole, rows)
+
+
+def _most_rows(part: Mapping[str, Any]) -> int:
+    width = max(part["bytes"] / max(part["rows"], 1), 1)
+    return max(min(int(STEP_BYTES / width), MOST_STEP_ROWS), 1)
+
+
+def _of_whole(names: Sequence[str], rows: int) -> Stretch:
+    return Stretch(f"_part IN ({', '.join(map(literal, names))})", rows)
