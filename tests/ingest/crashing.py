@@ -3,7 +3,11 @@
     python -m tests.ingest.crashing FOLDER CYCLE [STEP COUNT]
 
 It says what the tables hold at its start as one JSON line, then the range of numbers of each request that was
-acknowledged. With a step it kills itself when it comes to that for the COUNT-th time: `before` or `after` an insert.
+acknowledged. With a step it kills itself when it comes to that for the COUNT-th time: `before` or `after` an insert,
+`synced` (the log has been synced, and nothing follows from it yet), `removal` (a segment of the log is about to go),
+`saving` (the idempotency keys are about to be replaced) or `merge` (the engine is merging).
+
+Every request has an idempotency key, and half of them are sent twice at once.
 """
 
 from __future__ import annotations
@@ -14,6 +18,9 @@ import os
 import random
 import signal
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -23,6 +30,7 @@ from tests.ingest.engines import FaultyEngine
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.ingest import log
 from stonechat.ingest.destinations import Destination
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 
@@ -51,7 +59,52 @@ class DyingEngine(FaultyEngine):
         if step == self._step:
             self._left -= 1
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                _die()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_at_audited(event: str, suffix: str, count: int) -> None:
+    """Die when the interpreter is about to do something to a file of that suffix for the COUNT-th time."""
+    left = count
+
+    def hook(name: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if name == event and str(arguments[0]).endswith(suffix):
+            left -= 1
+            if left == 0:
+                _die()
+
+    sys.addaudithook(hook)
+
+
+def _die_after_sync(count: int) -> None:
+    left, sync = count, os.fdatasync
+
+    def dying(descriptor: int) -> None:
+        nonlocal left
+        sync(descriptor)
+        left -= 1
+        if left == 0:
+            _die()
+
+    log._sync_data = dying
+
+
+def _die_while_merging(engine: ChdbEngine, count: int) -> None:
+    """Merge the table again and again; die a moment after the COUNT-th merge has begun."""
+
+    def merge() -> None:
+        for number in range(1, count + 1):
+            time.sleep(0.1)
+            if number == count:
+                threading.Timer(random.Random(count).uniform(0.001, 0.02), _die).start()
+            engine.command("OPTIMIZE TABLE w.t FINAL")
+            engine.command("OPTIMIZE TABLE w.days FINAL")
+
+    threading.Thread(target=merge, daemon=True).start()
 
 
 def main(folder: Path, cycle: int, step: str, count: int) -> None:
@@ -59,8 +112,15 @@ def main(folder: Path, cycle: int, step: str, count: int) -> None:
     engine = ChdbEngine(folder / "engine", server_memory_bytes=2_000_000_000)
     source, destination = _prepared(engine)
     dying = DyingEngine(engine, step, count)
+    prepare: dict[str, Callable[[], None]] = {
+        "synced": lambda: _die_after_sync(count),
+        "removal": lambda: _die_at_audited("os.remove", ".wal", count),
+        "saving": lambda: _die_at_audited("os.rename", ".keys.new", count),
+        "merge": lambda: _die_while_merging(engine, count),
+    }
+    prepare.get(step, lambda: None)()
     ingestion = Ingestion.open(
-        folder / "log", dying, lambda _identity: destination, IngestionSettings(segment_bytes=100_000)
+        folder / "log", dying, lambda _identity: destination, IngestionSettings(segment_bytes=20_000)
     )
     _say(json.dumps(_state(engine)))
     asyncio.run(_ingest(ingestion, source, cycle))
@@ -110,7 +170,14 @@ async def _send_for_ever(ingestion: Ingestion, source: DataSource, cycle: int, s
         numbers = range(number, number + size)
         number += size
         body = "\n".join(f'{{"n":{each},"day":"2025-0{each % 3 + 1}-01"}}' for each in numbers)
-        receipt = await ingestion.accept("t_1", source, body.encode(), wait=sender % 2 == 0)
+        receipt, *_ = await asyncio.gather(
+            *(
+                ingestion.accept(
+                    "t_1", source, body.encode(), wait=sender % 2 == 0, idempotency_key=f"{numbers.start}-{cycle}"
+                )
+                for _ in range(rng.choice((1, 2)))
+            )
+        )
         if receipt.successful_rows == size:
             _say(f"{numbers.start} {numbers.stop}")
 

@@ -30,7 +30,7 @@ class History:
     cycle: int = 0
     acknowledged: set[int] = field(default_factory=set)
 
-    def live(self, *step: str, seconds: float) -> None:
+    def live(self, *step: str, seconds: float) -> str:
         """Let the process live until it kills itself at the step, or for some time; check what it found."""
         self.cycle += 1
         command = [sys.executable, "-m", "tests.ingest.crashing", str(self.folder), str(self.cycle), *step]
@@ -42,18 +42,21 @@ class History:
             state = process.stdout.readline()
             if state:
                 self._check(json.loads(state))
-                self._listen(process, process.stdout, seconds)
-            elif not step:
+                return self._listen(process, process.stdout, seconds)
+            if not step:
                 pytest.fail(process.stderr.read()[-3000:])
+            return "killed itself before it was ready"
 
-    def _listen(self, process: subprocess.Popen[str], output: IO[str], seconds: float) -> None:
-        end = time.monotonic() + seconds
+    def _listen(self, process: subprocess.Popen[str], output: IO[str], seconds: float) -> str:
+        end, ended = time.monotonic() + seconds, "killed itself"
         for line in output:
             if line.endswith("\n"):
                 start, stop = map(int, line.split())
                 self.acknowledged.update(range(start, stop))
             if time.monotonic() > end:
                 process.kill()
+                ended = "was killed"  # what it said before is read to the end
+        return ended
 
     def _check(self, state: dict[str, object]) -> None:
         stored, quarantined = state["stored"], state["quarantined"]
@@ -85,6 +88,31 @@ def test_kills_at_random_points_lose_and_double_nothing(history: History) -> Non
 def test_kills_around_an_insert_lose_and_double_nothing(history: History, step: str) -> None:
     for count in ("1", "3", "8"):
         history.live(step, count, seconds=2)
-    history.live(step, "1", seconds=2)  # dies while it replays, if there is something to replay
+    history.live(seconds=0)
+    assert history.acknowledged
+
+
+def test_kills_between_the_sync_of_the_log_and_the_commit_lose_and_double_nothing(history: History) -> None:
+    for count in ("2", "5", "9", "14"):
+        assert history.live("synced", count, seconds=20) == "killed itself"
+    history.live(seconds=0)
+    assert history.acknowledged
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_kills_during_the_replay_lose_and_double_nothing(history: History, step: str) -> None:
+    """The log has a plan and rows, so that the first insert of each later life is one of its replay."""
+    assert history.live("before", "6", seconds=20) == "killed itself"
+    for _ in range(3):
+        assert history.live("before", "1", seconds=20) == "killed itself before it was ready"
+    history.live(step, "1", seconds=20)
+    history.live(seconds=0)
+    assert history.acknowledged
+
+
+@pytest.mark.parametrize("step", ["removal", "saving", "merge"])
+def test_kills_while_the_log_is_cut_or_parts_are_merged_lose_and_double_nothing(history: History, step: str) -> None:
+    for count in ("1", "2", "3"):
+        assert history.live(step, count, seconds=30) == "killed itself"
     history.live(seconds=0)
     assert history.acknowledged
