@@ -1,0 +1,235 @@
+"""Faults against whole servers: disks that refuse, damaged logs, too little memory, odd clients, and many of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import RunningServer, StartServer
+
+_SOURCE = {
+    "rows.datasource": (
+        "SCHEMA >\n    `id` UInt64 `json:$.id`,\n    `text` String `json:$.text` DEFAULT ''\n\nENGINE_SORTING_KEY id\n"
+    )
+}
+
+
+def _row(identity: int, text: str = "") -> str:
+    return json.dumps({"id": identity, "text": text})
+
+
+def _ids(server: RunningServer) -> list[int]:
+    return [int(row["id"]) for row in server.sql("SELECT id FROM rows ORDER BY id")]
+
+
+def _until(server: RunningServer, statement: str, value: object) -> None:
+    for _ in range(600):
+        if server.value(statement) == value:
+            return
+        time.sleep(0.05)
+    assert server.value(statement) == value
+
+
+def _segment(home: Path) -> Path:
+    return max((home / "log").glob("*.wal"), key=lambda path: path.stat().st_size)
+
+
+@pytest.fixture
+def stopped(start_server: StartServer, tmp_path: Path) -> Path:
+    """The data folder of a server that was killed after twenty acknowledged requests."""
+    server = start_server(tmp_path / "home")
+    assert server.deploy(_SOURCE).status_code == 200
+    for number in range(20):
+        assert server.send(_row(number), name="rows", wait=number % 2 == 0).status_code in {200, 202}
+    server.kill()
+    return tmp_path / "home"
+
+
+def _refusal(home: Path) -> str:
+    """What a server says that does not start."""
+    command = [sys.executable, "-m", "stonechat", "serve", "--home", str(home), "--port", "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    return " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
+def test_a_damaged_log_is_named_and_nothing_is_touched(start_server: StartServer, stopped: Path, damage: str) -> None:
+    path = _segment(stopped)
+    sound = path.read_bytes()
+    place = sound.index(b'"id":3')
+    if damage == "flipped":
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :])
+    elif damage == "truncated":
+        path.write_bytes(sound[:30])  # not even its header is whole
+    else:
+        path.unlink()
+    refusal = _refusal(stopped)
+    assert "SC610" in refusal or "corrupt" in refusal
+    assert path.name in refusal
+    path.write_bytes(sound)
+    assert _ids(start_server(stopped)) == list(range(20))
+
+
+def test_a_log_cut_in_its_last_group_loses_nothing_that_was_committed(start_server: StartServer, stopped: Path) -> None:
+    path = _segment(stopped)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 5)
+    server = start_server(stopped)
+    assert set(range(0, 20, 2)) <= set(_ids(server))
+    assert len(_ids(server)) == len(set(_ids(server)))
+    assert server.send(_row(100), name="rows").status_code == 200
+    assert _ids(server)[-1] == 100
+
+
+def test_a_disk_that_takes_no_more_writes_refuses_events_and_loses_none(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """No file may grow, which is what a quota does, and what a disk does that was mounted read-only after an error."""
+    server = start_server(tmp_path / "home")
+    assert server.deploy(_SOURCE).status_code == 200
+    assert server.send(_row(1), name="rows").status_code == 200
+    _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, hard))
+    refused = [server.send(_row(2), name="rows", wait=wait) for wait in (True, False, True)]
+    assert [answer.status_code for answer in refused] == [503, 503, 503]
+    codes = [answer.json()["code"] for answer in refused]
+    assert set(codes) <= {"SC612", "SC620"}
+    assert all(answer.headers["retry-after"] == "1" for answer in refused)
+    assert _ids(server) == [1]
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert server.send(_row(3), name="rows").status_code in {200, 503}
+    server.kill()
+    again = start_server(tmp_path / "home")
+    assert again.send(_row(4), name="rows").status_code == 200
+    ids = _ids(again)
+    assert ids.count(2) == codes.count("SC620")  # kept in the log, the engine could not take it yet
+    assert [each for each in ids if each not in {2, 3}] == [1, 4]
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A data folder on a file system that is mounted read-only; needs the right to mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=10m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount a small file system")
+    yield folder / "home"
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_read_only_disk_is_named_at_the_start(read_only: Path) -> None:
+    assert str(read_only) in _refusal(read_only)
+
+
+def test_an_engine_without_enough_memory_takes_the_rows_later(start_server: StartServer, tmp_path: Path) -> None:
+    """The engine's limit is below what it holds at rest, so that it refuses every insert."""
+    home = tmp_path / "home"
+    server = start_server(home)
+    assert server.deploy(_SOURCE).status_code == 200
+    assert server.send(_row(1), name="rows").status_code == 200
+    server.kill()
+    starved = start_server(home, STONECHAT_SERVER_MEMORY_BYTES="450000000", STONECHAT_TELEMETRY="false")
+    body = "\n".join(_row(number, "x" * 2000) for number in range(10, 20_010))
+    answer = starved.send(body, name="rows", wait=True)
+    assert answer.status_code in {200, 503}
+    if answer.status_code == 503:
+        assert answer.json()["code"] == "SC620"
+    starved.kill()
+    fed = start_server(home)
+    assert fed.value("SELECT count() FROM rows") == 20_001
+    assert fed.value("SELECT uniqExact(id) FROM rows") == 20_001
+
+
+def _connect(server: RunningServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), 30)
+
+
+def _head(server: RunningServer, length: int) -> bytes:
+    head = f"POST /v0/events?name=rows HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n"
+    return f"{head}Content-Length: {length}\r\n\r\n".encode()
+
+
+def test_clients_that_are_slow_or_vanish_harm_nobody(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home")
+    assert server.deploy(_SOURCE).status_code == 200
+    body = _row(1).encode()
+    slow = [_connect(server) for _ in range(50)]
+    for connection in slow:  # a head and half a body, and then nothing
+        connection.sendall(_head(server, len(body)) + body[:5])
+    gone = [_connect(server) for _ in range(50)]
+    for number, connection in enumerate(gone):
+        connection.sendall(_head(server, len(body)) + (body[:8] if number % 2 else body))
+        if number % 3:  # a reset, not an end
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    assert server.send(_row(2), name="rows").status_code == 200
+    for connection in slow:  # slow, but it comes
+        for start in range(5, len(body), 7):
+            connection.sendall(body[start : start + 7])
+        assert connection.recv(4096).startswith(b"HTTP/1.1 202")
+        connection.close()
+    whole = 25  # of those that have gone, half had sent everything
+    _until(server, "SELECT count() >= 51 FROM rows", 1)
+    assert server.send(_row(3), name="rows").status_code == 200
+    assert 52 <= server.value("SELECT count() FROM rows") <= 52 + whole
+    assert server.stop() == 0
+
+
+def test_a_thousand_connections_at_once_are_all_served(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home")
+    assert server.deploy(_SOURCE).status_code == 200
+
+    async def send(number: int, everybody: asyncio.Barrier) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        body = _row(number).encode()
+        await everybody.wait()
+        writer.write(_head(server, len(body)) + body)
+        await writer.drain()
+        answer = await reader.readuntil(b"}")
+        writer.close()
+        return answer
+
+    async def send_all() -> list[bytes]:
+        everybody = asyncio.Barrier(1000)
+        return await asyncio.gather(*(send(number, everybody) for number in range(1000)))
+
+    answers = asyncio.run(send_all())
+    assert sum(answer.startswith(b"HTTP/1.1 202") for answer in answers) == 1000
+    assert server.send(_row(1000), name="rows").status_code == 200
+    assert _ids(server) == list(range(1001))
+    assert server.stop(signal.SIGTERM) == 0
+
+
+def test_a_clock_that_is_set_back_loses_and_doubles_nothing(start_server: StartServer, tmp_path: Path) -> None:
+    """Files as a server leaves them that ran with its clock a year ahead: everything it wrote lies in the future."""
+    home = tmp_path / "home"
+    server = start_server(home)
+    assert server.deploy(_SOURCE).status_code == 200
+    for number in range(5):
+        assert server.send(_row(number), name="rows", headers={"Idempotency-Key": f"k{number}"}).status_code == 200
+    assert server.send(_row(5), name="rows", wait=False, headers={"Idempotency-Key": "k5"}).status_code == 202
+    server.kill()
+    ahead = time.time() + 365 * 86_400
+    for path in home.rglob("*"):
+        if not path.is_symlink():
+            os.utime(path, (ahead, ahead))
+    again = start_server(home)
+    for number in range(6):
+        answer = again.send(_row(number), name="rows", headers={"Idempotency-Key": f"k{number}"})
+        assert answer.headers["idempotency-replayed"] == "true"
+    assert again.send(_row(6), name="rows").status_code == 200
+    assert _ids(again) == list(range(7))
