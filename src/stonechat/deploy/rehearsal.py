@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
 from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
+from stonechat.deploy.placeholders import says_nothing, unknown_name
 from stonechat.deploy.plan import view_of
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
 from stonechat.project.checks import name_position
 from stonechat.project.composition import compose_placeholder
+from stonechat.project.lineage import NodeKey
 from stonechat.project.model import Project
 from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.sql.qualifying import Placing
@@ -27,7 +29,6 @@ from stonechat.telemetry.tables import create_statements
 
 DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
-_UNKNOWN_NAME = re.compile(r"^Unknown .*?identifier [`'](\w+)[`']")
 _FAILED_AT = re.compile(r"failed at position (\d+)")
 
 
@@ -90,20 +91,29 @@ def _table_position(source: DataSource, error: EngineFailure) -> Position:
 
 
 def _pipe_problems(project: Project, engine: Engine, database: str) -> Iterator[StonechatError]:
+    failed: set[NodeKey] = set()
     for pipe in project.pipes.values():
-        found = False
         for node in pipe.nodes:
-            for problem in _node_problems(project, pipe, node, engine, database):
-                found = True
-                yield problem
-        if not found and pipe.output.type is NodeType.MATERIALIZED:
+            # What reads a node that fails would fail for the same reason.
+            if failed.isdisjoint(project.lineage.statement_nodes(pipe.name, node.name)):
+                for problem in _node_problems(project, pipe, node, engine, database):
+                    failed.add((pipe.name, node.name))
+                    yield problem
+        if (
+            failed.isdisjoint(project.lineage.statement_nodes(pipe.name, pipe.output.name))
+            and pipe.output.type is NodeType.MATERIALIZED
+        ):
             yield from _view_problems(project, pipe, engine, database)
 
 
 def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:
-    anew = False
     try:
         composed = compose_placeholder(project, pipe, node)
+    except StonechatError as error:
+        yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)
+        return
+    anew = False
+    try:
         bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
         written = Placing(namespaces={NAMESPACE: service_database(database)}).apply(composed.sql)
         statement, settings = without_settings(written, engine.explain)
@@ -112,6 +122,8 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
             Query(_EXPLAIN + statement, database=database, format="TabSeparated", parameters=bound, settings=settings)
         )
     except EngineFailure as error:
+        if says_nothing(error, composed, pipe):
+            return
         # Without its settings, or with a database's name, the statement was written anew: offsets are not the file's.
         position = node.sql_position if anew else _node_position(node, error, project, pipe)
         yield InvalidNode(f"Node '{node.name}': {error.message}", position, hint=error.hint)
@@ -125,8 +137,8 @@ def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pip
     Else where the SQL begins.
     """
     start = node.sql_position
-    if unknown := _UNKNOWN_NAME.search(error.message):
-        return name_position(node, unknown[1])
+    if unknown := unknown_name(error):
+        return name_position(node, unknown)
     match = _FAILED_AT.search(error.message)
     alone = compose_placeholder(project, pipe, node).sql
     if match is None or alone.count("\n") != node.sql.count("\n"):

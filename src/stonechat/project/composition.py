@@ -36,7 +36,7 @@ class Composed:
 
     `reads` names the data sources (quarantines and service data sources too) that it may read; `bound` holds
     server-side parameters in clear; `settings` engine settings that templates chose; `used` the
-    request parameters that shaped the text.
+    request parameters that shaped the text; `aborted` is that of `Rendered`.
     """
 
     sql: str
@@ -45,6 +45,7 @@ class Composed:
     settings: Mapping[str, str]
     cache_ttl: float | None
     used: frozenset[str]
+    aborted: bool = False
 
 
 def compose_pipe(
@@ -88,7 +89,8 @@ class _Composer:
             settings |= rendered.settings
         lifetimes = [rendered.cache_ttl for rendered in self._renderings if rendered.cache_ttl is not None]
         used = frozenset[str]().union(*(rendered.used for rendered in self._renderings))
-        return Composed(sql, frozenset(self._reads), bound, settings, min(lifetimes, default=None), used)
+        aborted = any(rendered.aborted for rendered in self._renderings)
+        return Composed(sql, frozenset(self._reads), bound, settings, min(lifetimes, default=None), used, aborted)
 
     def node(self, pipe: Pipe, node: Node, path: tuple[str, ...]) -> str:
         """A node's rendered statement with everything that it names in front of it."""

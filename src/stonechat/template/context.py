@@ -42,6 +42,7 @@ class Context(dict[str, object]):
 
     __slots__ = (
         "_measured",
+        "aborted",
         "bound",
         "cache_ttl",
         "guards",
@@ -63,6 +64,7 @@ class Context(dict[str, object]):
         self.cache_ttl: float | None = None
         self.used: set[str] = set()
         self.missing: dict[str, int] = {}
+        self.aborted = False
         self.guards = 0
         self.line = 1
         self.work = MAX_WORK

@@ -47,6 +47,7 @@ def defined(context: Context, x: object) -> object:
 def error(context: Context, message: object = "") -> object:
     """Abort with a message of the author's own."""
     if context.checking:
+        context.aborted = True
         return Fragment("")
     raise TemplateAborted(str(message))
 
@@ -54,6 +55,7 @@ def error(context: Context, message: object = "") -> object:
 def custom_error(context: Context, body: object, code: object = _DEFAULT_STATUS) -> object:
     """Abort with a JSON body and an HTTP status from 400 to 599."""
     if context.checking:
+        context.aborted = True
         return Fragment("")
     context.bound_depth(body)
     status = code if isinstance(code, int) and 400 <= code <= 599 else _DEFAULT_STATUS

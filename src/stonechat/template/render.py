@@ -32,7 +32,8 @@ class Rendered:
     """One rendering.
 
     `bound` are server-side parameters of type String, values raw: escape them with `sql.quoting.parameter_text`.
-    `settings` are ClickHouse's, `cache_ttl` is in seconds, `used` are the parameters that were read.
+    `settings` are ClickHouse's, `cache_ttl` is in seconds, `used` are the parameters that were read;
+    `aborted` says that `error` or `custom_error` would have ended the rendering, had it not been with dummies.
     """
 
     sql: str
@@ -40,6 +41,7 @@ class Rendered:
     settings: Mapping[str, str] = field(default_factory=dict)
     cache_ttl: float | None = None
     used: frozenset[str] = frozenset()
+    aborted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ class Template:
             empty = TemplateEmpty()
             empty.locate(self.name, 1)
             raise empty
-        return Rendered(sql, context.bound, context.settings, context.cache_ttl, frozenset(context.used))
+        used = frozenset(context.used)
+        return Rendered(sql, context.bound, context.settings, context.cache_ttl, used, context.aborted)
 
 
 def _run(step: Step, context: Context) -> None:

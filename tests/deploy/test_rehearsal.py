@@ -1,0 +1,70 @@
+"""A project is tried out with placeholders for values: what is wrong is found, not what they alone break."""
+
+from __future__ import annotations
+
+import pytest
+from tests.engine.shared import shared_engine
+
+from stonechat.deploy.rehearsal import rehearse
+from stonechat.project.model import Project
+
+_VISITS = (
+    "SCHEMA >\n    moment DateTime `json:$.moment`,\n    page String `json:$.page`,\n    n UInt32 `json:$.n`\n"
+    "ENGINE MergeTree\nENGINE_SORTING_KEY moment\n"
+)
+
+
+def _problems(*nodes: str) -> list[str]:
+    text = "\n".join(
+        f"NODE node_{number}\nSQL >\n" + "\n".join(f"    {line}" for line in sql.strip().splitlines()) + "\n"
+        for number, sql in enumerate(nodes)
+    )
+    project = Project.from_files({"visits.datasource": _VISITS, "reading.pipe": f"{text}TYPE endpoint\n"})
+    return [
+        f"{problem.position.line if problem.position else 0}: {problem.message}"
+        for problem in rehearse(project, shared_engine())
+    ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "%\nSELECT * FROM visits WHERE moment > parseDateTimeBestEffort({{String(since)}})",
+        "%\nSELECT * FROM visits WHERE n = toUInt32({{String(n)}})",
+        "%\nSELECT * FROM visits WHERE match(page, concat('(', {{String(pattern)}}))",
+        "%\nSELECT toUUID({{String(id)}}) AS id FROM visits",
+        "%\nSELECT {% if k == 'p' %} page AS w, {% elif k == 'n' %} n AS w, {% end %} 1 FROM visits GROUP BY w",
+        "%\nSELECT {% if k in ['page'] %} page AS w, {% else %} {{error('no')}} {% end %} 1 FROM visits GROUP BY w",
+        "%\nSELECT {% if k == 1 %} n AS w, {% else %} {{custom_error({'a': 1}, 4)}} {% end %} 1 FROM visits GROUP BY w",
+        "%\nSELECT toString({% if kind == 'page' %} page {% else %} {{error('no')}} {% end %}) AS what FROM visits",
+    ],
+)
+def test_what_only_a_placeholder_breaks_stops_no_project(sql: str) -> None:
+    assert _problems(sql) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "line", "words"),
+    [
+        ("SELECT missing FROM visits", 3, "missing"),
+        ("SELECT toDateTime('never') AS moment FROM visits", 3, "never"),
+        ("%\nSELECT {% if defined(x) %} missing, {% end %} page FROM visits", 4, "missing"),
+        ("%\nSELECT page\nFROM visits\n{% if defined(x) %} WHER n = {{UInt32(x)}} {% end %}", 6, "Syntax error"),
+        (
+            "%\nSELECT nofunction(page) FROM visits {% if kind == 'a' %} {% else %} {{error('no')}} {% end %}",
+            3,
+            "nofun",
+        ),
+        ("%\nSELECT page AS what FROM visits WHERE {{String(x, '')}} != '' GROUP BY wat", 4, "wat"),
+        ("%\nSELECT page + {{UInt32(x)}} FROM visits", 3, "type"),
+    ],
+)
+def test_what_no_value_can_mend_is_found_where_it_stands(sql: str, line: int, words: str) -> None:
+    (problem,) = _problems(sql)
+    assert problem.startswith(f"{line}: ")
+    assert words in problem
+
+
+def test_a_failing_node_is_named_once_and_not_for_all_that_read_it() -> None:
+    problems = _problems("SELECT missing FROM visits", "SELECT * FROM node_0", "SELECT * FROM node_1", "SELECT other")
+    assert [problem[:12] for problem in problems] == ["3: Node 'nod", "15: Node 'no"]
