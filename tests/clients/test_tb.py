@@ -119,7 +119,7 @@ def test_a_file_is_analyzed(built: Tb) -> None:
 def test_rows_are_replaced_and_truncated(built: Tb, tmp_path: Path) -> None:
     table = tmp_path / "customers.csv"
     table.write_text("customer,amount\none,1\ntwo,2\n")
-    built("datasource", "replace", "big_customers", "--file", str(table), "--yes").must()
+    built("datasource", "replace", "big_customers", str(table)).must()
     assert _value(built, "SELECT groupArray(customer) FROM (SELECT customer FROM big_customers ORDER BY 1)") == [
         "one",
         "two",

@@ -19,7 +19,7 @@ from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
-from stonechat.http.jobs import job_json
+from stonechat.http.jobs import begun_json
 from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.jobs.contents import Contents
 from stonechat.jobs.deletions import deletion_job
@@ -114,8 +114,7 @@ class _Handlers:
         loop = asyncio.get_running_loop()
         jobs = self.room.jobs
         job = await loop.run_in_executor(self.room.threads, jobs.run if wait else jobs.submit, new)
-        shown = job_json(request, jobs, job) | {"delete_id": job.id}
-        return JSONResponse({**shown, "job": shown})
+        return JSONResponse(begun_json(request, jobs, job, delete_id=job.id))
 
 
 def routes(authenticator: Authenticator, targets: Targets, room: ContentsRoom) -> list[Route]:

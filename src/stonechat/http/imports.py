@@ -18,7 +18,7 @@ from stonechat.auth.access import ScopeType
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
-from stonechat.http.jobs import job_json
+from stonechat.http.jobs import begun_json
 from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.http.uploads import Upload, receive
 from stonechat.ingest.files.dialect import DialectParameters
@@ -122,8 +122,7 @@ class _Handlers:
         new = import_job(target.snapshot, target.source, order, target.caller.token_id)
         job = await asyncio.to_thread(self.imports.jobs.submit, new)
         received.kept = True
-        shown = job_json(request, self.imports.jobs, job) | {"import_id": order.file}
-        return JSONResponse({**shown, "job": shown})
+        return JSONResponse(begun_json(request, self.imports.jobs, job, import_id=order.file))
 
     async def _finished(self, target: Target, order: ImportOrder) -> Job:
         """The job of an order, run to its end. What fails is not tried again, so its file goes."""

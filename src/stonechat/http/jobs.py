@@ -94,6 +94,13 @@ def job_json(request: Request, jobs: JobRunner, job: Job) -> dict[str, object]:
     return {**job.result, **known, **{key: value for key, value in optional.items() if value is not None}}
 
 
+def begun_json(request: Request, jobs: JobRunner, job: Job, **more: str) -> dict[str, object]:
+    """The answer to who began a job: the job, and once more as `job`. Clients take a key `error` in it for one."""
+    whole = {**job_json(request, jobs, job), **more}
+    shown = {key: value for key, value in whole.items() if key not in {"error", "errors"} or value}
+    return {**shown, "job": shown}
+
+
 def _may_see(caller: Caller, job: Job) -> bool:
     """Who reads everything sees all jobs; who asked for a job sees that one."""
     return caller.may(ScopeType.READ_ALL) or _asked_for(caller, job)

@@ -14,7 +14,7 @@ from stonechat.auth.access import ScopeType
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
-from stonechat.http.jobs import job_json
+from stonechat.http.jobs import begun_json
 from stonechat.http.targets import Targets
 from stonechat.jobs.retries import retry_job
 from stonechat.jobs.runner import JobRunner
@@ -59,8 +59,7 @@ class _Handlers:
         target = self.targets.of(request, caller, request.path_params["name"])
         new = retry_job(target.snapshot, target.source, caller.token_id)
         job = await asyncio.to_thread(self.jobs.submit, new)
-        shown = job_json(request, self.jobs, job)
-        return JSONResponse({**shown, "job": shown})
+        return JSONResponse(begun_json(request, self.jobs, job))
 
     def _shown(self, table: Table, limit: int, import_id: str | None) -> dict[str, Any]:
         where = "1" if import_id is None else f"c__import_id = {literal(import_id)}"
