@@ -40,6 +40,7 @@ from stonechat.http import (
     deployments,
     documentation,
     events,
+    examples,
     imports,
     local,
     openapi,
@@ -228,6 +229,7 @@ class Server:
                 *pipes.routes(authenticator, snapshots),
                 *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
+                *examples.routes(authenticator, snapshots),
                 *datasources.routes(authenticator, snapshots, self.engine, self.ingestion.unknown_fields),
                 *imports.routes(
                     authenticator,
