@@ -80,6 +80,41 @@ class Remote:
         """Run a statement; the answer is in the format that the statement names, or JSON."""
         return self._send("POST", "/v0/sql", content=statement, headers={"Content-Type": "text/plain"})
 
+    def pipes(self) -> Sequence[Mapping[str, Any]]:
+        """The pipes that the token may read."""
+        listed: Sequence[Mapping[str, Any]] = self._json("GET", "/v0/pipes")["pipes"]
+        return listed
+
+    def run_copy(self, pipe: str, parameters: Sequence[tuple[str, str]], *, mode: str | None) -> Mapping[str, Any]:
+        """Ask for a run of a copy pipe; its job. A parameter that is given several times is a list."""
+        data: dict[str, list[str]] = {}
+        for name, value in [*parameters, *([("_mode", mode)] if mode else [])]:
+            data.setdefault(name, []).append(value)
+        body: Mapping[str, Any] = self._json("POST", f"/v0/pipes/{quote(pipe, safe='')}/copy", data=data)["job"]
+        return body
+
+    def pause_copy(self, pipe: str, *, paused: bool) -> Mapping[str, Any]:
+        """Let the schedule of a copy pipe rest, or go on."""
+        path = f"/v0/pipes/{quote(pipe, safe='')}/copy/{'pause' if paused else 'resume'}"
+        body: Mapping[str, Any] = self._json("POST", path)
+        return body
+
+    def jobs(self, *, status: str | None = None, kind: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """The jobs of the last two days."""
+        params = {key: value for key, value in (("status", status), ("kind", kind)) if value is not None}
+        listed: Sequence[Mapping[str, Any]] = self._json("GET", "/v0/jobs", params=params)["jobs"]
+        return listed
+
+    def job(self, identity: str) -> Mapping[str, Any]:
+        """One job."""
+        body: Mapping[str, Any] = self._json("GET", f"/v0/jobs/{quote(identity, safe='')}")
+        return body
+
+    def change_job(self, identity: str, change: str) -> Mapping[str, Any]:
+        """`cancel` a job or `retry` it; the job then."""
+        body: Mapping[str, Any] = self._json("POST", f"/v0/jobs/{quote(identity, safe='')}/{change}")
+        return body
+
     def deploy(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool) -> Mapping[str, Any]:
         """Deploy a project; with `check` only say what that would do."""
         params = {"check": str(check).lower(), "auto_promote": "true"}

@@ -72,8 +72,10 @@ from stonechat.jobs.publishing import Publisher
 from stonechat.jobs.recording import JobRecorder
 from stonechat.jobs.retries import QuarantineRetrier
 from stonechat.jobs.runner import JobRunner
+from stonechat.jobs.schedules import MIGRATIONS as SCHEDULE_MIGRATIONS
+from stonechat.jobs.schedules import CopySchedules, forget_schedules
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
-from stonechat.jobs.store import JobStore
+from stonechat.jobs.store import JobStore, forget_jobs
 from stonechat.jobs.swaps import MIGRATIONS as SWAP_MIGRATIONS
 from stonechat.jobs.swaps import complete_swaps
 from stonechat.project.places import MIGRATIONS as PLACE_MIGRATIONS
@@ -96,6 +98,7 @@ _MIGRATIONS = (
     *VARIABLE_MIGRATIONS,
     *JOB_MIGRATIONS,
     *SWAP_MIGRATIONS,
+    *SCHEDULE_MIGRATIONS,
 )
 _SHUTDOWN_SECONDS = 10
 _WRITERS_AT_ONCE = 4
@@ -147,20 +150,6 @@ class Server:
                 home / "log", self.engine, LiveDestinations(self.projects, self.versions), _ingestion_settings(settings)
             )
             undo.callback(self.ingestion.close)
-            self.workspaces = Workspaces(
-                self.store,
-                self.engine,
-                self.tokens,
-                self.projects,
-                self.ingestion,
-                secrets=self.variables.secrets,
-                forget=(self.variables.forget, forget_deployments, forget_places),
-                telemetry=self.telemetry,
-            )
-            self.queries = QueryService(
-                self.engine, self.versions, _query_bounds(settings), catch_up=self.telemetry.catch_up
-            )
-            undo.callback(self.queries.close)
             self.contents = Contents(
                 self.engine, self.store, self.ingestion, self.projects, self.versions, telemetry=self.telemetry
             )
@@ -191,7 +180,25 @@ class Server:
                 changed=JobRecorder(self.telemetry, self.projects),
             )
             undo.callback(self.jobs.close)
+            self.workspaces = Workspaces(
+                self.store,
+                self.engine,
+                self.tokens,
+                self.projects,
+                self.ingestion,
+                secrets=self.variables.secrets,
+                end_jobs=self.jobs.end_all,
+                forget=(self.variables.forget, forget_deployments, forget_places, forget_jobs, forget_schedules),
+                telemetry=self.telemetry,
+            )
+            self.queries = QueryService(
+                self.engine, self.versions, _query_bounds(settings), catch_up=self.telemetry.catch_up
+            )
+            undo.callback(self.queries.close)
+            self.schedules = CopySchedules(self.store, self.projects, self.jobs)
+            undo.callback(self.schedules.close)
             self.jobs.start()
+            self.schedules.start()
             self._undo = undo.pop_all()
 
     def __enter__(self) -> Self:
@@ -226,7 +233,7 @@ class Server:
                     self.telemetry,
                     max_body_bytes=self.settings.max_body_bytes,
                 ),
-                *pipes.routes(authenticator, snapshots),
+                *pipes.routes(authenticator, snapshots, self.schedules),
                 *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
                 *examples.routes(authenticator, snapshots),
@@ -242,7 +249,7 @@ class Server:
                     authenticator, targets, ContentsRoom(self.contents, self.jobs, self.engine, self.threads)
                 ),
                 *connections.routes(authenticator, snapshots),
-                *copies.routes(authenticator, snapshots, self.jobs),
+                *copies.routes(authenticator, snapshots, self.jobs, self.schedules),
                 *queries.routes(authenticator, snapshots, self.queries, repeats),
                 *sql_tools.routes(authenticator, self.engine),
                 *analyze.routes(authenticator, self.engine, max_body_bytes=self.settings.max_body_bytes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, StartServer
 
 _PROJECT = {
     "datasources/visits.datasource": """
@@ -96,6 +97,14 @@ SQL >
     SELECT toString(sum(number)) AS page, count() AS visits FROM numbers(100000000000000)
 TYPE copy
 TARGET_DATASOURCE pages
+""",
+    "copies/nightly.pipe": """
+NODE output
+SQL >
+    SELECT 'nightly' AS page, 1 AS visits
+TYPE copy
+TARGET_DATASOURCE pages
+COPY_SCHEDULE 0 3 * * *
 """,
     "endpoints/shown.pipe": """
 NODE output
@@ -321,3 +330,63 @@ def test_runs_are_recorded(server: RunningServer) -> None:
     identity = copied(server, "count_pages")["id"]
     listed = server.request("GET", "/v0/jobs", params={"kind": "copy", "status": "done"}).json()["jobs"]
     assert listed[0]["id"] == identity
+
+
+def test_a_schedule_is_shown_paused_and_resumed(server: RunningServer) -> None:
+    def shown() -> dict[str, Any]:
+        schedule: dict[str, Any] = server.request("GET", "/v0/pipes/nightly").json()["schedule"]
+        return schedule
+
+    running = shown()
+    assert (running["cron"], running["timezone"], running["status"]) == ("0 3 * * *", "UTC", "running")
+    assert running["next_run_at"].endswith(" 03:00:00")
+    answer = server.request("POST", "/v0/pipes/nightly/copy/pause")
+    assert answer.json()["schedule"] == shown() == {**running, "status": "paused", "next_run_at": None}
+    assert server.request("POST", "/v0/pipes/nightly/copy/pause").status_code == 200
+    copied(server, "nightly")
+    assert server.request("POST", "/v0/pipes/nightly/copy/resume").json()["schedule"] == running
+    assert server.request("POST", "/v0/pipes/count_pages/copy/pause").json()["code"] == "SC846"
+    assert "schedule" not in server.request("GET", "/v0/pipes/count_pages").json()
+    denied = server.request("POST", "/v0/pipes/nightly/copy/pause", token=server.tokens()["filler"])
+    assert denied.status_code == 403
+
+
+def test_a_copy_that_was_missed_without_a_server_runs_once_after_the_start(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.deploy(_PROJECT).status_code == 200
+    end = time.monotonic() + 30
+    while not (state := _schedule_rows(server)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert [name for name, _ in state] == ["nightly"]
+    server.kill()
+    with sqlite3.connect(server.home / "state.sqlite") as connection:
+        connection.execute("UPDATE copy_schedules SET since = '2026-01-01T00:00:00+00:00'")
+    server = start_server()
+    end = time.monotonic() + 30
+    while not pages(server):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    (job,) = server.request("GET", "/v0/jobs", params={"kind": "copy"}).json()["jobs"]
+    assert job["scheduled"]
+    assert job["job_timestamp"].endswith(" 03:00:00")
+    assert pages(server) == [("nightly", 1)]
+
+
+def _schedule_rows(server: RunningServer) -> list[tuple[str, str]]:
+    with sqlite3.connect(server.home / "state.sqlite") as connection:
+        return list(connection.execute("SELECT pipe, since FROM copy_schedules"))
+
+
+def test_runs_end_with_their_workspace(server: RunningServer) -> None:
+    user = server.client.get("/tokens").json()["user_token"]
+    made = server.request("POST", "/v1/workspaces", params={"name": "short-lived"}, token=user).json()
+    files = [("data_project://", (name, text.encode(), "text/plain")) for name, text in _PROJECT.items()]
+    assert server.request("POST", "/v1/deploy", files=files, token=made["token"]).status_code == 200
+    for _ in range(3):
+        assert run(server, "endless", token=made["token"]).status_code == 200
+    params = {"hard_delete_confirmation": "yes"}
+    assert server.request("DELETE", f"/v1/workspaces/{made['id']}", params=params, token=user).status_code == 200
+    with sqlite3.connect(server.home / "state.sqlite") as connection:
+        assert connection.execute("SELECT count(*) FROM jobs WHERE workspace_id = ?", [made["id"]]).fetchone() == (0,)
+    copied(server, "many", rows="1")

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from stonechat.errors import StonechatError
 from stonechat.jobs.kinds import Handler, JobFailed, JobKind, Progress
 from stonechat.jobs.runner import JobActive, JobRunner, NotCancellable, NotRetryable
-from stonechat.jobs.store import MIGRATIONS, Job, JobStatus, JobStore, NewJob, Subject, UnknownJob
+from stonechat.jobs.store import MIGRATIONS, Job, JobStatus, JobStore, NewJob, Subject, UnknownJob, forget_jobs
 from stonechat.state import StateStore, create_tables
 
 _SECONDS = 20.0
@@ -300,12 +300,17 @@ def test_the_list_is_filtered_bounded_and_the_newest_first(start: Start, store: 
     assert runner.get("w", jobs[0].id).status is JobStatus.DONE
 
 
-def test_jobs_of_a_workspace_go_with_it(start: Start) -> None:
+def test_jobs_of_a_workspace_end_and_go_with_it(start: Start, store: StateStore) -> None:
     gate = _Gate()
     runner = start(gate, threads=1)
     jobs = [runner.submit(_new()) for _ in range(2)]
+    other = runner.submit(replace(_new(), workspace_id="other"))
     gate.wait()
-    runner.forget_workspace("w")
+    runner.end_all("w")
+    assert {runner.get("w", job.id).status for job in jobs} == {JobStatus.CANCELLED}
+    with store.transaction() as connection:
+        forget_jobs(connection, "w")
+    runner.get("other", other.id)
     for job in jobs:
         with pytest.raises(UnknownJob):
             runner.get("w", job.id)

@@ -12,7 +12,9 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -47,6 +49,12 @@ def progress_bar(unit: str) -> Progress:
     amount: ProgressColumn = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     return Progress(*columns, console=err, transient=False)
+
+
+def share_bar() -> Progress:
+    """A progress bar over a share of 100, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True)
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from stonechat.cli import authoring, testing
+from stonechat.cli import authoring, copies, jobs, testing
 from stonechat.cli.appending import append_rows, show_totals
+from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import out, show_error
 from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
 from stonechat.client import Remote
@@ -33,6 +34,8 @@ app.command()(authoring.fmt)
 app.command()(authoring.render)
 app.add_typer(mock, name="mock")
 app.add_typer(testing.app, name="test")
+app.add_typer(copies.app, name="copy")
+app.add_typer(jobs.app, name="job")
 tokens = typer.Typer(help="Look at tokens.", no_args_is_help=True)
 app.add_typer(tokens, name="token")
 
@@ -44,13 +47,7 @@ Port = Annotated[
     int | None, typer.Option(help="Port to listen on; 0: any free one.", envvar="STONECHAT_PORT", min=0, max=65535)
 ]
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).", envvar="STONECHAT_CONFIG")]
-Url = Annotated[str, typer.Option(help="Server to talk to.", envvar="STONECHAT_URL")]
-AccessToken = Annotated[
-    str | None,
-    typer.Option("--token", help="Token; a server on this machine is asked for its own.", envvar="STONECHAT_TOKEN"),
-]
 Destructive = Annotated[bool, typer.Option("--allow-destructive-operations", help="Let the deployment delete data.")]
-DEFAULT_URL = "http://127.0.0.1:7181"
 
 
 class FolderNotEmpty(StonechatError):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from cronsim import CronSim, CronSimError
 
 from stonechat.datafile.problems import InvalidValue
 from stonechat.datafile.scanner import Instruction
@@ -39,11 +42,21 @@ def schedule(instruction: Instruction, words: Sequence[str], *, cron: bool) -> s
 
 
 def is_cron(text: str) -> bool:
-    """Whether a text is a cron expression of five fields, each number in its range."""
+    """Whether a text is a cron expression of five fields, each number in its range, that is due some day."""
     fields = text.split()
-    return len(fields) == len(_FIELDS) and all(
+    plain = len(fields) == len(_FIELDS) and all(
         _is_item(item, *bounds) for field, bounds in zip(fields, _FIELDS, strict=True) for item in field.split(",")
     )
+    return plain and _comes(text)
+
+
+def _comes(text: str) -> bool:
+    """Whether there is a moment that it names: a 30th of February never comes."""
+    try:
+        next(CronSim(text, datetime.now(UTC)))
+    except (CronSimError, StopIteration):
+        return False
+    return True
 
 
 def _is_item(item: str, lowest: int, highest: int, names: list[str]) -> bool:

@@ -73,6 +73,7 @@ class Workspaces:
         writing: Writing,
         *,
         secrets: Secrets,
+        end_jobs: Callable[[str], None],
         forget: Sequence[Forget],
         telemetry: Telemetry,
     ) -> None:
@@ -82,6 +83,7 @@ class Workspaces:
         self._projects = projects
         self._writing = writing
         self._secrets = secrets
+        self._end_jobs = end_jobs
         self._forget = (*forget, tokens.forget, forget_workspace)
         self._telemetry = telemetry
         self._changing = threading.Lock()
@@ -126,6 +128,7 @@ class Workspaces:
             if workspace.name == DEFAULT_WORKSPACE_NAME:
                 raise WorkspaceNotDeletable("The first workspace of a server cannot be deleted")
             with self._deployers[workspace_id].exclusive():
+                self._end_jobs(workspace_id)
                 if not self._writing.flush(_FLUSH_SECONDS):
                     raise WorkspaceNotDeletable("Rows are still being committed", hint="Try again in a moment.")
                 with self._writing.paused():

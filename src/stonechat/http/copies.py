@@ -18,6 +18,7 @@ from stonechat.http.queries import last_value, pipe_parameters, request_values
 from stonechat.http.snapshots import Snapshots
 from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe, target_of_copy
 from stonechat.jobs.runner import JobRunner
+from stonechat.jobs.schedules import CopySchedules, schedule_json
 from stonechat.project.live import Snapshot
 
 _MOST_ACTIVE = 100
@@ -39,6 +40,7 @@ class _Copies:
     authenticator: Authenticator
     snapshots: Snapshots
     jobs: JobRunner
+    schedules: CopySchedules
 
     async def run(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -58,11 +60,32 @@ class _Copies:
         shown = job_json(request, self.jobs, job)
         return JSONResponse({**shown, "job": shown, "tags": {"copy_target_datasource": target.id}})
 
+    async def pause(self, request: Request) -> Response:
+        return await self._pause(request, paused=True)
 
-def routes(authenticator: Authenticator, snapshots: Snapshots, jobs: JobRunner) -> list[Route]:
+    async def resume(self, request: Request) -> Response:
+        return await self._pause(request, paused=False)
+
+    async def _pause(self, request: Request, *, paused: bool) -> Response:
+        caller = self.authenticator.caller(request)
+        snapshot = self.snapshots.of(request, caller)
+        pipe = copy_pipe(snapshot, request.path_params["name"])
+        caller.require(ScopeType.CREATE_PIPE)
+        schedule = await asyncio.to_thread(self.schedules.pause, snapshot, pipe, paused=paused)
+        identity = snapshot.identities[pipe.name].id
+        return JSONResponse({"id": identity, "name": pipe.name, "schedule": schedule_json(schedule)})
+
+
+def routes(
+    authenticator: Authenticator, snapshots: Snapshots, jobs: JobRunner, schedules: CopySchedules
+) -> list[Route]:
     """The part of the Pipes API that is about copies."""
-    handlers = _Copies(authenticator, snapshots, jobs)
-    return [Route("/v0/pipes/{name}/copy", handlers.run, methods=["POST"])]
+    handlers = _Copies(authenticator, snapshots, jobs, schedules)
+    return [
+        Route("/v0/pipes/{name}/copy", handlers.run, methods=["POST"]),
+        Route("/v0/pipes/{name}/copy/pause", handlers.pause, methods=["POST"]),
+        Route("/v0/pipes/{name}/copy/resume", handlers.resume, methods=["POST"]),
+    ]
 
 
 def _require_run(caller: Caller, snapshot: Snapshot, pipe: Pipe) -> None:

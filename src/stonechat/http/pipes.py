@@ -14,6 +14,7 @@ from stonechat.datafile.resources import Pipe
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
 from stonechat.http.snapshots import Snapshots
+from stonechat.jobs.schedules import CopySchedules, schedule_json
 from stonechat.project.description import Descriptions, Json, descriptions_of
 
 
@@ -34,12 +35,13 @@ class _Pipes:
 
     authenticator: Authenticator
     snapshots: Snapshots
+    schedules: CopySchedules
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
         found = [
-            _answer(request, described, pipe)
+            self._answer(request, described, pipe)
             for name, pipe in sorted(described.snapshot.project.pipes.items())
             if caller.may(ScopeType.READ_PIPE, name)
         ]
@@ -47,11 +49,15 @@ class _Pipes:
 
     async def show(self, request: Request) -> Response:
         described, pipe = self._readable(request)
-        return JSONResponse(_answer(request, described, pipe))
+        return JSONResponse(self._answer(request, described, pipe))
 
     async def show_datafile(self, request: Request) -> Response:
         described, pipe = self._readable(request)
         return PlainTextResponse(described.datafile(pipe))
+
+    def _answer(self, request: Request, described: Descriptions, pipe: Pipe) -> Json:
+        schedule = self.schedules.of(described.snapshot, pipe)
+        return _answer(request, described, pipe, {"schedule": schedule_json(schedule)} if schedule else {})
 
     def _readable(self, request: Request) -> tuple[Descriptions, Pipe]:
         caller = self.authenticator.caller(request)
@@ -61,9 +67,9 @@ class _Pipes:
         return described, pipe
 
 
-def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:
+def routes(authenticator: Authenticator, snapshots: Snapshots, schedules: CopySchedules) -> list[Route]:
     """The Pipes API, as far as it describes. Put these before the routes of `queries`, which take any name."""
-    handlers = _Pipes(authenticator, snapshots)
+    handlers = _Pipes(authenticator, snapshots, schedules)
     return [
         Route("/v0/pipes", handlers.list_all, methods=["GET"]),
         NameRoute("/v0/pipes/{name}", handlers.show, methods=["GET"]),
@@ -71,12 +77,12 @@ def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:
     ]
 
 
-def _answer(request: Request, described: Descriptions, pipe: Pipe) -> Json:
+def _answer(request: Request, described: Descriptions, pipe: Pipe, more: Json) -> Json:
     """A pipe with the keys that are asked for: `attrs` of the pipe, `url` always among them, `node_attrs` of nodes.
 
     Who asks for attributes of nodes gets nodes, whether `attrs` names them or not: clients rely on it.
     """
-    whole = described.pipe(pipe)
+    whole = described.pipe(pipe) | more
     answer = only(whole, asked_for(request, "attrs")) | {"url": _url(request, pipe, served=bool(whole["endpoint"]))}
     wanted = asked_for(request, "node_attrs")
     if wanted or "nodes" in answer:

@@ -25,7 +25,7 @@ from stonechat.jobs.replacing import stage_swap, stage_views
 from stonechat.jobs.staging import Staging, remove_staged
 from stonechat.jobs.store import Job, JobStore, NewJob, Subject
 from stonechat.project.composition import Values, compose_pipe
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects, Snapshot, UnknownWorkspace
 from stonechat.query.clauses import without_clauses
 from stonechat.sql.gate import require_read_only
 from stonechat.sql.quoting import parameter_text
@@ -258,7 +258,10 @@ class Copier:
     def _record(
         self, job: Job, seconds: float, statistics: Mapping[str, Any] | None = None, *, error: str | None = None
     ) -> None:
-        workspace = self._projects.of(job.workspace_id).snapshot.workspace
+        try:
+            workspace = self._projects.of(job.workspace_id).snapshot.workspace
+        except UnknownWorkspace:  # it is being deleted, and its record with it
+            return
         assert job.pipe is not None
         assert job.data_source is not None
         counts = statistics or {}

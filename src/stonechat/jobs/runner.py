@@ -22,6 +22,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -135,7 +136,7 @@ class JobRunner:
     def active(self, workspace_id: str, *, pipe_id: str) -> Sequence[Job]:
         """The jobs of a pipe that have not ended."""
         with self._condition:
-            jobs = [*self._waiting.values(), *(job for job, _ in self._running.values())]
+            jobs = self._active()
         return [job for job in jobs if job.workspace_id == workspace_id and job.pipe and job.pipe.id == pipe_id]
 
     def may_cancel(self, job: Job) -> bool:
@@ -186,12 +187,15 @@ class JobRunner:
             )
         return self._store.get(job.workspace_id, job.id)
 
-    def forget_workspace(self, workspace_id: str) -> None:
-        """Cancel all that a workspace has, wait for it, and remove its jobs."""
-        for job in self._store.listed(workspace_id):
-            if self.may_cancel(job):
-                self.wait(self.cancel(workspace_id, job.id))
-        self._store.forget(workspace_id)
+    def end_all(self, workspace_id: str) -> None:
+        """Cancel all that a workspace has, and wait for it."""
+        with self._condition:
+            mine = [job for job in self._active() if job.workspace_id == workspace_id]
+        for job in mine:
+            with suppress(NotCancellable):  # it has just ended, or ends by itself
+                self.cancel(workspace_id, job.id)
+        for job in mine:
+            self.wait(job)
 
     def close(self) -> None:
         """Begin nothing more and interrupt what runs; it goes on after the next start."""
@@ -206,9 +210,11 @@ class JobRunner:
             if thread.is_alive():
                 thread.join(max(deadline - time.monotonic(), 0.0))
 
+    def _active(self) -> list[Job]:
+        return [*self._waiting.values(), *(job for job, _ in self._running.values())]
+
     def _require_only(self, new: NewJob) -> None:
-        active = [*self._waiting.values(), *(job for job, _ in self._running.values())]
-        for job in active:
+        for job in self._active():
             if (job.workspace_id, job.exclusive) == (new.workspace_id, new.exclusive):
                 subject = new.pipe or new.data_source
                 about = f" for '{subject.name}'" if subject else ""

@@ -213,10 +213,10 @@ class JobStore:
             changed = _jobs.update().where(mine).values(updated_at=now(), **values).returning(_jobs)
             return _job(connection.execute(changed).one())
 
-    def forget(self, workspace_id: str) -> None:
-        """Remove all jobs of a workspace."""
-        with self._store.transaction() as connection:
-            connection.execute(_jobs.delete().where(_jobs.c.workspace_id == workspace_id))
+
+def forget_jobs(connection: sa.Connection, workspace_id: str) -> None:
+    """Forget the jobs of a workspace, inside the transaction that deletes it."""
+    connection.execute(_jobs.delete().where(_jobs.c.workspace_id == workspace_id))
 
 
 def _unfinished() -> sa.ColumnElement[bool]:
