@@ -43,6 +43,7 @@ from stonechat.http import (
     examples,
     imports,
     local,
+    metrics,
     openapi,
     pipes,
     quarantine,
@@ -86,6 +87,7 @@ from stonechat.query.execute import QueryBounds, QueryService
 from stonechat.query.storage import storage_readings
 from stonechat.settings import Settings
 from stonechat.state import StateStore
+from stonechat.telemetry.metrics import Metrics, Readings
 from stonechat.telemetry.recorder import Telemetry
 from stonechat.telemetry.tables import ServiceTables
 
@@ -141,7 +143,7 @@ class Server:
             complete_swaps(self.store, self.engine)
             self.projects = restore_all(self.store, self.engine, self.variables.secrets)
             self.telemetry = Telemetry(
-                ServiceTables(self.engine),
+                ServiceTables(self.engine, settings.telemetry_days),
                 partial(storage_readings, self.engine, self.projects),
                 records=settings.telemetry,
             )
@@ -216,6 +218,29 @@ class Server:
         """Stop in the reverse order of the start: no new reads, commit what was taken, release the engine."""
         self._undo.close()
 
+    def _readings(self) -> Readings:
+        log, blocks = self.ingestion.log_counters, self.ingestion.block_counters
+        return Readings(
+            counters={
+                "log_bytes_written": ("Bytes written to the write-ahead log", lambda: log.bytes_written),
+                "log_syncs": ("Syncs of the write-ahead log", lambda: log.syncs),
+                "log_failures": ("Groups of events that could not be written to the log", lambda: log.failures),
+                "blocks": ("Blocks of events committed", lambda: blocks.blocks),
+                "committed_rows": ("Rows of events committed, without those in quarantine", lambda: blocks.rows),
+                "refused_rows": ("Rows that passed the check and that the engine refused", lambda: blocks.refused_rows),
+                "view_failures": ("Blocks for which a materialized view failed", lambda: blocks.view_failures),
+                "orphaned_rows": ("Rows put aside because their data source was gone", lambda: blocks.orphaned_rows),
+            },
+            gauges={
+                "log_bytes": ("Size of the write-ahead log", lambda: self.ingestion.log_bytes),
+                "pending_bytes": ("Events taken and not committed yet", lambda: self.ingestion.pending_bytes),
+                "queries": ("Queries that run or wait", lambda: self.queries.pending),
+                "cache_bytes": ("Size of the answers that are kept", lambda: self.queries.cached_bytes),
+                "telemetry_waiting": ("Rows that wait for the service data sources", lambda: self.telemetry.waiting),
+                "workspaces": ("Workspaces", lambda: len(self.projects.all())),
+            },
+        )
+
     async def serve(self, *, when_ready: Callable[[], Awaitable[None]] | None = None) -> None:
         """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
         listener = _listener(self.settings)
@@ -258,6 +283,12 @@ class Server:
                 *token_routes.routes(authenticator, snapshots, self.tokens, self.queries.check_filter),
                 *variables.routes(authenticator, self.variables),
                 *workspaces.routes(authenticator, self.workspaces, self.tokens),
+                *metrics.routes(
+                    authenticator,
+                    Metrics(self.telemetry, self._readings()),
+                    lambda: self.workspaces.default.snapshot.workspace.id,
+                    open_to_all=self.settings.open_metrics,
+                ),
                 *local.routes(self.workspaces, self.tokens, local_tokens=self.settings.local_tokens),
             ],
             self.telemetry,

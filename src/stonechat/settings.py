@@ -75,6 +75,12 @@ class Settings:
         True,
         "Keep the service data sources (`tinybird.pipe_stats_rt` and others): what was called and what was written.",
     )
+    telemetry_days: int = _setting(
+        90, "Days after which their rows go; some go after 30 days anyhow, and sums by day stay."
+    )
+    open_metrics: bool = _setting(
+        False, "Answer GET /metrics without a token; it names workspaces and data sources, and none of their data."
+    )
     log_level: str = _setting("info", "Least severe log lines to print: debug, info, warning or error.")
 
     @property

@@ -128,3 +128,43 @@ def test_a_queue_without_events_asks_for_none(tables: _Tables) -> None:
     # Once for the event, and once or twice on the way out.
     assert source.asked <= 3
     assert queue.counters.batches == 1
+
+
+def test_a_reader_finds_what_was_recorded_before(tables: _Tables) -> None:
+    queue = EventQueue(tables.write, _Silent(), linger=_FOR_EVER)
+    queue.offer("a", _call("x"))
+    queue.catch_up()
+    assert [row["pipe_id"] for _, _, rows in tables.batches for row in rows] == ["x"]
+    queue.close()
+
+
+def test_many_readers_do_not_make_many_batches(tables: _Tables) -> None:
+    clock = [100.0]
+
+    def write(database: str, table: str, rows: Sequence[bytes]) -> None:
+        clock[0] += 0.5  # as long as a write takes
+        tables.write(database, table, rows)
+
+    queue = EventQueue(write, _Silent(), linger=_FOR_EVER, clock=lambda: clock[0])
+    for number in range(10):
+        queue.offer("a", _call(str(number)))
+        queue.catch_up()
+    assert len(tables.batches) == 1
+    clock[0] += 9.0
+    queue.catch_up()
+    assert len(tables.batches) == 1
+    clock[0] += 2.0
+    queue.catch_up()
+    assert [len(rows) for _, _, rows in tables.batches] == [1, 9]
+    queue.close()
+
+
+def test_a_reader_does_not_wait_for_a_writer_that_is_stuck(tables: _Tables) -> None:
+    tables.go.clear()
+    queue = EventQueue(tables.write, _Silent(), linger=0.0)
+    queue.offer("a", _call("stuck"))
+    assert tables.entered.wait(30)
+    queue.catch_up()
+    assert tables.batches == []
+    tables.go.set()
+    queue.close()

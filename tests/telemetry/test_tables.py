@@ -114,3 +114,33 @@ def test_tables_that_are_there_keep_their_rows(database: str) -> None:
     _write(database, msgspec.structs.replace(_CALL, pipe_id="t_kept"))
     ServiceTables(shared_engine()).ensure(database)
     assert len(_fetch("SELECT 1 FROM pipe_stats_rt WHERE pipe_id = 't_kept'", database)) == 1
+
+
+def _expiry(database: str, table: str) -> str:
+    query = (
+        f"SELECT create_table_query AS text FROM system.tables WHERE database = currentDatabase() AND name = '{table}'"
+    )
+    (row,) = _fetch(query, database)
+    return str(row["text"]).partition(" TTL ")[2].partition(" SETTINGS")[0]
+
+
+def test_rows_go_after_the_days_of_the_contract_or_sooner(database: str) -> None:
+    assert _expiry(database, "pipe_stats_rt") == "start_datetime + toIntervalDay(90)"
+    assert _expiry(database, "endpoint_errors") == "start_datetime + toIntervalDay(30)"
+    try:
+        ServiceTables(shared_engine(), 40).ensure(database)
+        assert _expiry(database, "pipe_stats_rt") == "start_datetime + toIntervalDay(40)"
+        assert _expiry(database, "endpoint_errors") == "start_datetime + toIntervalDay(30)"
+        assert _expiry(database, "pipe_stats") == ""
+    finally:
+        ServiceTables(shared_engine()).ensure(database)
+    assert _expiry(database, "pipe_stats_rt") == "start_datetime + toIntervalDay(90)"
+
+
+def test_a_closed_workspace_gets_no_tables_and_no_rows() -> None:
+    tables = ServiceTables(shared_engine())
+    tables.close("telemetry_gone")
+    tables.ensure("telemetry_gone")
+    tables.write("telemetry_gone", _CALL.table, [msgspec.json.encode(_CALL)])
+    name = service_database("telemetry_gone")
+    assert shared_engine().fetch(f"SELECT 1 FROM system.databases WHERE name = '{name}'") == []

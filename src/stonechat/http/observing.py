@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -21,7 +21,7 @@ from stonechat.project.live import Snapshot
 from stonechat.query.cache import CacheStatus
 from stonechat.query.execute import Answer
 from stonechat.query.spool import SpooledAnswer
-from stonechat.telemetry.events import EndpointError, PipeCall
+from stonechat.telemetry.events import EndpointError, Event, PipeCall
 from stonechat.telemetry.recorder import Telemetry
 
 REQUEST_ID = "stonechat.request_id"
@@ -63,11 +63,15 @@ def record_call(telemetry: Telemetry, scope: Scope, status: int, seconds: float)
         return
     if call.answer is not None:
         telemetry.answers[call.answer.cache.value] += 1
+        cost, _ = _cost(call.answer)
+        if cost is not _NOTHING:
+            telemetry.queries.add(cost.elapsed)
     if telemetry.records:
-        _record(telemetry, scope, call, status, seconds)
+        for event in _events(scope, call, status, seconds):
+            telemetry.record(call.snapshot.workspace, event)
 
 
-def _record(telemetry: Telemetry, scope: Scope, call: Call, status: int, seconds: float) -> None:
+def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[Event]:
     failed = status >= 400
     name = call.snapshot.name_of(call.pipe)
     identity = call.snapshot.identities.get(name)
@@ -75,32 +79,28 @@ def _record(telemetry: Telemetry, scope: Scope, call: Call, status: int, seconds
     began, url, message = int(time.time() - seconds), _url(scope), scope.get(_ERROR) if failed else None
     parameters = _texts(call.values)
     cost, result_rows = _cost(call.answer)
-    record = telemetry.record
-    record(
-        call.snapshot.workspace,
-        PipeCall(
-            start_datetime=began,
-            pipe_id=pipe_id,
-            pipe_name=name,
-            token=call.caller.token_id,
-            token_name=call.caller.token_name,
-            duration=seconds,
-            status_code=status,
-            error=int(failed),
-            error_message=message,
-            read_bytes=cost.bytes_read,
-            read_rows=cost.rows_read,
-            result_rows=result_rows,
-            url=url,
-            request_id=scope[REQUEST_ID],
-            parameters=parameters,
-            method=scope["method"],
-            user_agent=_header(scope, b"user-agent"),
-            client_ip=scope["client"][0] if scope.get("client") else None,
-        ),
+    yield PipeCall(
+        start_datetime=began,
+        pipe_id=pipe_id,
+        pipe_name=name,
+        token=call.caller.token_id,
+        token_name=call.caller.token_name,
+        duration=seconds,
+        status_code=status,
+        error=int(failed),
+        error_message=message,
+        read_bytes=cost.bytes_read,
+        read_rows=cost.rows_read,
+        result_rows=result_rows,
+        url=url,
+        request_id=scope[REQUEST_ID],
+        parameters=parameters,
+        method=scope["method"],
+        user_agent=_header(scope, b"user-agent"),
+        client_ip=scope["client"][0] if scope.get("client") else None,
     )
     if failed:
-        error = EndpointError(
+        yield EndpointError(
             start_datetime=began,
             request_id=scope[REQUEST_ID],
             pipe_id=pipe_id,
@@ -110,7 +110,6 @@ def _record(telemetry: Telemetry, scope: Scope, call: Call, status: int, seconds
             status_code=status,
             error=message,
         )
-        record(call.snapshot.workspace, error)
 
 
 def _cost(answer: Answer | None) -> tuple[QueryResult, int]:

@@ -271,6 +271,11 @@ class Ingestion:
         return self._committer.counters
 
     @property
+    def log_bytes(self) -> int:
+        """Size of the log on the disk."""
+        return self._log.size
+
+    @property
     def pending_bytes(self) -> int:
         """Bytes accepted and not yet committed."""
         return self._pending.bytes

@@ -16,8 +16,9 @@ NAMESPACE = "tinybird"
 class ServiceDataSource:
     """One of them: its columns by name with their types, and how the engine keeps it.
 
-    `view` is a SELECT over another service data source (its name in braces) that fills this one. The engine `Null`
-    stands for one that clients ask for and this server has nothing to tell in.
+    A row goes `kept_days` after the time that `expires_after` says, or stays if that is empty. `view` is a SELECT over
+    another service data source (its name in braces) that fills this one. The engine `Null` stands for one that clients
+    ask for and this server has nothing to tell in.
     """
 
     name: str
@@ -25,7 +26,8 @@ class ServiceDataSource:
     sorting_key: str = ""
     engine: str = "MergeTree"
     partition_by: str = ""
-    ttl: str = ""
+    expires_after: str = ""
+    kept_days: int = 0
     view: str = ""
 
 
@@ -78,7 +80,8 @@ _PIPE_STATS_RT = ServiceDataSource(
     """),
     sorting_key="pipe_id, start_datetime",
     partition_by="toYYYYMM(start_datetime)",
-    ttl="start_datetime + INTERVAL 3 MONTH",
+    expires_after="start_datetime",
+    kept_days=90,
 )
 
 _PIPE_STATS = ServiceDataSource(
@@ -143,7 +146,8 @@ _DATASOURCES_OPS_LOG = ServiceDataSource(
     """),
     sorting_key="datasource_id, timestamp",
     partition_by="toYYYYMM(timestamp)",
-    ttl="timestamp + INTERVAL 3 MONTH",
+    expires_after="timestamp",
+    kept_days=90,
 )
 
 _DATASOURCES_OPS_STATS = ServiceDataSource(
@@ -200,7 +204,8 @@ _ENDPOINT_ERRORS = ServiceDataSource(
     """),
     sorting_key="pipe_id, start_datetime",
     partition_by="toYYYYMM(start_datetime)",
-    ttl="start_datetime + INTERVAL 30 DAY",
+    expires_after="start_datetime",
+    kept_days=30,
 )
 
 _KAFKA_OPS_LOG = ServiceDataSource(
@@ -222,7 +227,8 @@ _KAFKA_OPS_LOG = ServiceDataSource(
     """),
     sorting_key="datasource_id, timestamp",
     partition_by="toYYYYMM(timestamp)",
-    ttl="timestamp + INTERVAL 30 DAY",
+    expires_after="timestamp",
+    kept_days=30,
 )
 
 _DATASOURCES_STORAGE = ServiceDataSource(
@@ -239,7 +245,8 @@ _DATASOURCES_STORAGE = ServiceDataSource(
     sorting_key="datasource_id, datasource_name, timestamp",
     engine="AggregatingMergeTree",
     partition_by="toYYYYMM(timestamp)",
-    ttl="timestamp + INTERVAL 3 MONTH",
+    expires_after="timestamp",
+    kept_days=90,
 )
 
 _BLOCK_LOG = ServiceDataSource(
@@ -266,7 +273,8 @@ _BLOCK_LOG = ServiceDataSource(
     """),
     sorting_key="datasource_id, timestamp",
     partition_by="toYYYYMM(timestamp)",
-    ttl="timestamp + INTERVAL 3 MONTH",
+    expires_after="timestamp",
+    kept_days=90,
 )
 
 _JOBS_LOG = ServiceDataSource(
@@ -287,7 +295,8 @@ _JOBS_LOG = ServiceDataSource(
     """),
     sorting_key="job_id",
     engine="ReplacingMergeTree(updated_at)",
-    ttl="toDateTime(updated_at) + INTERVAL 3 MONTH",
+    expires_after="toDateTime(updated_at)",
+    kept_days=90,
 )
 
 _SINKS_OPS_LOG = ServiceDataSource(
@@ -313,7 +322,8 @@ _SINKS_OPS_LOG = ServiceDataSource(
     """),
     sorting_key="pipe_id, timestamp",
     partition_by="toYYYYMM(timestamp)",
-    ttl="timestamp + INTERVAL 3 MONTH",
+    expires_after="timestamp",
+    kept_days=90,
 )
 
 _HFI_REQUESTS = ServiceDataSource(
@@ -331,7 +341,8 @@ _HFI_REQUESTS = ServiceDataSource(
     sorting_key="datasource_id, timestamp",
     engine="MergeTree",
     partition_by="toYYYYMM(timestamp)",
-    ttl="timestamp + INTERVAL 30 DAY",
+    expires_after="timestamp",
+    kept_days=30,
 )
 
 _BI_STATS_RT = ServiceDataSource(

@@ -208,6 +208,16 @@ class QueryService:
         """Raise `InvalidRowFilter` unless a condition can filter the rows of a data source. Blocks."""
         self._narrowing.check(snapshot, name, condition)
 
+    @property
+    def pending(self) -> int:
+        """Queries that run or wait."""
+        return self._runs.pending
+
+    @property
+    def cached_bytes(self) -> int:
+        """Size of the answers that are kept."""
+        return self._cache.size
+
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
         self._runs.close()

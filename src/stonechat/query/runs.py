@@ -70,6 +70,11 @@ class QueryRuns:
         """The outcome of work that asks the engine; it takes the place of a query."""
         return await self._submit(work, *arguments, **named)
 
+    @property
+    def pending(self) -> int:
+        """Pieces of work that run or wait."""
+        return self._pending
+
     def close(self) -> None:
         """Take no more work, and wait for what runs."""
         self._threads.shutdown()

@@ -43,6 +43,7 @@ _LINGER = 1.0
 _REST = 20
 """Between two batches lies at least so many times what the last one took: at most 5 % of one core, whatever comes."""
 _LONGEST_REST = 10.0
+_PATIENCE = 0.5
 _SLICE = 100
 _log = structlog.get_logger(__name__)
 
@@ -69,12 +70,14 @@ class EventQueue:
         *,
         capacity: int = _CAPACITY,
         linger: float = _LINGER,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counters = QueueCounters()
         self._write = write
         self._source = source
         self._capacity = capacity
         self._linger = linger
+        self._clock = clock
         self._items: deque[Item] = deque()
         self._something = threading.Event()
         self._hurry = threading.Event()
@@ -83,6 +86,11 @@ class EventQueue:
         self._batch = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait to be written."""
+        return len(self._items)
 
     def offer(self, database: str, event: Event) -> None:
         """Take an event, or drop it when too many wait."""
@@ -100,21 +108,19 @@ class EventQueue:
     def flush(self) -> None:
         """Write what waits, now. Blocks."""
         with self._batch:
-            began = time.monotonic()
-            self._something.clear()
-            # Counters first: what they tell of was there before what is offered meanwhile.
-            items = [*self._source.events()]
-            items += [self._items.popleft() for _ in range(len(self._items))]
-            for (database, table), events in _grouped(items).items():
-                self._write_group(database, table, events)
-            self.counters.batches += bool(items)
-            ended = time.monotonic()
-            self._rested = ended + min(_REST * (ended - began), _LONGEST_REST) * bool(items)
+            self._flush()
 
     def catch_up(self) -> None:
-        """Write what waits for somebody who is about to read, but not more often than the thread may. Blocks."""
-        if time.monotonic() >= self._rested:
-            self.flush()
+        """Write what waits for somebody who is about to read; not more often than the thread may. Blocks for a moment.
+
+        Who reads gets no more than that done for them: behind a disk that is stuck nobody waits.
+        """
+        if self._clock() < self._rested or not self._batch.acquire(timeout=_PATIENCE):
+            return
+        try:
+            self._flush()
+        finally:
+            self._batch.release()
 
     def close(self) -> None:
         """Write what waits, and stop."""
@@ -127,11 +133,23 @@ class EventQueue:
     def _run(self) -> None:
         while not self._closing:
             self._something.wait(self._source.due())
-            self._hurry.wait(max(self._linger, self._rested - time.monotonic()))
+            self._hurry.wait(max(self._linger, self._rested - self._clock()))
             try:
                 self.flush()
             except Exception:  # the thread goes on whatever happens: the next batch may be fine
                 _log.exception("telemetry failed")
+
+    def _flush(self) -> None:
+        began = self._clock()
+        self._something.clear()
+        # Counters first: what they tell of was there before what is offered meanwhile.
+        items = [*self._source.events()]
+        items += [self._items.popleft() for _ in range(len(self._items))]
+        for (database, table), events in _grouped(items).items():
+            self._write_group(database, table, events)
+        self.counters.batches += bool(items)
+        ended = self._clock()
+        self._rested = ended + min(_REST * (ended - began), _LONGEST_REST) * bool(items)
 
     def _write_group(self, database: str, table: str, events: Sequence[Event]) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 
 from stonechat.project.workspaces import Workspace
-from stonechat.telemetry.counters import EventsCounters, EventsTaken, RequestCounters, Subject
+from stonechat.telemetry.counters import Durations, EventsCounters, EventsTaken, RequestCounters, Subject
 from stonechat.telemetry.events import DataSourceOperation, Event
 from stonechat.telemetry.queue import EventQueue, QueueCounters
 from stonechat.telemetry.reports import Reports, StorageReading
@@ -96,6 +96,7 @@ class Telemetry:
     def __init__(self, tables: ServiceTables, stored: StorageReading = lambda _: (), *, records: bool = True) -> None:
         self.requests = RequestCounters()
         self.answers: dict[str, int] = defaultdict(int)
+        self.queries = Durations()
         self.operations: dict[tuple[Subject, str, str], int] = defaultdict(int)
         self.events = EventsCounters()
         self.jobs: dict[tuple[str, str], int] = defaultdict(int)
@@ -112,6 +113,11 @@ class Telemetry:
     def queue(self) -> QueueCounters:
         """What became of the events."""
         return QueueCounters() if self._queue is None else self._queue.counters
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait to be written."""
+        return 0 if self._queue is None else self._queue.waiting
 
     def record(self, workspace: Workspace, event: Event) -> None:
         """Note something that happened in a workspace. Never blocks, never fails; any thread may call."""

@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from stonechat.engine.contract import Engine
 from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, ServiceDataSource, service_database
-from stonechat.sql.quoting import identifier
+from stonechat.sql.quoting import identifier, literal
 
+MOST_DAYS = 90
 _VIEW_SUFFIX = "_view"
 
 
 class ServiceTables:
     """Makes and fills them. `database` is always that of the workspace's own tables. Blocks; any thread may call."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, most_days: int = MOST_DAYS) -> None:
         self._engine = engine
+        self._most_days = most_days
         self._lock = threading.Lock()
         self._made: set[str] = set()
         self._closed: set[str] = set()
@@ -27,8 +29,9 @@ class ServiceTables:
             return
         with self._lock:
             if database not in self._made | self._closed:
-                for statement in create_statements(service_database(database)):
+                for statement in create_statements(service_database(database), self._most_days):
                     self._engine.command(statement)
+                self._change_expiry(service_database(database))
                 self._made.add(database)
 
     def close(self, database: str) -> None:
@@ -46,12 +49,23 @@ class ServiceTables:
         head = f"INSERT INTO {place} SETTINGS async_insert = 0 FORMAT JSONEachRow\n"
         self._engine.command(head + b"\n".join(rows).decode())
 
+    def _change_expiry(self, database: str) -> None:
+        """Tables that were made when rows were to stay for another time keep them for as long as is wanted now."""
+        query = f"SELECT name, create_table_query AS text FROM system.tables WHERE database = {literal(database)}"
+        for row in self._engine.fetch(query):
+            source = SERVICE_DATA_SOURCES.get(str(row["name"]))
+            if source is not None and source.expires_after:
+                expiry = _expiry(source, self._most_days)
+                if expiry not in str(row["text"]):
+                    place = f"{identifier(database)}.{identifier(source.name)}"
+                    self._engine.command(f"ALTER TABLE {place} MODIFY TTL {expiry}")
 
-def create_statements(database: str) -> Iterator[str]:
-    """Statements that make the database `database` and all that is missing in it."""
+
+def create_statements(database: str, most_days: int = MOST_DAYS) -> Iterator[str]:
+    """Statements that make the database `database` and all that is missing in it. Rows go after `most_days` at last."""
     yield f"CREATE DATABASE IF NOT EXISTS {identifier(database)} ENGINE = Atomic"
     for source in SERVICE_DATA_SOURCES.values():
-        yield _create_table(source, database)
+        yield _create_table(source, database, most_days)
         if source.view:
             view = f"{identifier(database)}.{identifier(source.name + _VIEW_SUFFIX)}"
             target = f"{identifier(database)}.{identifier(source.name)}"
@@ -59,14 +73,18 @@ def create_statements(database: str) -> Iterator[str]:
             yield f"CREATE MATERIALIZED VIEW IF NOT EXISTS {view} TO {target} AS {source.view.format(**tables)}"
 
 
-def _create_table(source: ServiceDataSource, database: str) -> str:
+def _expiry(source: ServiceDataSource, most_days: int) -> str:
+    return f"{source.expires_after} + toIntervalDay({min(source.kept_days, most_days)})"
+
+
+def _create_table(source: ServiceDataSource, database: str, most_days: int) -> str:
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in source.columns.items())
     clauses = [f"ENGINE = {source.engine}"]
     if source.sorting_key:
         clauses.append(f"ORDER BY ({source.sorting_key})")
     if source.partition_by:
         clauses.append(f"PARTITION BY {source.partition_by}")
-    if source.ttl:
-        clauses.append(f"TTL {source.ttl}")
+    if source.expires_after:
+        clauses.append(f"TTL {_expiry(source, most_days)}")
     place = f"{identifier(database)}.{identifier(source.name)}"
     return f"CREATE TABLE IF NOT EXISTS {place} ({columns}) {' '.join(clauses)}"
