@@ -14,7 +14,7 @@ from stonechat.cli.console import out, show_error
 from stonechat.cli.requests import example_requests
 from stonechat.cli.rows import FirstRows, row_source
 from stonechat.client import Remote
-from stonechat.deploy.plan import explain
+from stonechat.deploy.explanation import explain
 from stonechat.errors import StonechatError
 from stonechat.project.loader import load_folder
 from stonechat.project.secrets import ENVIRONMENT_FILE, local_secrets

@@ -12,6 +12,7 @@ from stonechat.datafile.indexes import read_indexes
 from stonechat.datafile.problems import Findings, InvalidValue, MissingInstruction
 from stonechat.datafile.resources import Column, DataSource
 from stonechat.datafile.scanner import Instruction, last_of_each
+from stonechat.datafile.spans import Span
 from stonechat.datafile.values import choice, listed, text_of, token_grants
 from stonechat.errors import Position
 
@@ -20,6 +21,7 @@ def read_datasource(name: str, instructions: Sequence[Instruction], start: Posit
     """The data source that the instructions describe. What is wrong is reported, not raised."""
     given = last_of_each(instructions, findings)
     columns = _columns(given.get("SCHEMA"), start, findings)
+    forward_query, indent = _forward_query(given.get("FORWARD_QUERY"), findings)
     return DataSource(
         name=name,
         description=text_of(given.get("DESCRIPTION")),
@@ -30,10 +32,12 @@ def read_datasource(name: str, instructions: Sequence[Instruction], start: Posit
         tokens=token_grants(instructions, ("READ", "APPEND"), findings),
         tags=listed(given["TAGS"].value) if "TAGS" in given else (),
         shared_with=_shared_with(given.get("SHARED_WITH"), findings),
-        forward_query=_forward_query(given.get("FORWARD_QUERY"), findings),
+        forward_query=forward_query.text if forward_query else None,
         backfill=_backfill(given.get("BACKFILL"), findings),
         connector=read_connector(given, findings),
         notices=findings.notices,
+        forward_query_position=forward_query.position if forward_query else None,
+        forward_query_indent=indent,
     )
 
 
@@ -52,22 +56,21 @@ def _shared_with(instruction: Instruction | None, findings: Findings) -> tuple[s
     return workspaces
 
 
-def _forward_query(instruction: Instruction | None, findings: Findings) -> str | None:
+def _forward_query(instruction: Instruction | None, findings: Findings) -> tuple[Span | None, int]:
     if instruction is None:
-        return None
+        return None, 0
     with findings.collecting():
         if not instruction.is_block or not instruction.value.text.strip():
             hint = "Write FORWARD_QUERY > and the SELECT on the next lines, indented"
             raise InvalidValue("FORWARD_QUERY must be a block of lines", instruction.position, hint=hint)
-        query, _ = instruction.value.dedented()
         for token in tokens(instruction.value):
             if token.depth == 0 and token.upper in {"FROM", "WHERE"}:
                 hint = "Write the list of expressions only: rows come from the live version of the data source"
                 raise InvalidValue(
                     f"FORWARD_QUERY takes no {token.upper}", instruction.value.at(token.start), hint=hint
                 )
-        return query.text
-    return None
+        return instruction.value.dedented()
+    return None, 0
 
 
 def _backfill(instruction: Instruction | None, findings: Findings) -> str | None:

@@ -64,6 +64,11 @@ _RULES = {
     )
 }
 _PARAMETERS = ("ver", "is_deleted", "sign", "version", "columns")
+_PLACES = frozenset({"disk", "table_disk"})
+_DECIDED_BY_SERVER = dict.fromkeys(
+    ("non_replicated_deduplication_window", "fsync_after_insert", "fsync_part_directory"),
+    "the server needs its own value to lose no row and count none twice",
+) | {"storage_policy": "data lies in the data folder of the server"}
 _KEYS = ("sorting_key", "partition_key", "primary_key", "sampling_key", "ttl")
 
 
@@ -176,5 +181,12 @@ def _settings(instruction: Instruction | None, findings: Findings) -> tuple[tupl
             if len(run) < 3 or run[0].kind != "word" or run[1].text != "=":
                 where = instruction.value.at(run[0].start) if run else instruction.value.position
                 raise InvalidValue("ENGINE_SETTINGS takes name = value, name = value", where)
-            settings.append((run[0].text, source(instruction.value, run[2:])))
+            name, where = run[0].text, instruction.value.at(run[0].start)
+            if name in _PLACES:
+                hint = "Data lies in the data folder of the server"
+                raise InvalidValue(f"ENGINE_SETTINGS must not say where data lies, as {name} does", where, hint=hint)
+            if name in _DECIDED_BY_SERVER:
+                findings.notice(f"The setting {name} has no effect: {_DECIDED_BY_SERVER[name]}", where)
+            else:
+                settings.append((name, source(instruction.value, run[2:])))
     return tuple(settings)

@@ -81,7 +81,10 @@ class TokenGrant:
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """A `.datasource` file. `connector` holds its KAFKA_*, IMPORT_* and PG_* keys in lower case."""
+    """A `.datasource` file. `connector` holds its KAFKA_*, IMPORT_* and PG_* keys in lower case.
+
+    `forward_query` is dedented and stripped like a node's `sql`, and has a place and an indentation like it.
+    """
 
     name: str
     description: str
@@ -96,6 +99,8 @@ class DataSource:
     backfill: str | None = None
     connector: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = field(default=(), compare=False)
+    forward_query_position: Position | None = field(default=None, compare=False)
+    forward_query_indent: int = field(default=0, compare=False)
 
 
 class NodeType(Enum):

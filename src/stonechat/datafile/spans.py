@@ -10,6 +10,13 @@ from functools import cached_property
 from stonechat.errors import Position
 
 
+def place_in(text: str, offset: int, start: Position, indent: int) -> Position:
+    """The place of a character of a dedented block: `start` is that of its first, `indent` what later lines lost."""
+    lines = text.count("\n", 0, offset)
+    column = offset - (text.rfind("\n", 0, offset) + 1)
+    return Position(start.file, start.line + lines, column + (indent + 1 if lines else start.column))
+
+
 @dataclass(frozen=True)
 class Span:
     """Text as it stands in a file, from `position` on. Lines of a longer one begin at column 1."""

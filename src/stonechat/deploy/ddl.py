@@ -90,6 +90,11 @@ def backfill(name: str, target: str, columns: tuple[str, ...], statement: str, d
     )
 
 
+def rows_of(select: str, name: str, database: str, condition: str = "") -> str:
+    """The statement that gives rows of a table as a SELECT without FROM wants them: all, or those of a condition."""
+    return f"{select}\nFROM {table(database, name)}" + (f"\nWHERE {condition}" if condition else "")
+
+
 def table(database: str, name: str) -> str:
     """A quoted, qualified table name."""
     return f"{identifier(database)}.{identifier(name)}"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.deploy.diff import Difference
@@ -36,13 +35,14 @@ class CloneDataSource:
 class RewriteDataSource:
     """Give a data source a new version, made empty, that gets the rows of the live one as `expressions` give them.
 
-    `expressions` is the list of a SELECT over the live version, which names the columns that it fills; the others get
-    their defaults. The rows may come in parts, never through views, and before any row that is written later: engines
-    that keep the last of some rows tell by that. The quarantine is cloned as for `CloneDataSource`.
+    `select` is a SELECT without its FROM over the live version, whose columns are those that it fills; the others get
+    their defaults. It makes each row of one row, so that the rows may come in parts; see `ddl.rows_of`. They come never
+    through views, and before any row that is written later: engines that keep the last of some rows tell by that. The
+    quarantine is cloned as for `CloneDataSource`.
     """
 
     source: DataSource
-    expressions: str
+    select: str
     quarantine: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
@@ -60,7 +60,10 @@ class RenewDataSource:
 
 @dataclass(frozen=True, slots=True)
 class CreateView:
-    """Make the view of a materialized pipe; rows that arrive from now on flow through it."""
+    """Make the view of a materialized pipe; rows that arrive from now on flow through it.
+
+    `reads` has the data sources and quarantines that its statement reads.
+    """
 
     pipe: Pipe
     target: str
@@ -123,32 +126,7 @@ def make_plan(live: Project, wanted: Project, difference: Difference) -> Plan:
 def view_of(project: Project, pipe: Pipe) -> CreateView:
     """The view that a materialized pipe stands for."""
     composed = compose_pipe(project, pipe, {})
-    return CreateView(pipe, pipe.output.options["datasource"], composed.sql, composed.reads)
-
-
-def explain(plan: Plan) -> Iterator[str]:
-    """The plan in words, a line a step."""
-    for step in plan.steps:
-        match step:
-            case CreateDataSource(source):
-                yield f"create the data source '{source.name}' with {len(source.columns)} columns"
-            case CloneDataSource(source, alterations):
-                changes = f", then {'; '.join(alterations)}" if alterations else ""
-                yield f"make a new version of the data source '{source.name}' with the rows it has{changes}"
-            case RewriteDataSource(source, _, _, reasons):
-                yield f"write the rows of the data source '{source.name}' anew: {'; '.join(reasons)}"
-            case RenewDataSource(source):
-                yield f"make a new version of the data source '{source.name}' without rows"
-            case CreateView(pipe, target):
-                yield f"create the materialized view '{pipe.name}' into '{target}'"
-            case Backfill(view):
-                yield f"fill '{view.target}' with the rows that '{view.pipe.name}' finds already there"
-            case DropView(name):
-                yield f"drop the materialized view '{name}'; its target keeps its rows"
-            case DropDataSource(name):
-                yield f"drop the data source '{name}' with all its rows"
-            case _:
-                assert_never(step)
+    return CreateView(pipe, pipe.output.options["datasource"], composed.sql, project.lineage.sources(pipe.name))
 
 
 def _finds_rows(live: Project, wanted: Project, view: CreateView) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
+from stonechat.datafile.spans import place_in
 from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
 from stonechat.deploy.placeholders import says_nothing, unknown_name
 from stonechat.deploy.plan import view_of
@@ -50,20 +52,32 @@ class ViewMismatch(DatafileProblem):
     code = "SC712"
 
 
-def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
-    """Every problem that the engine finds in a project; none when it can be deployed."""
+@contextmanager
+def scratch_database(engine: Engine) -> Iterator[str]:
+    """A database that is there as long as the `with` block."""
     database = f"{DATABASE_PREFIX}{secrets.token_hex(6)}"
     engine.command(f"CREATE DATABASE {identifier(database)}")
     try:
-        problems = list(_table_problems(project, engine, database))
-        if any(NAMESPACE in node.sql for pipe in project.pipes.values() for node in pipe.nodes):
-            for statement in create_statements(service_database(database)):
-                engine.command(statement)
-        # With a table missing, every node that reads it would fail too and bury the cause.
-        return problems or list(_pipe_problems(project, engine, database))
+        yield database
     finally:
         for name in (database, service_database(database)):
             engine.command(f"DROP DATABASE IF EXISTS {identifier(name)} SYNC")
+
+
+def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
+    """Every problem that the engine finds in a project; none when it can be deployed."""
+    with scratch_database(engine) as database:
+        return rehearse_in(database, project, engine)
+
+
+def rehearse_in(database: str, project: Project, engine: Engine) -> list[StonechatError]:
+    """Like `rehearse`, in an empty database, which has the tables and views of the project from then on."""
+    problems = list(_table_problems(project, engine, database))
+    if any(NAMESPACE in node.sql for pipe in project.pipes.values() for node in pipe.nodes):
+        for statement in create_statements(service_database(database)):
+            engine.command(statement)
+    # With a table missing, every node that reads it would fail too and bury the cause.
+    return problems or list(_pipe_problems(project, engine, database))
 
 
 def remove_leftovers(engine: Engine) -> None:
@@ -136,17 +150,19 @@ def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pip
 
     Else where the SQL begins.
     """
-    start = node.sql_position
     if unknown := unknown_name(error):
         return name_position(node, unknown)
-    match = _FAILED_AT.search(error.message)
     alone = compose_placeholder(project, pipe, node).sql
-    if match is None or alone.count("\n") != node.sql.count("\n"):
-        return start
-    # The engine counts bytes.
-    before = (_EXPLAIN + alone).encode()[: int(match[1]) - 1].decode(errors="ignore").removeprefix(_EXPLAIN)
-    lines, column = before.count("\n"), len(before) - before.rfind("\n") - 1
-    return Position(start.file, start.line + lines, column + (node.sql_indent + 1 if lines else start.column))
+    offset = failure_offset(error, _EXPLAIN + alone)
+    if offset is None or alone.count("\n") != node.sql.count("\n"):
+        return node.sql_position
+    return place_in(alone, offset - len(_EXPLAIN), node.sql_position, node.sql_indent)
+
+
+def failure_offset(error: EngineFailure, statement: str) -> int | None:
+    """Where in a statement the engine's parser stopped, counted in characters; the engine counts bytes."""
+    match = _FAILED_AT.search(error.message)
+    return len(statement.encode()[: int(match[1]) - 1].decode(errors="ignore")) if match else None
 
 
 def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -> Iterator[StonechatError]:
@@ -157,11 +173,12 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
     stored = engine.fetch(f"DESCRIBE {table(database, target.name)}", database=database)
     wanted = {str(row["name"]): str(row["type"]) for row in stored}
     mismatches = list(_mismatches(given, wanted, {column.name for column in target.columns if column.default}))
-    if mismatches:
+    for name, what in mismatches:
         yield ViewMismatch(
-            f"Materialized pipe '{pipe.name}' does not match its data source '{target.name}': {'; '.join(mismatches)}",
-            pipe.output.position,
+            f"Materialized pipe '{pipe.name}' does not match its data source '{target.name}': {what}",
+            name_position(pipe.output, name),
         )
+    if mismatches:
         return
     try:
         engine.command(create_view(pipe.name, view.target, view.statement, database), database=database)
@@ -169,14 +186,15 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
         yield InvalidNode(f"Node '{pipe.output.name}': {error.message}", pipe.output.sql_position)
 
 
-def _mismatches(given: dict[str, str], wanted: dict[str, str], optional: set[str]) -> Iterator[str]:
+def _mismatches(given: dict[str, str], wanted: dict[str, str], optional: set[str]) -> Iterator[tuple[str, str]]:
+    """What does not fit, each with the column that it is about."""
     for name, kind in given.items():
         if name not in wanted:
-            yield f"the query gives a column '{name}' that the data source does not have"
+            yield name, f"the query gives a column '{name}' that the data source does not have"
         elif _plain(kind) != _plain(wanted[name]):
-            yield f"the column '{name}' is {kind} in the query and {wanted[name]} in the data source"
-    for name in wanted.keys() - given.keys() - optional:
-        yield f"the query does not give the column '{name}'"
+            yield name, f"the column '{name}' is {kind} in the query and {wanted[name]} in the data source"
+    for name in sorted(wanted.keys() - given.keys() - optional):
+        yield name, f"the query does not give the column '{name}'"
 
 
 def _plain(kind: str) -> str:

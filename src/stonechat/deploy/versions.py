@@ -1,8 +1,8 @@
 """Which data sources and views need tables of their own in a deployment, and where the rows of these come from.
 
 Tables are never altered while something reads or writes them: a deployment makes another version of every table that it
-changes, and of every table into which a view would otherwise write for two deployments at once. `plan_versions` is a
-pure function of two projects; whether the engine takes what it plans is for the rehearsal to say.
+changes, and of every table into which a view would otherwise write for two deployments at once. All of this follows
+from two projects alone; whether the engine takes what it plans is for the rehearsal to say.
 """
 
 from __future__ import annotations
@@ -33,12 +33,17 @@ from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.quoting import identifier
 
 
-def plan_versions(live: Project, wanted: Project, difference: Difference) -> Plan:
-    """The steps from the live project to the wanted one: tables, then backfills, then views, then what goes."""
-    versions = Versions(live, wanted)
-    gone = tuple(DropView(name) for name in difference.pipes.deleted if is_view(live.pipes[name]))
-    dropped = tuple(DropDataSource(name) for name in difference.data_sources.deleted)
-    return Plan((*versions.tables(), *versions.backfills(), *versions.view_steps()), (*gone, *dropped))
+def rewritten(
+    live: DataSource, wanted: DataSource, quarantine: tuple[str, ...], reasons: tuple[str, ...]
+) -> RewriteDataSource | RenewDataSource:
+    """The step that writes the rows of a data source anew, each value as it is: none where no column stays."""
+    kept = {column.name for column in live.columns}
+    names = ", ".join(identifier(column.name) for column in wanted.columns if column.name in kept)
+    return (
+        RewriteDataSource(wanted, f"SELECT {names}", quarantine, reasons)
+        if names
+        else RenewDataSource(wanted, quarantine)
+    )
 
 
 class Versions:
@@ -49,8 +54,8 @@ class Versions:
     """
 
     def __init__(self, live: Project, wanted: Project) -> None:
-        self._live = live
-        self._wanted = wanted
+        self.live = live
+        self.wanted = wanted
         both = live.data_sources.keys() & wanted.data_sources.keys()
         self.evolutions = {name: evolve(live.data_sources[name], wanted.data_sources[name]) for name in sorted(both)}
         self._live_views = {pipe.name: view_of(live, pipe) for pipe in live.pipes.values() if is_view(pipe)}
@@ -62,9 +67,15 @@ class Versions:
         while size != (size := len(self.made) + len(self.recomputed) + len(self.views)):
             self._close()
 
+    def plan(self, difference: Difference) -> Plan:
+        """The steps from the live project to the wanted one: tables, then backfills, then views, then what goes."""
+        gone = tuple(DropView(name) for name in difference.pipes.deleted if is_view(self.live.pipes[name]))
+        dropped = tuple(DropDataSource(name) for name in difference.data_sources.deleted)
+        return Plan((*self.tables(), *self.backfills(), *self.view_steps()), (*gone, *dropped))
+
     def tables(self) -> Iterator[Table]:
         """A step for each data source that gets a table."""
-        return (self._table(self._wanted.data_sources[name]) for name in sorted(self.made))
+        return (self._table(self.wanted.data_sources[name]) for name in sorted(self.made))
 
     def view_steps(self) -> Iterator[CreateView]:
         """A step for each view that is made, be it because a table that it reads or writes is another one now."""
@@ -74,24 +85,24 @@ class Versions:
         """A step for each view whose target lacks what it finds, those first whose targets others read."""
         wanting = sorted(name for name in self.views if self._is_backfilled(self._wanted_views[name]))
         behind = {
-            name: [other for other in wanting if self._wanted_views[other].target in self._sources(name)]
+            name: [other for other in wanting if self._wanted_views[other].target in self.sources(name)]
             for name in wanting
         }
-        with_rows = set(self._live.data_sources)
+        with_rows = set(self.live.data_sources)
         for name in TopologicalSorter(behind).static_order():
-            if self._sources(name) & with_rows:
+            if self.sources(name) & with_rows:
                 with_rows.add(self._wanted_views[name].target)
                 yield Backfill(self._wanted_views[name])
 
     def forward_query(self, name: str) -> str | None:
         """The FORWARD_QUERY that makes a data source's rows: one that is new, or is needed whether it is or not."""
-        wanted, live = self._wanted.data_sources[name].forward_query, self._live.data_sources[name].forward_query
+        wanted, live = self.wanted.data_sources[name].forward_query, self.live.data_sources[name].forward_query
         needed = wanted != live or bool(self.evolutions[name].incompatible)
         return wanted if needed else None
 
     def _close(self) -> None:
         for name, view in self._wanted_views.items():
-            if self._is_changed(view) or view.target in self.made or self._sources(name) & self.made:
+            if self._is_changed(view) or view.target in self.made or self.sources(name) & self.made:
                 self.views.add(name)
                 self.made.add(view.target)
         for name in self.made & self.evolutions.keys():
@@ -100,12 +111,17 @@ class Versions:
 
     def _is_recomputed(self, name: str) -> bool:
         into = [view for view in self._wanted_views.values() if view.target == name]
-        if not into or self._wanted.data_sources[name].backfill == "skip" or self.forward_query(name) is not None:
+        if not into or self.wanted.data_sources[name].backfill == "skip" or self.forward_query(name) is not None:
             return False
         return bool(self.evolutions[name].incompatible) or any(
-            self._has_other_query(view) or any(map(self._gets_other_rows, self._sources(view.pipe.name)))
+            (self._has_other_query(view) and self._can_be_computed(view))
+            or any(map(self._gets_other_rows, self.sources(view.pipe.name)))
             for view in into
         )
+
+    def _can_be_computed(self, view: CreateView) -> bool:
+        """Whether anything that a view reads keeps its rows."""
+        return any(self.wanted.data_sources[name].engine.name != "Null" for name in self.sources(view.pipe.name))
 
     def _gets_other_rows(self, name: str) -> bool:
         """Whether rows of a data source appear or change that its readers should have seen."""
@@ -124,25 +140,24 @@ class Versions:
         return not self._is_new(view) and self._is_changed(view) and not in_place
 
     def _is_backfilled(self, view: CreateView) -> bool:
-        target = self._wanted.data_sources[view.target]
+        target = self.wanted.data_sources[view.target]
         without_rows = target.name not in self.evolutions or target.name in self.recomputed
         return target.backfill != "skip" and (without_rows or self._is_new(view))
 
-    def _sources(self, pipe: str) -> AbstractSet[str]:
+    def sources(self, pipe: str) -> AbstractSet[str]:
         """The data sources that a view reads; reading a quarantine is reading its data source."""
-        names = self._wanted.lineage.sources(pipe)
-        return {name if name in self._wanted.data_sources else name.removesuffix(QUARANTINE_SUFFIX) for name in names}
+        names = self.wanted.lineage.sources(pipe)
+        return {name if name in self.wanted.data_sources else name.removesuffix(QUARANTINE_SUFFIX) for name in names}
 
     def _table(self, source: DataSource) -> Table:
         if source.name not in self.evolutions:
             return CreateDataSource(source)
-        live, evolution = self._live.data_sources[source.name], self.evolutions[source.name]
+        live, evolution = self.live.data_sources[source.name], self.evolutions[source.name]
         if "Null" in {live.engine.name, source.engine.name} or source.name in self.recomputed:
             return RenewDataSource(source, evolution.quarantine)
         if (query := self.forward_query(source.name)) is not None:
-            return RewriteDataSource(source, query, evolution.quarantine, ("FORWARD_QUERY gives its rows",))
+            select = query if normal(query).upper().startswith(("SELECT ", "WITH ")) else f"SELECT\n{query}"
+            return RewriteDataSource(source, select, evolution.quarantine, ("FORWARD_QUERY says what becomes of them",))
         if evolution.rewrites:
-            kept = {column.name for column in live.columns}
-            expressions = ", ".join(identifier(column.name) for column in source.columns if column.name in kept)
-            return RewriteDataSource(source, expressions, evolution.quarantine, evolution.rewrites)
+            return rewritten(live, source, evolution.quarantine, evolution.rewrites)
         return CloneDataSource(source, evolution.alterations, evolution.quarantine)

@@ -14,8 +14,8 @@ from starlette.routing import Route
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.deploy.apply import DeploymentInProgress, Outcome
 from stonechat.deploy.diff import Changes, Difference
+from stonechat.deploy.explanation import explain
 from stonechat.deploy.history import DeploymentRecord, deployment, deployments
-from stonechat.deploy.plan import explain
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator

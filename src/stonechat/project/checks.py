@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe
+from stonechat.datafile.spans import place_in
 from stonechat.errors import Position
 from stonechat.project.lineage import Lineage, NodeKey, target_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
@@ -181,11 +182,7 @@ def name_position(node: Node, name: str) -> Position:
     match = re.search(rf"\b(?:FROM|JOIN|IN)\s+{named}", node.sql, re.IGNORECASE) or re.search(named, node.sql)
     if match is None:
         return node.sql_position
-    offset = match.start("name")
-    line_start = node.sql.rfind("\n", 0, offset) + 1
-    start = node.sql_position
-    margin = node.sql_indent + 1 if line_start else start.column
-    return Position(start.file, start.line + node.sql.count("\n", 0, offset), offset - line_start + margin)
+    return place_in(node.sql, match.start("name"), node.sql_position, node.sql_indent)
 
 
 def _instruction_position(files: Mapping[str, str], start: Position, command: str) -> Position:

@@ -1,0 +1,83 @@
+"""Everything that is found out about a deployment before anything is made: what it would do, and why it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from stonechat.datafile.resources import Column
+from stonechat.deploy.diff import Difference, SchemaChangeRefused, compare
+from stonechat.deploy.feedback import Feedback, notices, remarks
+from stonechat.deploy.figures import Held, held_by_tables
+from stonechat.deploy.losses import losses
+from stonechat.deploy.plan import Plan
+from stonechat.deploy.rehearsal import rehearse_in, scratch_database
+from stonechat.deploy.trial import Trial, conversion_failures
+from stonechat.deploy.versions import Versions
+from stonechat.engine.contract import Engine
+from stonechat.errors import StonechatError
+from stonechat.project.live import Snapshot
+from stonechat.project.model import InvalidProject, Project
+from stonechat.sql.quoting import identifier, literal
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a deployment would do, and what to tell whoever asked for it.
+
+    `held` has what the live tables hold, by data source; those without rows are not in it.
+    """
+
+    difference: Difference
+    plan: Plan
+    feedback: tuple[Feedback, ...] = ()
+    held: Mapping[str, Held] = field(default_factory=dict)
+
+
+def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructive: bool) -> Preparation:
+    """Compare a project with what is live, plan, and try the plan on empty tables. Nothing live is touched.
+
+    Raises `InvalidProject` with every reason why it cannot be deployed.
+    """
+    difference = compare(live.project, wanted)
+    told = tuple(notices(wanted))
+    if not difference:
+        return Preparation(difference, Plan((), ()), told)
+    with scratch_database(engine) as database, scratch_database(engine) as empty:
+        _raise_if_any(rehearse_in(database, wanted, engine), wanted)
+        versions = Versions(live.project, wanted)
+        problems: list[StonechatError] = list(_schema_problems(versions))
+        plan = Trial(engine, live.project, database, empty).of(versions.plan(difference), problems)
+    lost = list(losses(versions, difference))
+    if not allow_destructive:
+        problems += [loss.refusal() for loss in lost]
+    _raise_if_any(problems or list(conversion_failures(engine, live, plan)), wanted)
+    told += tuple(Feedback("WARNING", loss.resource, loss.message) for loss in lost)
+    return Preparation(difference, plan, (*told, *remarks(versions, live, engine)), held_by_tables(engine, live))
+
+
+def _raise_if_any(problems: list[StonechatError], wanted: Project) -> None:
+    if problems:
+        raise InvalidProject(problems, wanted.files)
+
+
+def _schema_problems(versions: Versions) -> Iterator[SchemaChangeRefused]:
+    """Columns whose values do not become those of another type without a word of the author."""
+    for name, evolution in versions.evolutions.items():
+        if name in versions.recomputed or versions.forward_query(name) is not None:
+            continue
+        before = {column.name: str(column.type) for column in versions.live.data_sources[name].columns}
+        for column in evolution.incompatible:
+            yield SchemaChangeRefused(
+                f"The column '{column.name}' of the data source '{name}' changes from {before[column.name]} to "
+                f"{column.type}, and its values do not convert by themselves",
+                hint=f"Write a FORWARD_QUERY that converts them, for instance {_conversion(column)}.",
+                position=column.position,
+            )
+
+
+def _conversion(column: Column) -> str:
+    name = column.name if column.name.isidentifier() and column.name.isascii() else identifier(column.name)
+    kind = literal(str(column.type))
+    converted = name if column.nullable else f"ifNull({name}, defaultValueOfTypeName({kind}))"
+    return f"SELECT * EXCEPT ({name}), accurateCastOrDefault({converted}, {kind}) AS {name}"
