@@ -9,58 +9,103 @@ to be read before it is kept.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.deploy.carrying_out import World
-from tests.engine.shared import shared_engine
+from tests.conftest import RunningServer
 
-from stonechat.datafile.problems import DatafileProblem
-from stonechat.deploy.explanation import explanation
-from stonechat.errors import StonechatError
 from stonechat.project.loader import load_folder
-from stonechat.project.model import InvalidProject
+from stonechat.project.model import Project
+from stonechat.sql.quoting import identifier
 
 CORPUS = Path(__file__).parent / "corpus"
 _SIZE = re.compile(r"\([\d.]+ k?B\)")
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World(shared_engine())
-    yield world
-    world.close()
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    server = RunningServer(tmp_path_factory.mktemp("corpus") / "home", arguments=("serve",), environment={})
+    yield server
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("folder", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
-def test_a_deployment_does_what_is_expected(folder: Path, world: World) -> None:
-    outcome = _outcome(folder, world)
+def test_a_deployment_does_what_is_expected(folder: Path, server: RunningServer) -> None:
+    outcome = _World(server, folder).outcome()
     expected = folder / "expected.txt"
     if os.environ.get("STONECHAT_REWRITE_EXPECTED"):
         expected.write_text(outcome, encoding="utf-8")
     assert outcome == expected.read_text(encoding="utf-8")
 
 
-def _outcome(folder: Path, world: World) -> str:
-    world.deploy(load_folder(folder / "before"))
-    for file in sorted((folder / "rows").glob("*.ndjson")):
-        world.send(file.stem, file.read_bytes())
-    held = world.contents()
-    try:
-        prepared = world.deploy(load_folder(folder / "after"), allow_destructive=(folder / "destructive").exists())
-    except InvalidProject as error:
-        assert world.contents() == held, "a deployment that is refused changes nothing"
-        return "\n\n".join(_told(problem) for problem in error.problems) + "\n"
-    for file in sorted((folder / "later").glob("*.ndjson")):
-        world.send(file.stem, file.read_bytes())
-    explained = "\n".join(_SIZE.sub("(some)", line) for line in explanation(prepared))
-    return f"{explained}\n\n{world.contents()}"
+class _World:
+    """A workspace of its own for one case."""
+
+    def __init__(self, server: RunningServer, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+        user_token = server.client.get("/tokens").json()["user_token"]
+        made = server.request("POST", "/v1/workspaces", params={"name": folder.name}, token=user_token)
+        self._token: str = made.json()["token"]
+        self._project = Project.empty()
+
+    def outcome(self) -> str:
+        assert self._deploy("before")["result"] == "success"
+        self._send("rows")
+        held = self._contents()
+        checked = self._deploy("after", check="true")
+        assert self._contents() == held, "a check changes nothing"
+        body = self._deploy("after")
+        if body["result"] == "failed":
+            assert self._contents() == held, "a deployment that is refused changes nothing"
+            return "\n\n".join(map(_told, body["errors"])) + "\n"
+        assert (checked["result"], checked["deployment"]["plan"]) == (body["result"], body["deployment"]["plan"])
+        self._project = Project.from_files(load_folder(self._folder / "after"))
+        self._send("later")
+        explained = "\n".join(_SIZE.sub("(some)", line) for line in body["deployment"]["plan"])
+        return f"{explained}\n\n{self._contents()}"
+
+    def _deploy(self, name: str, **params: str) -> dict[str, Any]:
+        files = load_folder(self._folder / name)
+        if (self._folder / "destructive").exists():
+            params["allow_destructive_operations"] = "true"
+        parts = [("data_project://", (path, text.encode(), "text/plain")) for path, text in files.items()]
+        response = self._server.request("POST", "/v1/deploy", params=params, files=parts, token=self._token)
+        if name == "before":
+            self._project = Project.from_files(files)
+        body: dict[str, Any] = response.json()
+        return body
+
+    def _send(self, folder: str) -> None:
+        for file in sorted((self._folder / folder).glob("*.ndjson")):
+            answer = self._server.send(file.read_bytes(), name=file.stem, token=self._token).json()
+            assert answer == {"successful_rows": file.read_text().count("\n"), "quarantined_rows": 0}
+
+    def _contents(self) -> str:
+        """The rows of every data source, in the order of all columns."""
+        return "\n".join(self._rows(name) for name in sorted(self._project.data_sources)) + "\n"
+
+    def _rows(self, name: str) -> str:
+        source = self._project.data_sources[name]
+        columns = [
+            f"finalizeAggregation({identifier(column.name)}) AS {identifier(column.name)}"
+            if column.type.name == "AggregateFunction"
+            else identifier(column.name)
+            for column in source.columns
+        ]
+        final = " FINAL" if source.engine.name not in {"MergeTree", "Null"} else ""
+        statement = f"SELECT {', '.join(columns)} FROM {identifier(name)}{final} ORDER BY ALL FORMAT JSON"
+        response = self._server.request("GET", "/v0/sql", params={"q": statement}, token=self._token)
+        assert response.status_code == 200, response.text
+        rows = (json.dumps(row, ensure_ascii=False) for row in response.json()["data"])
+        return "\n".join([f"{name}:", *(f"  {row}" for row in rows)])
 
 
-def _told(problem: StonechatError) -> str:
-    if isinstance(problem, DatafileProblem):
-        return f"{problem.code} {problem.explanation()}"
-    return f"{problem.code} {problem}\nhint: {problem.hint}"
+def _told(problem: dict[str, Any]) -> str:
+    hint = f"\nhint: {problem['hint']}" if "hint" in problem else ""
+    return f"{problem['code']} {problem['error']}{hint}"

@@ -14,7 +14,7 @@ from stonechat.cli.console import out, show_error
 from stonechat.cli.requests import example_requests
 from stonechat.cli.rows import FirstRows, row_source
 from stonechat.client import Remote
-from stonechat.deploy.explanation import explain
+from stonechat.deploy.explanation import explanation
 from stonechat.errors import StonechatError
 from stonechat.project.loader import load_folder
 from stonechat.project.secrets import ENVIRONMENT_FILE, local_secrets
@@ -60,7 +60,7 @@ class Development:
         except StonechatError as error:
             self._show_once(error)
             return False
-        for line in explain(outcome.plan):
+        for line in explanation(outcome.prepared):
             out.print(f"  {escape(line)}")
         if outcome.deployment_id is not None:
             out.print(f"[green]Deployed[/green] {escape(str(self._folder))} as deployment {outcome.deployment_id}")

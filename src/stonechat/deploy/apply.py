@@ -19,7 +19,7 @@ from stonechat.auth.access import Scope, ScopeType
 from stonechat.auth.tokens import TokenRegistry
 from stonechat.datafile.resources import NodeType, TokenGrant
 from stonechat.deploy.ddl import drop_table
-from stonechat.deploy.diff import Difference, compare, refusals
+from stonechat.deploy.diff import compare
 from stonechat.deploy.history import (
     DeploymentRecord,
     Status,
@@ -30,14 +30,13 @@ from stonechat.deploy.history import (
     record_status,
 )
 from stonechat.deploy.plan import Plan
-from stonechat.deploy.rehearsal import rehearse
+from stonechat.deploy.preparation import Preparation, prepare
 from stonechat.deploy.restore import remove_strays, snapshot_of
 from stonechat.deploy.staging import Staging, Writing
-from stonechat.deploy.versions import plan_versions
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import Candidate, LiveProject, Snapshot
-from stonechat.project.model import InvalidProject, Project
+from stonechat.project.model import Project
 from stonechat.project.places import forget_places, keep_places
 from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
@@ -79,8 +78,7 @@ class DeploymentInterrupted(StonechatError):
 class Outcome:
     """What a deployment did or, for a check, would do. `deployment_id` is None when there is none."""
 
-    difference: Difference
-    plan: Plan
+    prepared: Preparation
     deployment_id: int | None
 
 
@@ -134,7 +132,7 @@ class Deployer:
         with self.exclusive():
             outcome = self._begin(files, check=check, allow_destructive=allow_destructive, auto_promote=auto_promote)
             if outcome.deployment_id is not None:
-                self._carry_out(outcome.deployment_id, outcome.plan)
+                self._carry_out(outcome.deployment_id, outcome.prepared.plan)
         return outcome
 
     def _begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
@@ -142,21 +140,15 @@ class Deployer:
 
         Raises `InvalidProject` with every problem found, or `DeploymentInProgress`; nothing has changed then.
         """
-        live = self._live.snapshot.project
         wanted = Project.from_files(files, self._secrets, secrets_required=True)
-        difference = compare(live, wanted)
-        if problems := list(refusals(live, wanted, difference, allow_destructive=allow_destructive)):
-            raise InvalidProject(problems, files)
-        plan = plan_versions(live, wanted, difference)
-        if difference and (problems := rehearse(wanted, self._engine)):
-            raise InvalidProject(problems, files)
+        prepared = prepare(self._live.snapshot, wanted, self._engine, allow_destructive=allow_destructive)
         if check:
-            return Outcome(difference, plan, None)
+            return Outcome(prepared, None)
         self._require_no_candidate()
-        if not difference:
+        if not prepared.difference:
             self._keep_files(wanted)
-            return Outcome(difference, plan, None)
-        return Outcome(difference, plan, self._stage(wanted, auto_promote=auto_promote))
+            return Outcome(prepared, None)
+        return Outcome(prepared, self._stage(wanted, auto_promote=auto_promote))
 
     def promote(self, identity: int) -> None:
         """Make the candidate live. Raises `UnknownDeployment`, `NotACandidate` or `DeploymentInProgress`."""

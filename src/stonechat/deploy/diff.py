@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stonechat.datafile.resources import DataSource
-from stonechat.deploy.evolution import evolve
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 
@@ -58,20 +56,6 @@ def compare(live: Project, wanted: Project) -> Difference:
     )
 
 
-def refusals(
-    live: Project, wanted: Project, difference: Difference, *, allow_destructive: bool
-) -> Iterator[StonechatError]:
-    """Every reason why the difference cannot be deployed."""
-    for name in difference.data_sources.changed:
-        yield from _table_refusals(live.data_sources[name], wanted.data_sources[name])
-    if not allow_destructive:
-        for name in difference.data_sources.deleted:
-            yield DestructiveChangeRefused(
-                f"The data source '{name}' is not in the project any more, and its data would be deleted",
-                hint="Put its file back, or deploy with --allow-destructive-operations.",
-            )
-
-
 def _changes(live: Mapping[str, object], wanted: Mapping[str, object]) -> Changes:
     both = live.keys() & wanted.keys()
     return Changes(
@@ -79,14 +63,3 @@ def _changes(live: Mapping[str, object], wanted: Mapping[str, object]) -> Change
         tuple(sorted(name for name in both if live[name] != wanted[name])),
         tuple(sorted(live.keys() - wanted.keys())),
     )
-
-
-def _table_refusals(live: DataSource, wanted: DataSource) -> Iterator[StonechatError]:
-    if wanted.forward_query is None:
-        for column in evolve(live, wanted).incompatible:
-            yield SchemaChangeRefused(
-                f"The data source '{wanted.name}' holds data, and its column '{column.name}' gets a type that does not "
-                "take all values",
-                hint="Write a FORWARD_QUERY that converts them, for example with accurateCastOrDefault.",
-                position=column.position,
-            )

@@ -25,10 +25,9 @@ class Held:
 
 def held_by_tables(engine: Engine, snapshot: Snapshot) -> Mapping[str, Held]:
     """What each table of a deployment holds that has rows, quarantines too, by name. Blocks."""
-    databases = sorted({snapshot.workspace.database, *snapshot.databases.values()})
     rows = engine.fetch(
         "SELECT database, table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes FROM system.parts "
-        f"WHERE active AND database IN ({', '.join(map(literal, databases))}) GROUP BY database, table"
+        f"WHERE active AND database IN ({', '.join(map(literal, snapshot.databases))}) GROUP BY database, table"
     )
     held: dict[str, Held] = {}
     for row in rows:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from stonechat.deploy.ddl import alter_table, backfill, clone_table, create_table, drop_table, table
+from stonechat.deploy.ddl import alter_table, backfill, clone_table, create_table, drop_table, rows_of
 from stonechat.deploy.plan import (
     Backfill,
     CloneDataSource,
@@ -124,7 +124,7 @@ class Filler:
                     assert_never(step)
             self._note(_TABLE, 0)
         if isinstance(step, RewriteDataSource):
-            statement = f"SELECT {step.expressions} FROM {table(frozen, name)}"
+            statement = rows_of(step.select, name, frozen)
             self._insert(_TABLE, statement, name)
 
     def _run_through(self, step: Backfill) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
-from stonechat.deploy.diff import Difference
 from stonechat.project.composition import compose_pipe
 from stonechat.project.model import Project
 
@@ -113,25 +112,10 @@ class Plan:
         return (*self.before, *self.after)
 
 
-def make_plan(live: Project, wanted: Project, difference: Difference) -> Plan:
-    """The steps from the live project to the wanted one. Views come after all tables, backfills after all views."""
-    tables = tuple(CreateDataSource(wanted.data_sources[name]) for name in difference.data_sources.new)
-    views = tuple(view_of(wanted, wanted.pipes[name]) for name in difference.pipes.new if is_view(wanted.pipes[name]))
-    backfills = tuple(Backfill(view) for view in views if _finds_rows(live, wanted, view))
-    gone = tuple(DropView(name) for name in difference.pipes.deleted if is_view(live.pipes[name]))
-    dropped = tuple(DropDataSource(name) for name in difference.data_sources.deleted)
-    return Plan((*tables, *views, *backfills), (*gone, *dropped))
-
-
 def view_of(project: Project, pipe: Pipe) -> CreateView:
     """The view that a materialized pipe stands for."""
     composed = compose_pipe(project, pipe, {})
     return CreateView(pipe, pipe.output.options["datasource"], composed.sql, project.lineage.sources(pipe.name))
-
-
-def _finds_rows(live: Project, wanted: Project, view: CreateView) -> bool:
-    """Whether a view may have rows to catch up on; what a new data source gets flows through the view by itself."""
-    return wanted.data_sources[view.target].backfill != "skip" and bool(view.reads & live.data_sources.keys())
 
 
 def is_view(pipe: Pipe) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from starlette.routing import Route
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.deploy.apply import DeploymentInProgress, Outcome
 from stonechat.deploy.diff import Changes, Difference
-from stonechat.deploy.explanation import explain
+from stonechat.deploy.explanation import data_movements, explanation
 from stonechat.deploy.history import DeploymentRecord, deployment, deployments
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
@@ -122,11 +122,14 @@ def _failure(error: StonechatError, key: str, problems: Sequence[StonechatError]
 
 def _outcome_json(outcome: Outcome, key: str) -> dict[str, object]:
     # Of a build, clients know success and failure alone, and see by its empty lists that nothing changed.
-    result = "success" if outcome.difference or key == "build" else "no_changes"
-    details = _difference_json(outcome.difference)
+    prepared = outcome.prepared
+    result = "success" if prepared.difference or key == "build" else "no_changes"
+    details = _difference_json(prepared.difference)
     identity = outcome.deployment_id
-    details |= {"status": "data_ready", "live": identity is not None, "errors": [], "feedback": []}
-    details |= {"id": "" if identity is None else str(identity), "plan": list(explain(outcome.plan))}
+    details |= {"status": "data_ready", "live": identity is not None, "errors": []}
+    details |= {"feedback": [asdict(remark) for remark in prepared.feedback]}
+    details |= {"data_movements": list(data_movements(prepared.plan))}
+    details |= {"id": "" if identity is None else str(identity), "plan": list(explanation(prepared))}
     return {"result": result, key: details}
 
 
