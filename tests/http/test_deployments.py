@@ -163,7 +163,7 @@ def test_a_type_that_does_not_take_all_values_is_refused(server: RunningServer) 
     server.send(_event("kept"), name="events")
     files = {**_PROJECT, "datasources/events.datasource": _EVENTS.replace("`select` UInt8", "`select` Date")}
     errors = _refused(server, files)
-    assert "'select' gets a type that does not take all values" in errors[0]["error"]
+    assert "'select' of the data source 'events' changes from UInt8 to Date" in errors[0]["error"]
     assert server.value("SELECT count() FROM events") == 1
 
 
