@@ -88,6 +88,22 @@ def test_ids_of_resources_become_their_names(world: _World) -> None:
     assert not caller.may(ScopeType.READ_PIPE, "t_2")
 
 
+def test_tokens_of_one_name_share_a_limit_and_are_different_callers(world: _World) -> None:
+    tokens = world.tokens()
+    one, other = (tokens.identify(_signed(exp=_CLAIMS["exp"] + more)) for more in (0, 1))
+    assert one.counted_as == other.counted_as
+    assert one.token_id != other.token_id
+    assert tokens.identify(_signed()).token_id == one.token_id
+
+
+def test_what_is_too_long_is_no_token_whoever_signed_it(world: _World) -> None:
+    with pytest.raises(InvalidToken):
+        world.tokens().identify(_signed(more="x" * 16_384))
+    scopes = [{"type": "PIPES:READ", "resource": "x" * 16_384}]
+    with pytest.raises(InvalidClaims, match="longer than 16384"):
+        world.tokens().sign("w", "ann", scopes, expires=2**40)
+
+
 def _forgeries() -> dict[str, str]:
     body = _part(_CLAIMS)
     return {

@@ -232,6 +232,17 @@ def test_what_views_and_quarantines_hold_is_closed_until_a_scope_names_it(server
     assert _tenants(_get(server, "/v0/pipes/sums.json", whole)) == {"a", "b"}
 
 
+def test_a_quarantine_may_have_a_scope_and_a_filter_of_its_own(server: RunningServer) -> None:
+    quarantine = {"type": "DATASOURCES:READ", "resource": "visits_quarantine"}
+    whole = _signed(server, _OF_A, quarantine, *_PIPES)
+    narrow = _signed(server, _OF_A, {**quarantine, "filter": "tenant = 'a'"}, *_PIPES)
+    for token, rows in ((whole, 1), (narrow, 0)):
+        assert len(_sql(server, token, "SELECT * FROM visits_quarantine").json()["data"]) == rows
+        assert len(_get(server, "/v0/pipes/broken_visits.json", token).json()["data"]) == rows
+    assert _get(server, "/v0/datasources/visits/quarantine", whole).json()["rows"] == 1
+    assert _get(server, "/v0/datasources/visits/quarantine", narrow).status_code == 403
+
+
 def test_a_filter_that_fits_no_more_shows_nothing(server: RunningServer) -> None:
     for scope in ({**_OF_A, "resource": "vists"}, {**_OF_A, "filter": "gone = 1"}, {**_OF_A, "filter": "n IN plans"}):
         refused = server.request(

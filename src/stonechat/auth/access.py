@@ -111,7 +111,8 @@ class Caller:
     """Who is asking: a token of a workspace, with its scopes and what narrows them.
 
     `filters` holds the predicates of each data source of which the token shows only some rows, all of which must hold;
-    `fixed` the parameters of pipes that the token sets, by pipe; `requests_per_second` its own limit, 0 for none.
+    `fixed` the parameters of pipes that the token sets, by pipe; `requests_per_second` its own limit, 0 for none. All
+    tokens with one `counted_as` have that limit together.
     """
 
     workspace_id: str
@@ -121,6 +122,7 @@ class Caller:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     fixed: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=dict, hash=False)
     requests_per_second: float = 0.0
+    counted_as: str = ""
 
     @classmethod
     def of(cls, workspace_id: str, token_id: str, token_name: str, scopes: Iterable[Scope]) -> Caller:
@@ -177,6 +179,15 @@ class Caller:
             raise AccessDenied(
                 f"The token has not enough permissions: it needs the scope {needed}",
                 hint=f"Use a token with the scope {needed}, or the workspace admin token.",
+            )
+
+    def require_all_rows(self, data_source: str) -> None:
+        """Raise `AccessDenied` unless the caller may read every row of a data source or quarantine."""
+        self.require(ScopeType.READ_DATA_SOURCE, data_source)
+        if data_source in self.filters:
+            raise AccessDenied(
+                f"The token has a filter for '{data_source}', and this is about all of its rows",
+                hint="Use a token that may read all of them.",
             )
 
     def may_manage(self, scopes: Iterable[Scope]) -> bool:

@@ -23,6 +23,8 @@ from stonechat.errors import Kind, StonechatError
 
 _ALGORITHM = "HS256"
 _MOST_KEPT = 10_000
+_LONGEST = 16_384
+_IDENTIFYING = 32
 _MAY_BE_SIGNED = {
     scope.value: scope for scope in (ScopeType.READ_PIPE, ScopeType.READ_DATA_SOURCE, ScopeType.APPEND_DATA_SOURCE)
 }
@@ -101,12 +103,14 @@ class WebTokens:
 
         A token is verified once, and remembered until it expires or its key changes.
         """
-        digest = hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+        if len(value) > _LONGEST:
+            raise InvalidToken
+        digest = _digest(value)
         kept = self._kept.get(digest)
         if kept is not None and kept.expires > self._clock() and self._key_of(kept.caller.workspace_id) == kept.key:
             return kept.caller
         claims, key = self._verified(value)
-        caller = _caller(claims)
+        caller = _caller(claims, digest)
         with self._lock:
             self._kept[digest] = _Kept(caller, key, claims.exp)
             if len(self._kept) > _MOST_KEPT:
@@ -125,12 +129,16 @@ class WebTokens:
         """A new token, and the caller that it stands for. Raises `InvalidClaims`."""
         limits = {"limits": {"rps": requests_per_second}} if requests_per_second else {}
         claims = {"workspace_id": workspace_id, "name": name, "exp": expires, "scopes": list(grants), **limits}
-        caller = _caller(_read(claims))
+        read = _read(claims)
+        _caller(read, "")
         if expires <= self._clock():
             raise InvalidClaims("it would have expired already")
         key = self._key_of(workspace_id)
         assert key is not None, "whoever may sign belongs to the workspace"
-        return jwt.encode(claims, key, _ALGORITHM), caller
+        value = jwt.encode(claims, key, _ALGORITHM)
+        if len(value) > _LONGEST:
+            raise InvalidClaims(f"it is longer than {_LONGEST} characters")
+        return value, _caller(read, _digest(value))
 
     def _verified(self, value: str) -> tuple[_Claims, str]:
         """The claims of a token, and the key that has signed it."""
@@ -156,6 +164,10 @@ def looks_signed(value: str) -> bool:
     return value.count(".") == 2 and not value.startswith("p.")
 
 
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def _read(claims: Mapping[str, Any]) -> _Claims:
     try:
         read = msgspec.convert(claims, _Claims)
@@ -168,7 +180,7 @@ def _read(claims: Mapping[str, Any]) -> _Claims:
     return read
 
 
-def _caller(claims: _Claims) -> Caller:
+def _caller(claims: _Claims, digest: str) -> Caller:
     scopes: set[Scope] = set()
     filters: dict[str, tuple[str, ...]] = {}
     fixed: dict[str, Mapping[str, str | Sequence[str]]] = {}
@@ -186,8 +198,10 @@ def _caller(claims: _Claims) -> Caller:
     rate = claims.limits.rps if claims.limits and claims.limits.rps is not None else 0.0
     if not 0 <= rate < float("inf"):
         raise InvalidClaims("limits.rps is not a number of requests per second")
-    token_id = f"jwt {claims.workspace_id} {claims.name}"
-    return Caller(claims.workspace_id, token_id, claims.name, frozenset(scopes), filters, fixed, rate)
+    # Many people may have tokens of one name: these share a limit, and nothing else.
+    counted_as = f"jwt {claims.workspace_id} {claims.name}"
+    token_id = f"jwt {digest[:_IDENTIFYING]}"
+    return Caller(claims.workspace_id, token_id, claims.name, frozenset(scopes), filters, fixed, rate, counted_as)
 
 
 def _scope(grant: _Grant) -> Scope:

@@ -39,7 +39,7 @@ class Authenticator:
     def count(self, scope: Scope, caller: Caller) -> None:
         """Count a request of a caller. Raises `RateLimited`."""
         try:
-            allowance = self._limit.take(caller.token_id, caller.requests_per_second)
+            allowance = self._limit.take(caller.counted_as or caller.token_id, caller.requests_per_second)
         except RateLimited as error:
             scope[_ALLOWANCE] = error.allowance
             raise

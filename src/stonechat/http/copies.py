@@ -45,7 +45,10 @@ class _Copies:
     async def run(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
         snapshot = self.snapshots.of(request, caller)
-        pipe = copy_pipe(snapshot, request.path_params["name"])
+        name = request.path_params["name"]
+        if not caller.may(ScopeType.CREATE_PIPE):
+            caller.require(ScopeType.READ_PIPE, snapshot.pipe(name).name)
+        pipe = copy_pipe(snapshot, name)
         _require_run(caller, snapshot, pipe)
         values = await request_values(request)
         parameters = {name: value for name, value in pipe_parameters(values).items() if name not in _OPTIONS}
@@ -92,7 +95,6 @@ def _require_run(caller: Caller, snapshot: Snapshot, pipe: Pipe) -> None:
     """Who may change pipes runs copies, and who may read the pipe and append to its data source, all of both."""
     if caller.may(ScopeType.CREATE_PIPE):
         return
-    caller.require(ScopeType.READ_PIPE, pipe.name)
     caller.require(ScopeType.APPEND_DATA_SOURCE, target_of_copy(snapshot, pipe).name)
     if caller.is_narrowed:
         raise AccessDenied("The token reads only a part of the rows, and a copy takes all", hint="Use another token.")

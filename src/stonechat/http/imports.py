@@ -138,7 +138,8 @@ class _Handlers:
 
     def _answer(self, target: Target, job: Job) -> Mapping[str, object]:
         described: object = {"id": target.identity, "name": target.source.name}
-        if target.caller.may(ScopeType.READ_DATA_SOURCE, target.source.name):
+        name = target.source.name
+        if target.caller.may(ScopeType.READ_DATA_SOURCE, name) and name not in target.caller.filters:
             tables = stored_tables(self.imports.engine, target.snapshot)
             may_read = partial(target.caller.may, ScopeType.READ_PIPE)
             described = descriptions_of(target.snapshot).data_source(target.source, tables, may_read)

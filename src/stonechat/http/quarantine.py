@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stonechat.auth.access import ScopeType
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
@@ -45,7 +44,7 @@ class _Handlers:
         caller = self.authenticator.caller(request)
         snapshot = self.targets.snapshots.of(request, caller)
         source = snapshot.data_source(request.path_params["name"])
-        caller.require(ScopeType.READ_DATA_SOURCE, source.name + QUARANTINE_SUFFIX)
+        caller.require_all_rows(source.name + QUARANTINE_SUFFIX)
         limit = request.query_params.get("limit", "20")
         if not limit.isdecimal() or int(limit) > _MOST_ROWS:
             raise InvalidLimit(f"'{limit}' is no number of rows", hint=f"limit is at most {_MOST_ROWS}.")

@@ -14,6 +14,7 @@ from stonechat.auth.access import OF_NARROWED, InvalidScope, Scope, ScopeType
 from stonechat.auth.tokens import InvalidTokenRequest
 from stonechat.http.bodies import read_body
 from stonechat.project.live import Snapshot, UnknownDataSource, UnknownPipe
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, qualified
 
 _MAX_BODY_BYTES = 1_000_000
@@ -79,6 +80,9 @@ def resource_name(scope: Scope, snapshot: Snapshot) -> str:
     try:
         if scope.type in _PIPE_SCOPES:
             return snapshot.pipe(scope.resource).name
+        base = scope.resource.removesuffix(QUARANTINE_SUFFIX)
+        if base != scope.resource and scope.type is ScopeType.READ_DATA_SOURCE:
+            return snapshot.data_source(base).name + QUARANTINE_SUFFIX
         return snapshot.data_source(scope.resource).name
     except (UnknownPipe, UnknownDataSource) as error:
         raise InvalidScope(f"Invalid scope '{scope}': {error.message}", hint=error.hint) from error
