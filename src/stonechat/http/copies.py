@@ -72,8 +72,8 @@ class _Copies:
     async def _pause(self, request: Request, *, paused: bool) -> Response:
         caller = self.authenticator.caller(request)
         snapshot = self.snapshots.of(request, caller)
-        pipe = copy_pipe(snapshot, request.path_params["name"])
         caller.require(ScopeType.CREATE_PIPE)
+        pipe = copy_pipe(snapshot, request.path_params["name"])
         schedule = await asyncio.to_thread(self.schedules.pause, snapshot, pipe, paused=paused)
         identity = snapshot.identities[pipe.name].id
         return JSONResponse({"id": identity, "name": pipe.name, "schedule": schedule_json(schedule)})
