@@ -168,12 +168,13 @@ class Server:
             undo.callback(self.threads.shutdown)
             copier = Copier(
                 self.engine,
-                Publisher(self.engine, self.ingestion, self.projects, self.versions),
+                self.contents,
+                Publisher(self.ingestion, LiveDestinations(self.projects, self.versions)),
                 self.projects,
                 self.telemetry,
-                CopyLimits(settings.copy_seconds, settings.copy_memory_bytes),
+                limits=CopyLimits(settings.copy_seconds, settings.copy_memory_bytes),
             )
-            copier.remove_leftovers(JobStore(self.store))
+            copier.recover(JobStore(self.store))
             retrier = QuarantineRetrier(self.contents, self.ingestion, self.projects, self.telemetry, home / "imports")
             self.jobs = JobRunner(
                 self.store,

@@ -1,7 +1,7 @@
 """Copy pipes: the rows of a pipe into a data source, once for each run, whatever is killed meanwhile.
 
-A run stages its rows, writes down that they are staged, and publishes them. Until then it leaves nothing behind; from
-then on it goes on to its end, after a kill as well, and neither a deployment nor a cancellation comes in between.
+A run that appends stages its rows, notes that they are staged, and publishes them. Until then it leaves nothing behind;
+from then on it goes on to its end, after a kill as well. A run that replaces swaps tables, as replacing files does.
 The record on copies in `docs/decisions/` has the reasons.
 """
 
@@ -16,13 +16,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self
 
+import structlog
+
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
 from stonechat.errors import Kind, StonechatError
+from stonechat.jobs.contents import Contents, Replacement, rewriting
 from stonechat.jobs.kinds import JobInterrupted, JobKind, Progress
 from stonechat.jobs.publishing import Publication, Publisher, Steps
-from stonechat.jobs.replacing import stage_swap, stage_views
-from stonechat.jobs.staging import Staging, remove_staged
+from stonechat.jobs.renewal import Renewal
+from stonechat.jobs.staging import Staging, given_columns, measured, remove_staged
 from stonechat.jobs.store import Job, JobStore, NewJob, Subject
 from stonechat.project.composition import Values, compose_pipe
 from stonechat.project.live import LiveProjects, Snapshot, UnknownWorkspace
@@ -32,6 +35,8 @@ from stonechat.sql.quoting import parameter_text
 from stonechat.sql.references import classify
 from stonechat.telemetry.events import DataSourceOperation
 from stonechat.telemetry.recorder import Telemetry
+
+_log = structlog.get_logger(__name__)
 
 COPY = "copy"
 APPEND, REPLACE = "append", "replace"
@@ -125,14 +130,14 @@ def target_of_copy(snapshot: Snapshot, pipe: Pipe) -> Subject:
 
 
 def copy_job(snapshot: Snapshot, pipe: Pipe, order: CopyOrder, token_id: str = "") -> NewJob:
-    """The job of a run. One at a time writes a data source: a swap must not come between two blocks of another run."""
+    """The job of a run. Those that write one data source follow each other: no swap comes between two blocks."""
     target = target_of_copy(snapshot, pipe)
     subject = Subject(snapshot.identities[pipe.name].id, pipe.name)
     return NewJob(
         snapshot.workspace.id,
         COPY,
         order.payload,
-        exclusive=f"copy into {target.id}",
+        exclusive=rewriting(target.id),
         data_source=target,
         pipe=subject,
         token_id=token_id,
@@ -143,9 +148,17 @@ class Copier:
     """Runs copy pipes, as a kind of job."""
 
     def __init__(
-        self, engine: Engine, publisher: Publisher, projects: LiveProjects, telemetry: Telemetry, limits: CopyLimits
+        self,
+        engine: Engine,
+        contents: Contents,
+        publisher: Publisher,
+        projects: LiveProjects,
+        telemetry: Telemetry,
+        *,
+        limits: CopyLimits,
     ) -> None:
         self._engine = engine
+        self._contents = contents
         self._publisher = publisher
         self._projects = projects
         self._telemetry = telemetry
@@ -156,10 +169,21 @@ class Copier:
         """The kind of job that runs of copy pipes are."""
         return JobKind(COPY, self._run)
 
-    def remove_leftovers(self, store: JobStore) -> None:
-        """Drop what is staged for jobs that have ended and will not go on, or are forgotten."""
-        jobs = [*store.unfinished(), *(job for job in store.begun_and_failed() if job.notes.get("begun"))]
-        remove_staged(self._engine, [job.id for job in jobs])
+    def recover(self, store: JobStore) -> None:
+        """Send the chunks again that a kill has left in doubt, and drop what is staged for nobody.
+
+        To be called before deployments look at the tables: a copy of a table does not know the tokens of its rows.
+        """
+        for job in store.unfinished():
+            publication = Publication.of(job.notes) if job.kind == COPY and job.notes.get("begun") else None
+            if publication is not None and int(job.notes.get("published") or 0) < publication.batch.chunks:
+                _, steps = self._staged(job, Progress(job, store, cancelled=False))
+                try:
+                    steps.next(publication.batch)
+                except StonechatError as error:  # the job meets it again, and says so
+                    _log.warning("a copy cannot go on yet", job=job.id, reason=str(error))
+        going_on = [*store.unfinished(), *(job for job in store.begun_and_failed() if job.notes.get("begun"))]
+        remove_staged(self._engine, [job.id for job in going_on])
 
     def _run(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         began = time.monotonic()
@@ -175,8 +199,19 @@ class Copier:
         return result
 
     def _carry_out(self, job: Job, progress: Progress) -> Mapping[str, Any]:
-        staging = Staging(self._engine, job.id, self._limits, partial(self._fill, job, progress))
-        steps = Steps(self._publisher, job, progress, staging)
+        order = CopyOrder.of(job.payload)
+        work = self._replace if order.mode == REPLACE else self._append
+        return {
+            "mode": order.mode,
+            "parameters": dict(order.parameters),
+            JOB_TIMESTAMP: order.values[JOB_TIMESTAMP],
+            "scheduled": order.scheduled,
+            **work(job, progress),
+        }
+
+    def _append(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Stage the rows, and send them on once they are all there."""
+        staging, steps = self._staged(job, progress)
         try:
             publication = Publication.of(job.notes)
             if publication is None:
@@ -190,26 +225,39 @@ class Copier:
                 progress.note(staged=None, begun=False)
             raise
         staging.drop()
-        return _result(CopyOrder.of(job.payload), publication)
+        return {"statistics": dict(publication.statistics)}
+
+    def _staged(self, job: Job, progress: Progress) -> tuple[Staging, Steps]:
+        staging = Staging(self._engine, job.id, self._limits, partial(self._fill, job, progress))
+        return staging, Steps(self._publisher, job, progress, staging)
 
     def _stage(self, job: Job, staging: Staging) -> Publication:
-        """Run the pipe's query into tables that nobody reads."""
-        order = CopyOrder.of(job.payload)
+        """Run the pipe's query into a table that nobody reads."""
         snapshot, pipe, source = self._subjects(job)
-        query = self._query(snapshot, pipe, order)
+        query = self._query(snapshot, pipe, CopyOrder.of(job.payload))
         staging.clear()
         began = time.monotonic()
-        if order.mode == REPLACE and source.engine.name != "Null":
-            swap, read = stage_swap(self._engine, staging, snapshot, source, query)
-            views = stage_views(self._engine, staging, snapshot, source, query)
-            publication, rows, size = Publication(swap, tuple(views)), swap.rows, swap.size
-        else:
-            identity = snapshot.identities[source.name].id
-            staged = staging.stage("rows", query, snapshot.table(source.name), identity)
-            publication, rows, size = Publication(None, (staged.batch,)), staged.batch.rows, staged.batch.size
-            read = staged.read
-        counts = {"row_count": rows, "bytes": size, "rows_read": read.rows_read, "bytes_read": read.bytes_read}
-        return replace(publication, statistics={**counts, "elapsed": round(time.monotonic() - began, 6)})
+        identity = snapshot.identities[source.name].id
+        staged = staging.stage("rows", query, snapshot.table(source.name), identity)
+        return Publication(staged.batch, _statistics(staged.batch.rows, staged.batch.size, staged.read, began))
+
+    def _replace(self, job: Job, progress: Progress) -> Mapping[str, Any]:
+        """Write the rows beside the live ones, with what views make of them, and let them take the place of these."""
+        result: dict[str, Any] = {}
+
+        def write(renewal: Renewal, _source: DataSource) -> None:
+            snapshot, pipe, _ = self._subjects(job)
+            query = self._query(snapshot, pipe, CopyOrder.of(job.payload))
+            began = time.monotonic()
+            target = renewal.entrance
+            columns = given_columns(self._engine, query, target)
+            read = self._fill(job, progress, Fill(target.database, target.name, tuple(columns), query))
+            progress.check()
+            result["statistics"] = _statistics(*measured(self._engine, target), read, began)
+
+        assert job.data_source is not None
+        replaced = self._contents.replace(job.workspace_id, job.data_source.id, Replacement(), write)
+        return {**result, "rows_replaced": replaced.rows}
 
     def _subjects(self, job: Job) -> tuple[Snapshot, Pipe, DataSource]:
         """The project as it is now, with the pipe and the data source of a job."""
@@ -290,11 +338,6 @@ class Copier:
         )
 
 
-def _result(order: CopyOrder, publication: Publication) -> Mapping[str, Any]:
-    return {
-        "mode": order.mode,
-        "parameters": dict(order.parameters),
-        JOB_TIMESTAMP: order.values[JOB_TIMESTAMP],
-        "scheduled": order.scheduled,
-        "statistics": dict(publication.statistics),
-    }
+def _statistics(rows: int, size: int, read: QueryResult, began: float) -> Mapping[str, Any]:
+    counts = {"row_count": rows, "bytes": size, "rows_read": read.rows_read, "bytes_read": read.bytes_read}
+    return {**counts, "elapsed": round(time.monotonic() - began, 6)}

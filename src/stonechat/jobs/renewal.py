@@ -75,9 +75,9 @@ class Renewal:
 
     def insert(self, rows: bytes, token: str) -> None:
         """Write rows in canonical form. The same rows again under the same token change nothing."""
-        destination = Destination.of(self._source, database=self.database, table=self._entrance)
+        destination = Destination.of(self._source, database=self.database, table=self.entrance.name)
         columns = destination.columns
-        self._engine.insert(Insert(self.database, self._entrance, columns, "JSONEachRow", [rows], token))
+        self._engine.insert(Insert(self.database, self.entrance.name, columns, "JSONEachRow", [rows], token))
 
     def complete(self) -> int:
         """Add what stays of the live rows; how many rows of the live table go. Nobody may write to it meanwhile."""
@@ -118,8 +118,9 @@ class Renewal:
         return Table(self.database, self._source.name)
 
     @property
-    def _entrance(self) -> str:
-        return self._source.name if self._condition is None else _INCOMING
+    def entrance(self) -> Table:
+        """Where the new rows are to be written."""
+        return self._staged if self._condition is None else self._incoming
 
     @cached_property
     def _incoming(self) -> Table:

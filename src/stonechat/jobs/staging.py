@@ -89,34 +89,13 @@ class Staging:
 
     def stage(self, name: str, query: Query, target: Table, data_source_id: str) -> Staged:
         """Keep the rows of a query in a table of that name, for a data source whose table is `target`."""
-        columns = self.columns(query, target)
+        columns = given_columns(self._engine, query, target)
         position = self._table(name, columns)
         whole = replace(query, statement=_numbered(query.statement, position))
         done = self.fill(Fill(self.database, name, (*columns, position), whole))
-        rows, size = self.measured(name)
+        rows, size = measured(self._engine, Table(self.database, name))
         chunk = max(min(_CHUNK_ROWS, rows * _CHUNK_BYTES // max(size, 1)), 1)
         return Staged(Batch(name, data_source_id, tuple(columns), position, rows, size, chunk), done)
-
-    def columns(self, query: Query, target: Table) -> Mapping[str, str]:
-        """The columns that a query gives, with the types that a table has for them. Raises `StagedColumnUnknown`."""
-        described = replace(query, statement=f"DESCRIBE (\n{query.statement}\n)", format="JSONEachRow")
-        given = [str(row["name"]) for row in map(json.loads, self._engine.query(described).data.splitlines())]
-        stored = self._engine.fetch(f"DESCRIBE TABLE {target}")
-        types = {str(row["name"]): str(row["type"]) for row in stored}
-        for name in given:
-            if name not in types:
-                raise StagedColumnUnknown(
-                    f"The query gives a column '{name}' that the data source '{target.name}' does not have",
-                    hint="Name the columns of the query as those of the data source.",
-                )
-        return {name: types[name] for name in given}
-
-    def measured(self, table: str) -> tuple[int, int]:
-        """Rows and bytes, uncompressed, that a staged table has."""
-        where = f"database = {literal(self.database)} AND table = {literal(table)} AND active"
-        query = f"SELECT sum(rows) AS r, sum(data_uncompressed_bytes) AS b FROM system.parts WHERE {where}"
-        (row,) = self._engine.fetch(query)
-        return int(str(row["r"])), int(str(row["b"]))
 
     def _table(self, name: str, columns: Mapping[str, str]) -> str:
         """Make a table for rows of these columns; the name of the column with their positions."""
@@ -130,16 +109,44 @@ class Staging:
         )
         return position
 
-    def send(self, batch: Batch, number: int, target: Table, token: str) -> QueryResult:
-        """Put one chunk of a batch into a table, as one block."""
+    def send(self, batch: Batch, number: int, target: Table, token: str) -> None:
+        """Put one chunk of a batch into a table, as one block, as far as the table has its columns."""
+        stored = table_columns(self._engine, target)
+        columns = [name for name in batch.columns if name in stored]
         start = number * batch.chunk
         position = identifier(batch.position)
         statement = (
-            f"SELECT {', '.join(map(identifier, batch.columns))} FROM {Table(self.database, batch.table)}\n"
+            f"SELECT {', '.join(map(identifier, columns))} FROM {Table(self.database, batch.table)}\n"
             f"WHERE {position} >= {start} AND {position} < {start + batch.chunk} ORDER BY {position}"
         )
         query = Query(statement, self.database, limits=self._limits)
-        return self._engine.fill(Fill(target.database, target.name, batch.columns, query, token))
+        self._engine.fill(Fill(target.database, target.name, columns, query, token))
+
+
+def given_columns(engine: Engine, query: Query, target: Table) -> Mapping[str, str]:
+    """The columns that a query gives, with the types that a table has for them. Raises `StagedColumnUnknown`."""
+    described = replace(query, statement=f"DESCRIBE (\n{query.statement}\n)", format="JSONEachRow")
+    given = [str(row["name"]) for row in map(json.loads, engine.query(described).data.splitlines())]
+    types = table_columns(engine, target)
+    for name in given:
+        if name not in types:
+            raise StagedColumnUnknown(
+                f"The query gives a column '{name}' that the data source '{target.name}' does not have",
+                hint="Name the columns of the query as those of the data source.",
+            )
+    return {name: types[name] for name in given}
+
+
+def table_columns(engine: Engine, table: Table) -> Mapping[str, str]:
+    """The columns of a table with their types."""
+    return {str(row["name"]): str(row["type"]) for row in engine.fetch(f"DESCRIBE TABLE {table}")}
+
+
+def measured(engine: Engine, table: Table) -> tuple[int, int]:
+    """Rows and bytes, uncompressed, that a table has."""
+    where = f"database = {literal(table.database)} AND table = {literal(table.name)} AND active"
+    (row,) = engine.fetch(f"SELECT sum(rows) AS r, sum(data_uncompressed_bytes) AS b FROM system.parts WHERE {where}")
+    return int(str(row["r"])), int(str(row["b"]))
 
 
 def _numbered(statement: str, position: str) -> str:
