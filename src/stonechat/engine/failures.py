@@ -19,7 +19,7 @@ _VERSION = re.compile(r"\s*\(version [^()]*\)\.?$")
 _NAME = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\.?$")
 _MARK = re.compile(r"\s*/\* stonechat [0-9a-f]*(?: \*/)?")  # what `running` adds to a statement, as errors quote it
 # A statement that was only to be parsed is quoted a second time, as the argument of the function that parsed it.
-_PARSED = re.compile(r":? In scope (?:WITH|SELECT) .*\b(?:formatQuery|parseQueryToJSON)\(.*", re.DOTALL)
+_PARSED = re.compile(r":? In scope (?:WITH|SELECT) .*\b(?:formatQuery(?:SingleLine)?|parseQueryToJSON)\(.*", re.DOTALL)
 _EXECUTING = re.compile(r":\s+While executing \w+\.?$")
 
 

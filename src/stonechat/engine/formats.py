@@ -53,3 +53,10 @@ MEDIA_TYPES: Mapping[str, str] = {
     "TabSeparatedWithNames": TSV.media_type,
     "TabSeparatedWithNamesAndTypes": TSV.media_type,
 }
+
+
+def with_csv_header(output: Format, wanted: bool | None) -> Format:
+    """The format with a header or without, if it is CSV and somebody said which."""
+    if wanted is None or output.name.lower() not in {CSV.name.lower(), CSV_WITHOUT_HEADER.name.lower()}:
+        return output
+    return CSV if wanted else CSV_WITHOUT_HEADER

@@ -21,7 +21,7 @@ from stonechat.telemetry.recorder import Telemetry
 
 _MAX_URL_BYTES = 8192
 _EXPOSED = (
-    b"Server-Timing, X-Request-Id, X-Cache, ETag, Retry-After, Idempotency-Replayed, "
+    b"Server-Timing, X-Request-Id, X-Cache, X-DB-Statistics, ETag, Retry-After, Idempotency-Replayed, "
     b"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 )
 _CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]

@@ -14,6 +14,7 @@ from stonechat.datafile.resources import Pipe
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
 from stonechat.http.snapshots import Snapshots
+from stonechat.http.targets import OnlyByDeployment
 from stonechat.jobs.schedules import CopySchedules, schedule_json
 from stonechat.project.description import Descriptions, Json, descriptions_of
 
@@ -59,6 +60,10 @@ class _Pipes:
         schedule = self.schedules.of(described.snapshot, pipe)
         return _answer(request, described, pipe, {"schedule": schedule_json(schedule)} if schedule else {})
 
+    async def refuse_change(self, request: Request) -> Response:
+        self.authenticator.caller(request)
+        raise OnlyByDeployment("pipes")
+
     def _readable(self, request: Request) -> tuple[Descriptions, Pipe]:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
@@ -74,6 +79,10 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, schedules: CopySc
         Route("/v0/pipes", handlers.list_all, methods=["GET"]),
         NameRoute("/v0/pipes/{name}", handlers.show, methods=["GET"]),
         Route("/v1/pipes/{name}.pipe", handlers.show_datafile, methods=["GET"]),
+        Route("/v0/pipes", handlers.refuse_change, methods=["POST"]),
+        NameRoute("/v0/pipes/{name}", handlers.refuse_change, methods=["PUT", "DELETE"]),
+        Route("/v0/pipes/{name}/nodes", handlers.refuse_change, methods=["POST"]),
+        Route("/v0/pipes/{name}/nodes/{node:path}", handlers.refuse_change, methods=["POST", "PUT", "DELETE"]),
     ]
 
 

@@ -35,11 +35,21 @@ _RETRY_SECONDS = 1
 _ROUTING_CODES: Mapping[int, str] = {404: "SC904", 405: "SC905"}
 
 
+#: Where what is wrong is explained, by the stage of the code: templates, and statements of callers.
+_DOCUMENTATION: Mapping[str, str] = {
+    "SC2": "docs/reference/template-functions.md",
+    "SC5": "docs/reference/http-api.md#what-a-statement-may-use",
+    "SC8": "docs/reference/errors.md#engine-and-state",
+}
+
+
 def problem_body(error: StonechatError) -> dict[str, object]:
     """The JSON body of an error."""
     body: dict[str, object] = {"error": str(error), "code": error.code}
     if error.hint:
         body["hint"] = error.hint
+    if documentation := _DOCUMENTATION.get(error.code[:3]):
+        body["documentation"] = documentation
     if error.position:
         body |= {"file": error.position.file, "line": error.position.line, "column": error.position.column}
     if isinstance(error, InvalidProject):

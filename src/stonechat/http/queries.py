@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stonechat.engine.formats import BY_EXTENSION, CSV, CSV_WITHOUT_HEADER, JSON, TSV
+from stonechat.engine.formats import BY_EXTENSION, JSON, TSV, with_csv_header
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
@@ -24,6 +24,7 @@ from stonechat.http.streaming import StreamedResponse, until_disconnect
 from stonechat.project.live import UnknownPipe
 from stonechat.query.execute import Answer, EndpointRequest, QueryService, StatementRequest
 from stonechat.query.explain import Explanation
+from stonechat.query.finalizing import FINALIZE
 from stonechat.query.spool import SpooledAnswer
 
 # Keys that clients add to every call and that are no parameters of a pipe.
@@ -62,8 +63,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
             raise UnknownPipe(f"The pipe '{request.path_params['file']}' does not exist", hint=_FORMATS_HINT)
         values = await request_values(request)
         wrap = last_value(values.pop("q", None))
-        if output is CSV and last_value(values.get("__tb__csv_header")) in {"0", "false"}:
-            output = CSV_WITHOUT_HEADER
+        output = with_csv_header(output, _csv_header(values))
         known = request.headers.get("if-none-match")
         wanted = EndpointRequest(name, output, pipe_parameters(values), wrap, _output_settings(values), known)
         if last_value(values.get("explain")) in _TRUE:
@@ -92,7 +92,8 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         plain = request.method == "POST" and request.headers.get("content-type", "").startswith("text/plain")
         default = JSON if plain else TSV
         pipe = last_value(values.pop("pipeline", None))
-        wanted = StatementRequest(statement, default, pipe_parameters(values), pipe, _output_settings(values))
+        settings, header = _output_settings(values), _csv_header(values)
+        wanted = StatementRequest(statement, default, pipe_parameters(values), pipe, settings, header)
         snapshot = snapshots.of(request, caller)
         call = Call(snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
         note_call(request.scope, call)
@@ -194,7 +195,15 @@ def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
 
 
 def _output_settings(values: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
-    return {key: last_value(value) or "" for key, value in values.items() if key.startswith("output_format_")}
+    settings = {key: last_value(value) or "" for key, value in values.items() if key.startswith("output_format_")}
+    if last_value(values.get(FINALIZE)) in _TRUE:
+        settings[FINALIZE] = "1"
+    return settings
+
+
+def _csv_header(values: Mapping[str, str | Sequence[str]]) -> bool | None:
+    text = last_value(values.get("__tb__csv_header"))
+    return None if text is None else text.lower() not in {"0", "false"}
 
 
 def last_value(value: str | Sequence[str] | None) -> str | None:

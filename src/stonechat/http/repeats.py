@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from stonechat.auth.access import Caller
 from stonechat.engine.contract import QueryResult
+from stonechat.engine.formats import JSON
 from stonechat.errors import StonechatError
 from stonechat.http.authentication import Authenticator, token_of
 from stonechat.http.observing import Call, note_call
@@ -33,6 +34,10 @@ _Key = tuple[bytes, bytes, bytes, bytes]
 def answer_headers(answer: Answer) -> dict[str, str]:
     """What an answer from the read path says of itself, whatever its body."""
     headers = {"server-timing": answer.timing, "x-cache": answer.cache.value, "vary": "Accept-Encoding"}
+    if answer.media_type != JSON.media_type and isinstance(result := answer.result, QueryResult):
+        # JSON has them in the body.
+        cost = f'"elapsed":{result.elapsed:.9f},"rows_read":{result.rows_read},"bytes_read":{result.bytes_read}'
+        headers["x-db-statistics"] = f"{{{cost}}}"
     if answer.etag is not None:
         headers |= {"etag": answer.etag, "cache-control": "no-cache"}
     return headers

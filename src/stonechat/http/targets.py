@@ -17,14 +17,14 @@ from stonechat.sql.references import Ask
 
 
 class OnlyByDeployment(StonechatError):
-    """Data sources are made, changed and removed by deploying their files, and not over the API."""
+    """Data sources and pipes are made, changed and removed by deploying their files, and not over the API."""
 
     code = "SC956"
     kind = Kind.FORBIDDEN
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "data sources") -> None:
         super().__init__(
-            "Adding or modifying data sources to this workspace can only be done via deployments",
+            f"Adding or modifying {what} to this workspace can only be done via deployments",
             hint="Change the project's files and deploy them: POST /v1/deploy.",
         )
 

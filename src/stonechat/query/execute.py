@@ -13,7 +13,7 @@ from functools import partial
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits, QueryResult
-from stonechat.engine.formats import JSON, Format
+from stonechat.engine.formats import JSON, Format, with_csv_header
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.versions import DataVersions
@@ -21,6 +21,7 @@ from stonechat.query.cache import AnswerCache, CacheStatus
 from stonechat.query.clauses import without_clauses, without_format
 from stonechat.query.coalescing import Coalescing
 from stonechat.query.explain import PLAN, Explanation, explaining, node_of, without_secrets
+from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
 from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, without_rows
 from stonechat.query.prepared import Call, Prepared, PreparedCalls
@@ -58,7 +59,8 @@ class EndpointRequest:
 class StatementRequest:
     """A statement of the caller's own, or a template of one.
 
-    `format` holds where it names none; `pipe` is what `_` and bare nodes mean.
+    `format` holds where it names none; `pipe` is what `_` and bare nodes mean; `csv_header` says whether CSV has one,
+    whatever the statement says.
     """
 
     statement: str
@@ -66,6 +68,7 @@ class StatementRequest:
     values: Values = field(default_factory=dict)
     pipe: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    csv_header: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,7 @@ class QueryService:
             if named.format is not None:
                 output = replace(output, name=named.format, media_type=media_type_of(named.format))
                 own = replace(own, sql=without_format(own.sql))
+            output = with_csv_header(output, request.csv_header)
             composed = compose_own(snapshot.project, own, named, request.values, pipe, fixed=caller.fixed)
             prepared = await self._ready(snapshot, caller, composed, output, request.settings)
         with stages.stage("query"):
@@ -240,6 +244,8 @@ class QueryService:
             narrowed = partial(self._narrowing.statement, snapshot, caller, composed, query.settings)
             query = replace(query, statement=await self._runs.in_thread(narrowed), database=EMPTY_DATABASE)
             composed = replace(composed, sql=query.statement)
+        if FINALIZE in settings:
+            query = await self._runs.in_thread(finalized, query, self._engine)
         return Prepared.of(snapshot, composed, query)
 
     def _wrapped(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Composed:
@@ -292,6 +298,7 @@ class QueryService:
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
         chosen = {**composed.settings, **settings}
+        chosen.pop(FINALIZE, None)
         # How many threads is a limit, and connections are made for their limits.
         threads = min(int(chosen.pop("max_threads", self._limits.threads)), _MOST_THREADS)
         return Query(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stonechat.datafile.resources import Pipe
+from stonechat.engine.contract import EngineFailure
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.model import Project
@@ -22,6 +23,7 @@ from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, References, require_text
 from stonechat.sql.statements import with_clause
+from stonechat.template.errors import TemplateMarkMissing
 from stonechat.template.render import MARK, Rendered, Template
 
 LONGEST_STATEMENT = 65_536
@@ -64,7 +66,12 @@ def render_statement(statement: str, values: Values, secrets: Mapping[str, str] 
         return rendered
     # The engine knows quotation marks beyond ASCII that `sql.statements` does not, and behind which a bound parameter
     # could hide from the gate. As the engine itself writes the statement, both read it alike.
-    written = ask(f"SELECT formatQuerySingleLine({literal(rendered.sql)})").rstrip("\n")
+    try:
+        written = ask(f"SELECT formatQuerySingleLine({literal(rendered.sql)})").rstrip("\n")
+    except EngineFailure:
+        if rendered.sql is statement and "{{" in statement:
+            raise TemplateMarkMissing(line=statement.count("\n", 0, statement.index("{{")) + 1) from None
+        raise
     require_text(written)
     return replace(rendered, sql=written)
 
