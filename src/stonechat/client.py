@@ -76,6 +76,18 @@ class Remote:
         listed: Sequence[Mapping[str, Any]] = self._json("GET", "/v0/tokens")["tokens"]
         return listed
 
+    def create_token(self, wanted: Mapping[str, Any]) -> str:
+        """The value of a new token, as `POST /v0/tokens` describes one."""
+        return str(self._json("POST", "/v0/tokens", json=wanted)["token"])
+
+    def refresh_token(self, name: str) -> str:
+        """The new value of a token."""
+        return str(self._json("POST", f"/v0/tokens/{quote(name, safe='')}/refresh")["token"])
+
+    def remove_token(self, name: str) -> None:
+        """Revoke a token."""
+        self._json("DELETE", f"/v0/tokens/{quote(name, safe='')}")
+
     def sql(self, statement: str) -> httpx.Response:
         """Run a statement; the answer is in the format that the statement names, or JSON."""
         return self._send("POST", "/v0/sql", content=statement, headers={"Content-Type": "text/plain"})

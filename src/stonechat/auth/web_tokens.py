@@ -65,7 +65,7 @@ class InvalidClaims(StonechatError):
 
 class _Grant(msgspec.Struct, forbid_unknown_fields=True):
     type: str
-    resource: str
+    resource: str = ""
     fixed_params: dict[str, Any] | None = None
     filter: str | None = None
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from stonechat.cli import authoring, copies, jobs, testing
+from stonechat.cli import authoring, copies, jobs, testing, tokens
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import out, show_error
@@ -36,8 +35,7 @@ app.add_typer(mock, name="mock")
 app.add_typer(testing.app, name="test")
 app.add_typer(copies.app, name="copy")
 app.add_typer(jobs.app, name="job")
-tokens = typer.Typer(help="Look at tokens.", no_args_is_help=True)
-app.add_typer(tokens, name="token")
+app.add_typer(tokens.app, name="token")
 
 Home = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds the server's data.", envvar="STONECHAT_HOME")
@@ -55,13 +53,6 @@ class FolderNotEmpty(StonechatError):
 
     code = "SC963"
     kind = Kind.CONFLICT
-
-
-class UnknownToken(StonechatError):
-    """The server has no token of that name."""
-
-    code = "SC966"
-    kind = Kind.MISSING
 
 
 class InvalidOption(StonechatError):
@@ -158,37 +149,6 @@ def sql(
     with Remote(url, token) as remote:
         response = remote.sql(statement)
     sys.stdout.buffer.write(response.content)
-
-
-@tokens.command("ls")
-def list_tokens(
-    as_json: Annotated[bool, typer.Option("--json", help="An object of values by name.")] = False,
-    url: Url = DEFAULT_URL,
-    token: AccessToken = None,
-) -> None:
-    """List the tokens of a running server with their values and scopes."""
-    with Remote(url, token) as remote:
-        listed = remote.tokens()
-    if as_json:
-        sys.stdout.write(json.dumps({item["name"]: item["token"] for item in listed}, indent=2) + "\n")
-        return
-    for item in listed:
-        scopes = ", ".join(":".join(scope.values()) for scope in item["scopes"])
-        out.print(f"{item['name']}  ({scopes})\n  {item['token']}", markup=False)
-
-
-@tokens.command("show")
-def show_token(
-    name: Annotated[str, typer.Argument(help="The token's name.")],
-    url: Url = DEFAULT_URL,
-    token: AccessToken = None,
-) -> None:
-    """Print the value of one token, for scripts."""
-    with Remote(url, token) as remote:
-        values = {item["name"]: item["token"] for item in remote.tokens()}
-    if name not in values:
-        raise UnknownToken(f"There is no token '{name}'", hint=f"Tokens are: {', '.join(values)}.")
-    sys.stdout.write(values[name] + "\n")
 
 
 @mock.command("messages")
