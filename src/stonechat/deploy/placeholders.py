@@ -17,11 +17,11 @@ _UNKNOWN_TABLE, _UNKNOWN_FUNCTION, _UNKNOWN_IDENTIFIER = 60, 46, 47
 _OF_VALUES = frozenset(
     {6, 25, 26, 27, 32, 36, 38, 41, 69, 70, 72, 117, 131, 153, 190, 321, 349, 376, 395, 407, 427, 440, 467, 675, 676}
 )
-_UNKNOWN_NAME = re.compile(r"^Unknown .*?identifier [`'](\w+)[`']")
+_UNKNOWN_NAME = re.compile(r"^(?:Unknown .*?identifier|Function with name) [`'](\w+)[`']")
 
 
 def unknown_name(failure: EngineFailure) -> str | None:
-    """The name that the engine does not know, where that is the failure."""
+    """The name that the engine does not know, of a function too, where that is the failure."""
     found = _UNKNOWN_NAME.search(failure.message)
     return found[1] if found else None
 

@@ -10,17 +10,19 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
 from stonechat.datafile.spans import place_in
+from stonechat.deploy.branches import Branches
 from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
 from stonechat.deploy.placeholders import says_nothing, unknown_name
 from stonechat.deploy.plan import view_of
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
 from stonechat.project.checks import name_position
-from stonechat.project.composition import compose_placeholder
+from stonechat.project.composition import Composed, compose_placeholder
 from stonechat.project.lineage import NodeKey
 from stonechat.project.model import Project
 from stonechat.project.service_data_sources import NAMESPACE, service_database
@@ -31,6 +33,7 @@ from stonechat.telemetry.tables import create_statements
 
 DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
+_SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 _FAILED_AT = re.compile(r"failed at position (\d+)")
 
 
@@ -126,37 +129,65 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
     except StonechatError as error:
         yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)
         return
-    anew = False
     try:
-        bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
-        written = Placing(namespaces={NAMESPACE: service_database(database)}).apply(composed.sql)
-        statement, settings = without_settings(written, engine.explain)
-        anew = statement != composed.sql
-        engine.query(
-            Query(_EXPLAIN + statement, database=database, format="TabSeparated", parameters=bound, settings=settings)
-        )
-    except EngineFailure as error:
-        if says_nothing(error, composed, pipe):
-            return
-        # Without its settings, or with a database's name, the statement was written anew: offsets are not the file's.
-        position = node.sql_position if anew else _node_position(node, error, project, pipe)
-        yield InvalidNode(f"Node '{node.name}': {error.message}", position, hint=error.hint)
+        failure = _plan_failure(project, composed, engine, database)
+        if failure is None or says_nothing(failure, composed, pipe):
+            attempt = partial(_plan_failure, project, engine=engine, database=database)
+            for broken in Branches(project, pipe, node, attempt).broken():
+                message = f"Node '{node.name}', when {broken.told}: {_said(broken.failure)}"
+                place = _position(node, broken.failure, broken.sql, _line_position(node, broken.line))
+                yield InvalidNode(message, place, hint=broken.failure.hint)
+        else:
+            place = _position(node, failure, composed.sql, node.sql_position)
+            yield InvalidNode(f"Node '{node.name}': {_said(failure)}", place, hint=failure.hint)
     except StonechatError as error:
         yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)
 
 
-def _node_position(node: Node, error: EngineFailure, project: Project, pipe: Pipe) -> Position:
-    """Line and column of a syntax error where the rendered text has the file's lines, or of a name that is unknown.
+def _plan_failure(project: Project, composed: Composed, engine: Engine, database: str) -> EngineFailure | None:
+    """Why the engine cannot plan a statement."""
+    bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
+    try:
+        written = Placing(namespaces={NAMESPACE: service_database(database)}).apply(composed.sql)
+        statement, settings = without_settings(written, engine.explain)
+        engine.query(
+            Query(_EXPLAIN + statement, database=database, format="TabSeparated", parameters=bound, settings=settings)
+        )
+    except EngineFailure as error:
+        return error
+    return None
 
-    Else where the SQL begins.
+
+def _position(node: Node, failure: EngineFailure, statement: str, otherwise: Position) -> Position:
+    """Where in a node's SQL a failure of its rendering lies: a name that is unknown, or where the parser stopped.
+
+    A rendering has other lines than the file where a template leaves some out: the line is found by its text.
     """
-    if unknown := unknown_name(error):
+    if unknown := unknown_name(failure):
         return name_position(node, unknown)
-    alone = compose_placeholder(project, pipe, node).sql
-    offset = failure_offset(error, _EXPLAIN + alone)
-    if offset is None or alone.count("\n") != node.sql.count("\n"):
-        return node.sql_position
-    return place_in(alone, offset - len(_EXPLAIN), node.sql_position, node.sql_indent)
+    offset = failure_offset(failure, _EXPLAIN + statement)
+    # Without its settings, or with a database's name, the statement was written anew: offsets are not the file's.
+    if offset is None or NAMESPACE in statement or _SETTINGS.search(statement):
+        return otherwise
+    offset -= len(_EXPLAIN)
+    if statement.count("\n") == node.sql.count("\n"):
+        return place_in(statement, offset, node.sql_position, node.sql_indent)
+    before = statement[:offset].rpartition("\n")[2]
+    for line in (before + statement[offset:].partition("\n")[0], before):
+        if line.strip() and node.sql.count(line) == 1:
+            return place_in(node.sql, node.sql.index(line) + len(before), node.sql_position, node.sql_indent)
+    return otherwise
+
+
+def _line_position(node: Node, line: int) -> Position:
+    """The beginning of a line of a node's SQL, counted from 1."""
+    offset = sum(len(each) + 1 for each in node.sql.split("\n")[: line - 1])
+    return place_in(node.sql, offset, node.sql_position, node.sql_indent)
+
+
+def _said(failure: EngineFailure) -> str:
+    """The engine's message without the list of all that it would have taken."""
+    return failure.message.partition(". Expected one of: ")[0]
 
 
 def failure_offset(error: EngineFailure, statement: str) -> int | None:

@@ -111,7 +111,11 @@ class Trial:
             require_read_only(references, tables={(self.live, step.source.name)})
             given = self._columns(f"({statement}\n)")
         except EngineFailure as error:
-            message = error.message.replace(f"`{self.live}`.", "").replace(f"{self.live}.", "")
+            message = (
+                error.message.partition(". Expected one of: ")[0]
+                .replace(f"`{self.live}`.", "")
+                .replace(f"{self.live}.", "")
+            )
             yield InvalidForwardQuery(f"FORWARD_QUERY: {message}", place.of_failure(error, statement))
             return
         except StonechatError as error:

@@ -1,0 +1,145 @@
+"""The branches of a template, each tried with the engine as calls would reach it.
+
+For every parameter that a condition reads, calls with and without it are composed, and with each value that it is
+compared with. A call that the template refuses is fine. One whose SQL no call can save is a branch that is broken: it
+fails whether all other parameters are given or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from stonechat.datafile.resources import Node, Pipe
+from stonechat.deploy.placeholders import says_nothing
+from stonechat.engine.contract import EngineFailure
+from stonechat.errors import StonechatError
+from stonechat.project.composition import Composed, compose_pipe
+from stonechat.project.model import Project
+from stonechat.template.casts import dummy_text
+from stonechat.template.choices import choices
+from stonechat.template.errors import ParameterMissing
+from stonechat.template.parameters import Parameter
+
+MOST_CALLS = 60
+"""How many calls of one node are tried at most."""
+_SYNTAX_ERROR, _UNKNOWN_FUNCTION, _UNKNOWN_IDENTIFIER, _UNKNOWN_TABLE = 62, 46, 47, 60
+# Those that no value of a parameter can mend.
+_OF_STATEMENTS = frozenset({_SYNTAX_ERROR, _UNKNOWN_FUNCTION, _UNKNOWN_IDENTIFIER, _UNKNOWN_TABLE})
+
+Try = Callable[[Composed], EngineFailure | None]
+"""Asks the engine for a plan of a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenBranch:
+    """A call whose SQL is wrong: its `failure`, its SQL, what it was given, and where the condition reads that.
+
+    `line` is counted from 1, in the node's SQL.
+    """
+
+    failure: EngineFailure
+    sql: str
+    told: str
+    line: int
+
+
+class Branches:
+    """The branches of one node."""
+
+    def __init__(self, project: Project, pipe: Pipe, node: Node, attempt: Try) -> None:
+        self._project = project
+        self._pipe = pipe
+        self._node = node
+        self._attempt = attempt
+        self._failures: dict[str, EngineFailure | None] = {}
+        self._left = MOST_CALLS
+
+    def broken(self) -> Iterator[BrokenBranch]:
+        """Each failure once, with the first call that leads to it."""
+        found: dict[str, BrokenBranch] = {}
+        for name, choice in choices(self._project.template(self._pipe, self._node)).items():
+            others = {key: value for key, value in self._given.items() if key != name}
+            for value in (None, self._given.get(name, dummy_text("String")), *choice.values, *self._switches(name)):
+                given = {} if value is None else {name: value}
+                first = self._failing(given)
+                if first is None or self._failing(others | given) is None:
+                    continue
+                failure, sql = first
+                told = _told(name, value, compared=value in (*choice.values, *self._switches(name)))
+                found.setdefault(failure.message, BrokenBranch(failure, sql, told, choice.line))
+        # Where no call at all has a plan, it is not for the branches.
+        return iter(found.values() if None in self._failures.values() else ())
+
+    def _switches(self, name: str) -> tuple[str, ...]:
+        """What a number or a Boolean may be where it is a condition by itself."""
+        kind = self._parameters[name].type if name in self._parameters else "String"
+        return ("0", "1") if kind == "Boolean" or "Int" in kind else ()
+
+    @cached_property
+    def _given(self) -> Mapping[str, str]:
+        """A value for each parameter."""
+        return {name: _value(parameter) for name, parameter in self._parameters.items()}
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, Parameter]:
+        """The parameters of the node and of what it reads."""
+        found: dict[str, Parameter] = {}
+        for key in self._project.lineage.statement_nodes(self._pipe.name, self._node.name):
+            for parameter in self._project.templates[key].parameters:
+                known = found.get(parameter.name)
+                if known is None or (known.used_in and not parameter.used_in):
+                    found[parameter.name] = parameter
+        return found
+
+    def _failing(self, values: Mapping[str, str]) -> tuple[EngineFailure, str] | None:
+        """Why a call's SQL is wrong whatever its values are, and that SQL."""
+        composed = self._composed(values)
+        if composed is None:
+            return None
+        if composed.sql not in self._failures:
+            if self._left <= 0:
+                return None
+            self._left -= 1
+            self._failures[composed.sql] = self._attempt(composed)
+        failure = self._failures[composed.sql]
+        if failure is None or failure.number not in _OF_STATEMENTS or says_nothing(failure, composed, self._pipe):
+            return None
+        if _names_a_value(failure, self._given):
+            return None
+        return failure, composed.sql
+
+    def _composed(self, values: Mapping[str, str]) -> Composed | None:
+        """A call's statement, with what it cannot do without; None where the template refuses the call."""
+        given = dict(values)
+        while True:
+            try:
+                return compose_pipe(self._project, self._pipe, given, node=self._node)
+            except ParameterMissing as error:
+                asked = [name for name in error.names if name not in given]
+                if not asked:
+                    return None
+                given |= {name: self._given.get(name, dummy_text("String")) for name in asked}
+            except StonechatError:
+                return None
+
+
+def _value(parameter: Parameter) -> str:
+    for known in (parameter.example, parameter.default):
+        if isinstance(known, str | int | float) and not isinstance(known, bool) and str(known):
+            return str(known)
+    if isinstance(parameter.enum, list) and parameter.enum:
+        return str(parameter.enum[0])
+    return dummy_text(parameter.type.removeprefix("Array(").removesuffix(")"))
+
+
+def _names_a_value(failure: EngineFailure, given: Mapping[str, str]) -> bool:
+    """Whether the failure is about a value that a call would not have, such as the name of a column."""
+    return any(f"`{value}`" in failure.message or f"'{value}'" in failure.message for value in given.values())
+
+
+def _told(name: str, value: str | None, *, compared: bool) -> str:
+    if value is None:
+        return f"'{name}' is not given"
+    return f"'{name}' is '{value}'" if compared else f"'{name}' is given"
