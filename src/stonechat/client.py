@@ -65,6 +65,14 @@ class Remote:
         body = self._json("POST", "/v0/events", params={"name": data_source, "wait": "true"}, content=rows)
         return Appended(body["successful_rows"], body["quarantined_rows"])
 
+    def append_csv(self, data_source: str, content: bytes) -> Appended:
+        """Append a file of comma-separated values, as a whole. Raises `RequestRefused` where it cannot be read."""
+        params = {"name": data_source, "mode": "append", "format": "csv"}
+        body = self._json("POST", "/v0/datasources", params=params, content=content)
+        if body["error"] and not body["quarantined_rows"]:
+            raise RequestRefused(body)
+        return Appended(body["successful_rows"], body["quarantined_rows"])
+
     def count(self, data_source: str) -> int:
         """How many rows a data source holds."""
         quoted = data_source.replace("`", "\\`")

@@ -85,6 +85,9 @@ def dev(  # noqa: PLR0917 - the parameters are the command's options
         str | None,
         typer.Option(help="DATA_SOURCE=FILE or DATA_SOURCE=sample[:ROWS]: load it while the data source is empty."),
     ] = None,
+    fixtures: Annotated[
+        bool, typer.Option("--fixtures/--no-fixtures", help="Load `fixtures/` into data sources that are empty.")
+    ] = True,
     home: Home = None,
     host: Host = None,
     port: Port = None,
@@ -95,7 +98,7 @@ def dev(  # noqa: PLR0917 - the parameters are the command's options
     from stonechat.cli import serving  # noqa: PLC0415 - see there
 
     settings = _settings(home, host, port, config)
-    serving.develop(settings, folder, _first_rows(load), allow_destructive=destructive)
+    serving.develop(settings, folder, _first_rows(load), fixtures=fixtures, allow_destructive=destructive)
 
 
 @app.command()

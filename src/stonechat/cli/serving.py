@@ -15,11 +15,14 @@ from stonechat.server import Server, run
 from stonechat.settings import Settings
 
 
-def develop(settings: Settings, folder: Path, first_rows: FirstRows | None, *, allow_destructive: bool) -> None:
+def develop(
+    settings: Settings, folder: Path, first_rows: FirstRows | None, *, fixtures: bool, allow_destructive: bool
+) -> None:
     """Serve a project folder and deploy its changes, until a signal."""
     _log_plainly(settings)
     with Server(settings) as server:
-        run(Development(server, folder, first_rows, allow_destructive=allow_destructive).run())
+        session = Development(server, folder, first_rows, fixtures=fixtures, allow_destructive=allow_destructive)
+        run(session.run())
     out.print("Stopped.")
 
 

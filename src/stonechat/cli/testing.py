@@ -88,8 +88,9 @@ def _prepared(
             err.print(f"note {notice.position} {notice.message}", markup=False)
     with throwaway_place(url, token) as remote:
         build(remote, folder, files)
-        for note in load_fixtures(remote, folder, files):
-            err.print(f"note {note}", markup=False)
+        for loaded in load_fixtures(remote, folder, files):
+            if loaded.note is not None:
+                err.print(f"note {loaded.note}", markup=False)
         yield remote, tests
 
 

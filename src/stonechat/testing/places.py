@@ -6,9 +6,10 @@ import io
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stonechat.client import Remote, RequestRefused, batches
+from stonechat.client import Appended, Remote, RequestRefused, batches
 from stonechat.datafile.problems import excerpt_at
 from stonechat.datafile.scanner import source_lines
 from stonechat.project.fixtures import Fixture, FixtureKind, fixtures_of
@@ -51,27 +52,62 @@ def add_excerpts(error: RequestRefused, files: Mapping[str, str]) -> None:
             problem.excerpt = excerpt_at(source_lines(files[problem.position.file]), problem.position)
 
 
-def load_fixtures(remote: Remote, folder: Path, files: Mapping[str, str]) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class LoadedFixture:
+    """What became of the rows of a fixture; None where it has no data source to go to."""
+
+    name: str
+    data_source: str
+    appended: Appended | None
+
+    @property
+    def note(self) -> str | None:
+        """What is to be said about one that did not go in as it is."""
+        if self.appended is None:
+            return f"{self.name} is not loaded: there is no data source '{self.data_source}'"
+        if not self.appended.quarantined:
+            return None
+        rows = "1 row" if self.appended.quarantined == 1 else f"{self.appended.quarantined:,} rows"
+        return f"{rows} of {self.name} did not fit and went to {self.data_source}_quarantine"
+
+
+def load_fixtures(remote: Remote, folder: Path, files: Mapping[str, str]) -> Iterator[LoadedFixture]:
     """Append the fixtures of those data sources of a project that are empty.
 
-    Yields a sentence for each that did not go in as it is. Raises `RequestRefused` or `UnreadableProject`.
+    Raises `RequestRefused` or `UnreadableProject`.
     """
     known = {PurePosixPath(path).stem for path in files if path.endswith(".datasource")}
     for fixture in fixtures_of(folder):
-        name = fixture.path.relative_to(folder).as_posix()
         if fixture.data_source not in known:
-            yield f"{name} is not loaded: there is no data source '{fixture.data_source}'"
-        elif not remote.count(fixture.data_source) and (quarantined := _append(remote, fixture)):
-            rows = "1 row" if quarantined == 1 else f"{quarantined:,} rows"
-            yield f"{rows} of {name} did not fit and went to {fixture.data_source}_quarantine"
+            yield LoadedFixture(_name(folder, fixture), fixture.data_source, None)
+        elif (loaded := load_fixture(remote, folder, fixture)) is not None:
+            yield loaded
 
 
-def _append(remote: Remote, fixture: Fixture) -> int:
-    """Append the rows of a fixture; how many did not fit."""
-    quarantined = 0
-    for rows in _rows(remote, fixture):
-        quarantined += remote.append(fixture.data_source, rows).quarantined
-    return quarantined
+def load_fixture(remote: Remote, folder: Path, fixture: Fixture) -> LoadedFixture | None:
+    """Append a fixture, unless its data source has rows. Raises `RequestRefused` or `UnreadableProject`."""
+    if remote.count(fixture.data_source):
+        return None
+    return LoadedFixture(_name(folder, fixture), fixture.data_source, _append(remote, fixture))
+
+
+def _name(folder: Path, fixture: Fixture) -> str:
+    return fixture.path.relative_to(folder).as_posix()
+
+
+def _append(remote: Remote, fixture: Fixture) -> Appended:
+    """Append the rows of a fixture."""
+    if fixture.kind is FixtureKind.CSV:
+        return remote.append_csv(fixture.data_source, _bytes(fixture.path))
+    parts = [remote.append(fixture.data_source, rows) for rows in _rows(remote, fixture)]
+    return Appended(sum(part.successful for part in parts), sum(part.quarantined for part in parts))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableProject(f"Cannot read {path}: {error.strerror}") from error
 
 
 def _rows(remote: Remote, fixture: Fixture) -> Iterator[bytes]:
