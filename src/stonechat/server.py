@@ -250,15 +250,16 @@ class Server:
         snapshots = Snapshots(self.projects)
         repeats = Repeats(authenticator, snapshots, self.queries)
         targets = Targets(snapshots, self.settings.missing_is_forbidden)
+        frequent = events.routes(
+            authenticator,
+            snapshots,
+            self.ingestion,
+            self.telemetry,
+            max_body_bytes=self.settings.max_body_bytes,
+        )
         app = application(
             [
-                *events.routes(
-                    authenticator,
-                    snapshots,
-                    self.ingestion,
-                    self.telemetry,
-                    max_body_bytes=self.settings.max_body_bytes,
-                ),
+                *frequent,
                 *pipes.routes(authenticator, snapshots, self.schedules),
                 *openapi.routes(authenticator, snapshots, EndpointDocuments(self.engine)),
                 *documentation.routes(),
@@ -294,6 +295,7 @@ class Server:
             ],
             self.telemetry,
             repeats,
+            frequent,
         )
         config = uvicorn.Config(
             app,
@@ -401,7 +403,9 @@ def _ingestion_settings(settings: Settings) -> IngestionSettings:
         log_bytes=settings.max_log_bytes,
         idempotency_keys=settings.idempotency_keys,
         blocks=BlockLimits(
-            linger=settings.linger_milliseconds / 1000, quiet_linger=settings.quiet_linger_milliseconds / 1000
+            linger=settings.linger_milliseconds / 1000,
+            quiet_linger=settings.quiet_linger_milliseconds / 1000,
+            bulk_linger=settings.bulk_linger_milliseconds / 1000,
         ),
     )
 

@@ -43,6 +43,9 @@ class Settings:
     )
     linger_milliseconds: float = _setting(5.0, "How long a block waits for more events while a sender waits for it.")
     quiet_linger_milliseconds: float = _setting(50.0, "How long a block waits for more events while no sender waits.")
+    bulk_linger_milliseconds: float = _setting(
+        500.0, "How long a block waits at most while no sender waits and events come by the ten thousands."
+    )
     max_body_bytes: int = _setting(100_000_000, "Largest request body, after decompression.")
     max_upload_bytes: int = _setting(500_000_000, "Largest file in a request, as it is sent.")
     max_file_bytes: int = _setting(10_000_000_000, "Largest file to import, decompressed, from a request or a URL.")

@@ -177,6 +177,22 @@ def test_blocks_stay_within_their_limits(start: Open, fed: Fed, faulty: FaultyEn
     assert 7 <= len(faulty.tokens) <= 9
 
 
+def test_masses_of_rows_that_nobody_waits_for_gather_in_larger_blocks(
+    start: Open, fed: Fed, faulty: FaultyEngine
+) -> None:
+    ingestion = start(blocks=BlockLimits(quiet_linger=0.001, bulk_linger=60))
+    faulty.fault = lambda _insert: time.sleep(2)  # the next block waits for ten times as long
+    send(ingestion, fed, events(*range(10_000)), wait=False)
+    assert ingestion.flush(30)
+    faulty.fault = lambda _insert: None
+    for first in range(10_000, 50_000, 10_000):
+        send(ingestion, fed, events(*range(first, first + 10_000)), wait=False)
+    assert len(faulty.tokens) == 1
+    assert ingestion.flush(30)
+    assert len(faulty.tokens) == 2
+    assert fed.count() == 50_000
+
+
 def test_a_restart_commits_what_the_log_holds(start: Open, fed: Fed, faulty: FaultyEngine, folder: Path) -> None:
     log, _ = Log.open(folder)
     log.start(lambda _rows: None)

@@ -186,6 +186,7 @@ def test_clients_that_are_slow_or_vanish_harm_nobody(start_server: StartServer, 
     _until(server, "SELECT count() >= 51 FROM rows", 1)
     assert server.send(_row(3), name="rows").status_code == 200
     assert 52 <= server.value("SELECT count() FROM rows") <= 52 + whole
+    assert "unexpected error" not in server.log.read_text()
     assert server.stop() == 0
 
 

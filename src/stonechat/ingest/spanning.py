@@ -16,7 +16,8 @@ def on_single_lines(body: bytes) -> bytes:
     Anything but a clean sequence of objects comes back as it is: a broken line among good ones is judged alone.
     Line breaks in an object stand between its parts, never in its strings: JSON forbids that. So they become spaces.
     """
-    first = body.lstrip()[:_LARGEST].partition(b"\n")[0].rstrip()
+    end = body.find(b"\n", len(body) - len(body.lstrip()))
+    first = body[: end if end >= 0 else _LARGEST].strip()
     if not first.startswith(b"{") or first.endswith(b"}") or len(body) > _LARGEST:
         return body
     try:

@@ -29,6 +29,9 @@ _LAST_RETRY = 5.0
 _REPLAY_ATTEMPTS = 8
 _LARGE_BLOCK = 1000
 """Rows from which on larger blocks save more of the engine's time per row than waiting costs."""
+_BULK_BLOCK = 10_000
+"""Rows that come in masses: whoever sends them does not look at each of them a moment later."""
+_BULK_PATIENCE = 10
 
 
 class CommitDelayed(StonechatError):
@@ -51,12 +54,14 @@ class ReplayFailed(StonechatError):
 class BlockLimits:
     """When a block is due: after `linger` seconds, which adapts up to `longest_linger`, or at so many bytes or rows.
 
-    `quiet_linger` takes the place of a shorter linger while no sender waits for the commit.
+    `quiet_linger` takes the place of a shorter linger while no sender waits for the commit; it adapts up to
+    `bulk_linger` while blocks are very large.
     """
 
     linger: float = 0.005
     quiet_linger: float = 0.05
     longest_linger: float = 0.1
+    bulk_linger: float = 0.5
     bytes: int = 32 * 1024 * 1024
     rows: int = 200_000
 
@@ -70,6 +75,7 @@ class _Gathering:
     count: int = 0
     since: float = 0.0
     linger: float = 0.0
+    quiet_linger: float = 0.0
     planned: PlannedBlock | None = None
     rows: list[Rows] = field(default_factory=list)
     attempt: int = 0
@@ -79,9 +85,10 @@ class _Gathering:
     def idle(self) -> bool:
         return not self.waiting and not self.rows
 
-    def due_at(self, quiet_linger: float) -> float:
+    @property
+    def due_at(self) -> float:
         patient = not self.awaited and not self.rows
-        return self.since + (max(self.linger, quiet_linger) if patient else self.linger)
+        return self.since + (max(self.linger, self.quiet_linger) if patient else self.linger)
 
     def add(self, rows: Rows, now: float) -> None:
         if not self.waiting:
@@ -231,18 +238,25 @@ class Writer:
             item = self._inbox.get(timeout=timeout)
             while True:
                 if isinstance(item, Rows):
-                    gathering = self._gatherings.setdefault(item.data_source, _Gathering(linger=self._limits.linger))
-                    gathering.add(item, time.monotonic())
+                    self._gathering(item.data_source).add(item, time.monotonic())
                 elif item is not None:
                     self._begin_flush(item)
                 item = self._inbox.get_nowait()
         except Empty:
             return
 
+    def _gathering(self, data_source: str) -> _Gathering:
+        gathering = self._gatherings.get(data_source)
+        if gathering is None:
+            limits = self._limits
+            gathering = _Gathering(linger=limits.linger, quiet_linger=limits.quiet_linger)
+            self._gatherings[data_source] = gathering
+        return gathering
+
     def _seconds_to_next(self) -> float | None:
         now = time.monotonic()
         moments = [
-            0.0 if self._is_due(data_source, each, now) else each.due_at(self._limits.quiet_linger) - now
+            0.0 if self._is_due(data_source, each, now) else each.due_at - now
             for data_source, each in self._gatherings.items()
             if not each.idle
         ]
@@ -254,7 +268,7 @@ class Writer:
     def _is_due(self, data_source: str, gathering: _Gathering, now: float) -> bool:
         if gathering.idle:
             return False
-        if now >= gathering.due_at(self._limits.quiet_linger):
+        if now >= gathering.due_at:
             return True
         flushed = any(data_source in flush.targets for flush in self._flushes)
         return not gathering.rows and (flushed or self._is_full(gathering))
@@ -312,20 +326,26 @@ class Writer:
         rows = gathering.rows
         gathering.planned, gathering.rows, gathering.attempt = None, [], 0
         self._committed[data_source] = rows[-1].sequence
-        gathering.linger = self._adapted_linger(sum(each.good_rows for each in rows), seconds)
+        self._adapt(gathering, sum(each.good_rows for each in rows), seconds)
         gathering.since = time.monotonic()
         for each in rows:
             if each.committed is not None:
                 each.committed(told)
         self._released(rows)
         self._end_flushes(data_source, rows[-1].sequence)
-        if gathering.idle:
+        if gathering.idle and gathering.quiet_linger == self._limits.quiet_linger:
             del self._gatherings[data_source]
 
-    def _adapted_linger(self, rows: int, seconds: float) -> float:
-        """How long the next block waits: as long as this one's commit took, three times as long if it was large."""
+    def _adapt(self, gathering: _Gathering, rows: int, seconds: float) -> None:
+        """Set how long the next block waits: as long as this one's commit took, three times as long if it was large.
+
+        While nobody waits for them, very large ones wait longer still: the next may be larger, and cheaper by the row.
+        """
+        limits = self._limits
         wanted = seconds * (3 if rows >= _LARGE_BLOCK else 1)
-        return min(max(self._limits.linger, wanted), self._limits.longest_linger)
+        gathering.linger = min(max(limits.linger, wanted), limits.longest_linger)
+        patience = seconds * _BULK_PATIENCE if rows >= _BULK_BLOCK else 0.0
+        gathering.quiet_linger = max(limits.quiet_linger, min(patience, limits.bulk_linger))
 
     def _delay(self, gathering: _Gathering, failure: StonechatError) -> None:
         """Keep the block for another attempt. Who waits for it hears of the failure now."""
