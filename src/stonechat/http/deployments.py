@@ -113,11 +113,17 @@ def _flag(request: Request, name: str) -> bool:
 
 
 def _failure(error: StonechatError, key: str, problems: Sequence[StonechatError]) -> Response:
-    errors = [
-        {"filename": problem.position.file if problem.position else "", **problem_body(problem)} for problem in problems
-    ]
+    errors = [_problem(problem) for problem in problems]
     body = {"result": "failed", **problem_body(error), "errors": errors, key: {"errors": errors, "feedback": []}}
     return JSONResponse(body, status_code=STATUS_BY_KIND[error.kind])
+
+
+def _problem(problem: StonechatError) -> dict[str, object]:
+    """A problem as clients print it: they show `error` alone, so the hint stands in it."""
+    body = problem_body(problem)
+    if hint := body.pop("hint", None):
+        body["error"] = f"{str(problem).removesuffix('.')}. {hint}"
+    return {"filename": problem.position.file if problem.position else "", **body}
 
 
 def _outcome_json(outcome: Outcome, key: str) -> dict[str, object]:

@@ -83,7 +83,7 @@ def job_json(request: Request, jobs: JobRunner, job: Job) -> dict[str, object]:
         "is_cancellable": jobs.may_cancel(job),
         "error": job.error,
         "errors": [job.error] if job.error else [],
-        "progress_percentage": None if job.progress is None else round(job.progress * 100, 1),
+        "progress_percentage": round((job.progress or 0) * 100, 1),
     }
     optional: dict[str, object | None] = {
         "datasource": subject,
