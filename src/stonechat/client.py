@@ -163,6 +163,26 @@ class Remote:
         if response.is_error:
             self._json("PUT", f"/v0/variables/{quote(name, safe='')}", data={"value": value})
 
+    def ask(self, method: str, path: str, **arguments: Any) -> Any:
+        """The JSON of an answer. Raises `RequestRefused`."""
+        return self._json(method, path, **arguments)
+
+    def tell(self, method: str, path: str, **arguments: Any) -> None:
+        """A request whose answer has no body. Raises `RequestRefused`."""
+        self._send(method, path, **arguments)
+
+    def stream(self, statement: str) -> Iterator[bytes]:
+        """The answer to a statement, piece by piece. Raises `RequestRefused` and `ServerUnreachable`."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "text/plain"}
+        try:
+            with self._client.stream("POST", "/v0/sql", content=statement, headers=headers) as response:
+                if response.is_error:
+                    response.read()
+                    raise RequestRefused(error_body(response))
+                yield from response.iter_bytes()
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(f"The answer of {self._url} broke off ({error})") from error
+
     def exchange(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """A request with the token, and its answer whatever its status."""
         headers = {"Authorization": f"Bearer {self.token}", **arguments.pop("headers", {})}

@@ -97,12 +97,19 @@ def test_the_schema_can_be_deployed_and_takes_the_rows(messaging_server: Running
 
 @pytest.mark.parametrize(
     "url",
-    ["http://127.0.0.1:7181/tokens", "http://169.254.169.254/", "file:///etc/passwd", "https://example.com/x", ""],
+    ["http://127.0.0.1:7181/tokens", "http://169.254.169.254/", "file:///etc/passwd", "nonsense", ""],
 )
-def test_no_url_is_fetched(messaging_server: RunningServer, url: str) -> None:
+def test_no_url_of_a_private_network_is_fetched(messaging_server: RunningServer, url: str) -> None:
     response = analyze(messaging_server, params={"url": url}, content=_NDJSON)
     assert response.status_code == 400
-    assert response.json()["error"] == "Analyzing a URL is not supported"
+    assert response.json()["code"] in {"SC653", "SC654"}
+
+
+def test_only_who_may_write_has_urls_fetched(messaging_server: RunningServer) -> None:
+    tokens = messaging_server.tokens()
+    reader = next(value for name, value in tokens.items() if "read" in name)
+    answer = messaging_server.request("POST", "/v0/analyze", params={"url": "http://127.0.0.1/"}, token=reader)
+    assert (answer.status_code, answer.json()["code"]) == (403, "SC402")
 
 
 @pytest.mark.parametrize(

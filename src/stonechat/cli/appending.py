@@ -37,5 +37,5 @@ def show_totals(data_source: str, totals: Totals) -> None:
     if totals.quarantined:
         err.print(
             f"[yellow]{totals.quarantined:,} rows did not fit and are in {data_source}_quarantine[/yellow]: "
-            f"stonechat sql 'SELECT c__error, count() FROM {data_source}_quarantine GROUP BY ALL'"
+            f"stonechat quarantine show {data_source}"
         )

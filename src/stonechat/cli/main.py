@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from stonechat.cli import authoring, copies, jobs, testing, tokens
+from stonechat.cli import authoring, copies, datasources, jobs, testing, tokens
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import out, show_error
+from stonechat.cli.imports import import_file, is_events, show_import
 from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
 from stonechat.client import Remote
 from stonechat.errors import Kind, StonechatError
@@ -33,6 +34,8 @@ app.command()(authoring.fmt)
 app.command()(authoring.render)
 app.add_typer(mock, name="mock")
 app.add_typer(testing.app, name="test")
+app.add_typer(datasources.app, name="datasource")
+app.add_typer(datasources.quarantine, name="quarantine")
 app.add_typer(copies.app, name="copy")
 app.add_typer(jobs.app, name="job")
 app.add_typer(tokens.app, name="token")
@@ -131,13 +134,18 @@ def deploy(
 @app.command()
 def append(
     data_source: Annotated[str, typer.Argument(help="The data source.")],
-    file: Annotated[str, typer.Argument(help="An NDJSON file (.gz and .zst too), or sample[:ROWS].")],
+    source: Annotated[
+        str, typer.Argument(help="An NDJSON, CSV or Parquet file (.gz and .zst too), its URL, or sample[:ROWS].")
+    ],
     url: Url = DEFAULT_URL,
     token: AccessToken = None,
 ) -> None:
-    """Append the rows of a file to a data source of a running server."""
+    """Append the rows of a file or URL to a data source of a running server."""
     with Remote(url, token) as remote:
-        show_totals(data_source, append_rows(remote, data_source, row_source(file)))
+        if is_events(source):
+            show_totals(data_source, append_rows(remote, data_source, row_source(source)))
+        else:
+            show_import(data_source, import_file(remote, data_source, source))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive
 
+from stonechat.auth.access import ScopeType
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import BodyTooLarge, read_body
+from stonechat.ingest.files.batches import UnreadableFile
+from stonechat.ingest.files.decompression import plain
+from stonechat.ingest.files.fetching import FetchLimits, fetch
+from stonechat.ingest.files.formats import format_by_name
 from stonechat.ingest.infer_csv import infer_csv
 from stonechat.ingest.infer_parquet import infer_parquet
 from stonechat.ingest.inference import Inference, infer_ndjson
@@ -28,6 +34,9 @@ from stonechat.sql.quoting import identifier, literal
 
 SampleFormat = Literal["csv", "ndjson", "parquet"]
 
+_FETCHED_BYTES = 32_000_000
+"""As much of a URL is looked at: the beginning of rows in lines, a Parquet file as a whole."""
+_ANALYZED_BYTES = 32_000_000
 _PREVIEWED_ROWS = 10
 _CHECKED_ROWS = 100
 _PARQUET_MARK = b"PAR1"
@@ -47,18 +56,56 @@ class _Sample:
     body: bytes
 
 
-def routes(authenticator: Authenticator, engine: Engine, *, max_body_bytes: int) -> list[Route]:
-    """Inference of schemas. Any valid token may ask: it is shown nothing but what it sends."""
+def routes(
+    authenticator: Authenticator, engine: Engine, *, max_body_bytes: int, url_seconds: float, private_allowed: bool
+) -> list[Route]:
+    """Inference of schemas. Any valid token may ask: it is shown nothing but what it sends.
+
+    URLs are only for those who may write to a data source: the server fetches them.
+    """
+
+    def fetched(url: str, named: str) -> _Sample:
+        limits = FetchLimits(
+            _FETCHED_BYTES, seconds=60.0, silence=url_seconds, private_allowed=private_allowed, cut=True
+        )
+        file = io.BytesIO()
+        found = fetch(url, file, limits)
+        body = _beginning(file.getvalue())
+        if not body.strip():
+            raise NothingToAnalyze("The file behind the URL is empty")
+        form = format_by_name(found.name, found.media_type)
+        return _Sample(_format(named or form or "", body), body)
 
     async def analyze(request: Request) -> Response:
-        authenticator.caller(request)
-        if "url" in request.query_params:
-            # A server that fetches what callers name would reach into its own network for them.
-            raise NothingToAnalyze("Analyzing a URL is not supported", hint=_HINT)
-        sample = await _sample(request, max_body_bytes)
+        caller = authenticator.caller(request)
+        url = request.query_params.get("url")
+        if url is None:
+            sample = await _sample(request, max_body_bytes)
+        else:
+            if not any(scope.type is ScopeType.APPEND_DATA_SOURCE for scope in caller.scopes):
+                caller.require(ScopeType.CREATE_DATA_SOURCE)
+            sample = await asyncio.to_thread(fetched, url, request.query_params.get("format", ""))
         return JSONResponse(await asyncio.to_thread(_analysis, sample, engine))
 
     return [Route("/v0/analyze", analyze, methods=["POST"])]
+
+
+def _beginning(content: bytes) -> bytes:
+    """The first bytes of a file, decompressed; of rows in lines, whole ones."""
+    raw = io.BytesIO(content)
+    plain_file = plain(raw, _ANALYZED_BYTES * 2)
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while size < _ANALYZED_BYTES and (piece := plain_file.read(1 << 16)):
+            pieces.append(piece)
+            size += len(piece)
+    except UnreadableFile:
+        if not pieces:  # else the file was cut where it was fetched, or is damaged further on
+            raise
+    body = b"".join(pieces)
+    whole = len(content) < _FETCHED_BYTES and size < _ANALYZED_BYTES
+    return body if whole or body.startswith(_PARQUET_MARK) else body[: body.rfind(b"\n") + 1] or body
 
 
 def _analysis(sample: _Sample, engine: Engine) -> dict[str, object]:

@@ -32,6 +32,9 @@ from stonechat.jobs.store import Job
 from stonechat.project.description import descriptions_of
 from stonechat.query.storage import stored_tables
 
+_SMALL_BYTES = 1_000_000
+_LONGEST_WAIT = 1.0
+"""Seconds that an answer waits for the job of a small file: some clients look at it once and expect it to be done."""
 _MODES = {"create", "append", "replace"}
 
 
@@ -122,6 +125,9 @@ class _Handlers:
         new = import_job(target.snapshot, target.source, order, target.caller.token_id)
         job = await asyncio.to_thread(self.imports.jobs.submit, new)
         received.kept = True
+        if 0 < received.upload.size <= _SMALL_BYTES:
+            wait = partial(self.imports.jobs.wait, job, seconds=_LONGEST_WAIT)
+            job = await asyncio.get_running_loop().run_in_executor(self.imports.threads, wait)
         return JSONResponse(begun_json(request, self.imports.jobs, job, import_id=order.file))
 
     async def _finished(self, target: Target, order: ImportOrder) -> Job:

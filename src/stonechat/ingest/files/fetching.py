@@ -30,13 +30,15 @@ class FetchFailed(StonechatError):
 class FetchLimits:
     """How much and how long. `seconds` bounds the whole, `silence` each wait for the next bytes.
 
-    `going_on` hears of the bytes so far, and may raise to end it.
+    With `cut` a file of more bytes is no error: its beginning is enough. `going_on` hears of the bytes so far, and may
+    raise to end it.
     """
 
     bytes: int
     seconds: float = 3600.0
     silence: float = 30.0
     private_allowed: bool = False
+    cut: bool = False
     going_on: Callable[[int], None] = lambda _size: None
 
 
@@ -100,6 +102,9 @@ def _saved(response: httpx.Response, url: httpx.URL, into: BinaryIO, limits: Fet
     size = 0
     for chunk in response.iter_raw(_CHUNK):
         size += len(chunk)
+        if limits.cut and size > limits.bytes:
+            into.write(chunk[: limits.bytes - size])
+            break
         _require_size(size, limits)
         if time.monotonic() > end:
             raise FetchFailed(f"{_shown(url)} did not send its file within {limits.seconds:g} seconds")
@@ -110,7 +115,7 @@ def _saved(response: httpx.Response, url: httpx.URL, into: BinaryIO, limits: Fet
 
 
 def _require_size(size: int, limits: FetchLimits) -> None:
-    if size > limits.bytes:
+    if size > limits.bytes and not limits.cut:
         raise FileTooLarge(f"The file has more than {limits.bytes} bytes", hint="Split it, or raise max_file_bytes.")
 
 

@@ -1,0 +1,143 @@
+"""`stonechat append`, `datasource` and `quarantine` against a server."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.conftest import RunningServer
+
+_READINGS = """SCHEMA >
+    `sensor` String `json:$.sensor`,
+    `value` Int32 `json:$.value`
+
+ENGINE "MergeTree"
+ENGINE_SORTING_KEY "sensor"
+"""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    server = RunningServer(tmp_path_factory.mktemp("datasources") / "home", arguments=("serve",), environment={})
+    try:
+        assert server.deploy({"readings.datasource": _READINGS}).status_code == 200
+        yield server
+        assert server.stop() == 0
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture
+def server(running: RunningServer) -> RunningServer:
+    """The server with an empty data source."""
+    for quarantine in ("true", "false"):
+        running.request("POST", "/v0/datasources/readings/truncate", params={"quarantine": quarantine})
+    return running
+
+
+def _stonechat(server: RunningServer, *arguments: str, answer: str = "", code: int = 0) -> str:
+    command = [sys.executable, "-m", "stonechat", *arguments, "--url", server.url]
+    ended = subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def _values(server: RunningServer) -> list[int]:
+    return list(server.value("SELECT arraySort(groupArray(value)) FROM readings"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.csv", b"sensor;value\na;1\nb;2\n"),
+        ("rows.csv.gz", gzip.compress(b"a,1\nb,2\n")),
+        ("rows.tsv", b"a\t1\nb\t2\n"),
+        ("rows.ndjson", b'{"sensor": "a", "value": 1}\n{"sensor": "b", "value": 2}\n'),
+        ("rows", b'{"sensor": "a", "value": 1}\n{"sensor": "b", "value": 2}\n'),
+    ],
+)
+def test_files_of_every_kind_are_appended(server: RunningServer, tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert "2 rows appended to readings" in _stonechat(server, "append", "readings", str(path))
+    assert _values(server) == [1, 2]
+
+
+def test_rows_that_do_not_fit_are_told_of_shown_and_tried_again(server: RunningServer, tmp_path: Path) -> None:
+    assert "All quarantines are empty" in _stonechat(server, "quarantine", "ls")
+    path = tmp_path / "rows.csv"
+    path.write_text("sensor,value\na,1\nb,[red]\nc\n")
+    printed = _stonechat(server, "append", "readings", str(path))
+    assert "1 row appended to readings" in printed
+    assert "2 rows did not fit, 1 of them no rows at all" in printed
+    assert "readings" in _stonechat(server, "quarantine", "ls")
+    shown = _stonechat(server, "quarantine", "show", "readings")
+    assert "2 rows in the quarantine of readings" in shown
+    assert "value on column 'value' is not Int32" in shown
+    assert "b,[red]" in shown
+    retried = _stonechat(server, "quarantine", "retry", "readings")
+    assert "0 rows moved into readings" in retried
+    assert "2 rows still in the quarantine" in retried
+
+
+def test_rows_are_replaced_all_or_by_a_condition(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,1\nb,2\n")
+    _stonechat(server, "append", "readings", str(path))
+    path.write_text("c,3\n")
+    assert "1 row in the place of 2 in readings" in _stonechat(server, "datasource", "replace", "readings", str(path))
+    path.write_text("d,4\ne,5\n")
+    arguments = ("datasource", "replace", "readings", str(path), "--condition", "sensor = 'd'")
+    assert "1 row left out" in _stonechat(server, *arguments)
+    assert _values(server) == [3, 4]
+
+
+def test_rows_are_deleted_after_a_question(server: RunningServer) -> None:
+    server.send('{"sensor": "a", "value": 1}\n{"sensor": "b", "value": 2}\n', name="readings")
+    delete = ("datasource", "delete", "readings", "value = 1")
+    assert "holds for 1 row of readings" in _stonechat(server, *delete, "--dry-run")
+    _stonechat(server, *delete, answer="n\n", code=1)
+    assert _values(server) == [1, 2]
+    assert "1 row removed from readings" in _stonechat(server, *delete, answer="y\n")
+    assert _values(server) == [2]
+    _stonechat(server, "datasource", "truncate", "readings", "--yes")
+    assert _values(server) == []
+
+
+def test_rows_are_exported_in_the_format_of_the_file(server: RunningServer, tmp_path: Path) -> None:
+    server.send('{"sensor": "é", "value": 1}\n{"sensor": "b", "value": 2}\n', name="readings")
+    export = ("datasource", "export", "readings")
+    assert '"b",2' in _stonechat(server, *export, "--condition", "value = 2")
+    _stonechat(server, *export, str(tmp_path / "rows.ndjson"))
+    lines = (tmp_path / "rows.ndjson").read_text().splitlines()
+    assert sorted(json.loads(line)["sensor"] for line in lines) == ["b", "é"]
+    _stonechat(server, *export, str(tmp_path / "rows.parquet"))
+    _stonechat(server, "append", "readings", str(tmp_path / "rows.parquet"))
+    assert _values(server) == [1, 1, 2, 2]
+
+
+def test_data_sources_are_listed(server: RunningServer) -> None:
+    server.send('{"sensor": "a", "value": 1}\n{"sensor": "b"}\n', name="readings")
+    (listed,) = json.loads(_stonechat(server, "datasource", "ls", "--json"))
+    assert (listed["name"], listed["rows"], listed["quarantined"]) == ("readings", 1, 1)
+
+
+def test_the_schema_of_a_file_is_printed(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "rows.ndjson"
+    path.write_text('{"sensor": "a", "place": {"x": 1.5}}\n')
+    printed = _stonechat(server, "datasource", "analyze", str(path))
+    assert printed == "SCHEMA >\n    `sensor` String `json:$.sensor`,\n    `place_x` Float64 `json:$.place.x`\n"
+
+
+def test_what_is_missing_is_named(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,1\n")
+    assert "There is no file nowhere.csv" in _stonechat(server, "append", "readings", "nowhere.csv", code=1)
+    assert 'Data Source "nothing" does not exist' in _stonechat(server, "append", "nothing", str(path), code=1)
+    assert "not on the public internet" in _stonechat(server, "append", "readings", "http://127.0.0.1/x.csv", code=1)
