@@ -163,3 +163,17 @@ def test_a_body_over_the_limit_gets_413_before_it_is_sent(server: RunningServer)
 def test_a_body_of_unknown_length_gets_413_where_it_passes_the_limit(server: RunningServer) -> None:
     answer = server.send((b" " * 65_536 for _ in range(1000)), name="hits")  # type: ignore[arg-type]  # chunked
     assert answer.status_code == 413
+
+
+def test_a_head_that_was_seen_before_is_judged_by_what_holds_now(server: RunningServer) -> None:
+    made = server.request("POST", "/v0/tokens", params={"name": "passing", "scope": "DATASOURCES:APPEND:others"}).json()
+    for _ in range(3):
+        assert server.send('{"n":1}', name="others", token=made["token"]).status_code == 200
+        assert server.send('{"n":1}', name="hits", token=made["token"]).status_code == 403
+    before = server.value("SELECT count() FROM hits")
+    changed = {**_FILES, "others.datasource": _FILES["others.datasource"].replace("UInt8", "UInt16")}
+    assert server.deploy(changed).status_code == 200
+    assert server.send('{"n":256}', name="others", token=made["token"]).json()["successful_rows"] == 1
+    server.request("DELETE", "/v0/tokens/passing")
+    assert server.send('{"n":1}', name="others", token=made["token"]).status_code == 403
+    assert server.value("SELECT count() FROM hits") == before

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
-from stonechat.auth.access import ScopeType
+from stonechat.auth.access import Caller, ScopeType
+from stonechat.datafile.resources import DataSource
 from stonechat.errors import Kind, StonechatError
-from stonechat.http.authentication import Authenticator
+from stonechat.http.authentication import Authenticator, token_of
 from stonechat.http.bodies import read_body
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.idempotency import LONGEST_KEY
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.rows import Format
+from stonechat.project.live import Snapshot
 from stonechat.telemetry.recorder import Telemetry
+
+_MOST_HEADS = 1000
 
 
 class MissingName(StonechatError):
@@ -31,6 +38,61 @@ class InvalidParameter(StonechatError):
     kind = Kind.INVALID
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What the head of a request says: who sends to which data source, and how."""
+
+    token: str
+    caller: Caller
+    snapshot: Snapshot
+    source: DataSource
+    identity: str
+    format: Format
+    wait: bool
+
+
+class _Targets:
+    """Finds the target of a request. Senders repeat their heads, so those seen last are not read again.
+
+    What may change is asked anew each time: whom the token stands for, what is live, and how often it may ask.
+    """
+
+    def __init__(self, authenticator: Authenticator, snapshots: Snapshots) -> None:
+        self._authenticator = authenticator
+        self._snapshots = snapshots
+        self._known: dict[tuple[bytes, bytes], _Target] = {}
+
+    def of(self, request: Request) -> _Target:
+        """The target, with the request counted as one of its caller's. Raises what is wrong with the request."""
+        head = request.scope["query_string"], _authorization(request.scope)
+        known = self._known.get(head)
+        if known is not None:
+            caller = self._authenticator.identified(known.token)
+            if caller == known.caller and self._snapshots.of(request, caller) is known.snapshot:
+                self._authenticator.count(request.scope, caller)
+                return known
+            self._known.clear()  # so that no snapshot is kept that is not live any more
+        target = self._read(request)
+        if b"idempotency_key" not in head[0] and target.caller == self._authenticator.identified(target.token):
+            if len(self._known) >= _MOST_HEADS:
+                self._known.clear()
+            self._known[head] = target
+        return target
+
+    def _read(self, request: Request) -> _Target:
+        caller = self._authenticator.caller(request)
+        query = request.query_params
+        name = query.get("name", "")
+        if not name:
+            raise MissingName("The parameter 'name' is missing", hint="Call /v0/events?name=<data source>.")
+        snapshot = self._snapshots.of(request, caller)
+        source = snapshot.data_source(name)
+        caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
+        form = _format(query.get("format", "ndjson"))
+        wait = _boolean("wait", query.get("wait", "false"))
+        return _Target(token_of(request), caller, snapshot, source, snapshot.identities[source.name].id, form, wait)
+
+
 def routes(
     authenticator: Authenticator,
     snapshots: Snapshots,
@@ -40,23 +102,17 @@ def routes(
     max_body_bytes: int,
 ) -> list[Route]:
     """The Events API."""
+    targets = _Targets(authenticator, snapshots)
 
     async def send_events(request: Request) -> Response:
-        caller = authenticator.caller(request)
-        query = request.query_params
-        name = query.get("name", "")
-        if not name:
-            raise MissingName("The parameter 'name' is missing", hint="Call /v0/events?name=<data source>.")
-        snapshot = snapshots.of(request, caller)
-        source = snapshot.data_source(name)
-        caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
-        form = _format(query.get("format", "ndjson"))
-        wait = _boolean("wait", query.get("wait", "false"))
+        target = targets.of(request)
         key = _idempotency_key(request)
         body = await read_body(request, max_body_bytes)
-        identity = snapshot.identities[source.name].id
-        with telemetry.events_request(snapshot.workspace, identity, source.name, len(body)) as taken:
-            receipt = await ingestion.accept(identity, source, body, format=form, wait=wait, idempotency_key=key)
+        identity, source = target.identity, target.source
+        with telemetry.events_request(target.snapshot.workspace, identity, source.name, len(body)) as taken:
+            receipt = await ingestion.accept(
+                identity, source, body, format=target.format, wait=target.wait, idempotency_key=key
+            )
             if not receipt.repeated:
                 taken.rows(receipt.successful_rows, receipt.quarantined_rows)
         content = b'{"successful_rows":%d,"quarantined_rows":%d}' % (receipt.successful_rows, receipt.quarantined_rows)
@@ -65,6 +121,13 @@ def routes(
         return Response(content, status_code=status, media_type="application/json", headers=headers)
 
     return [Route("/v0/events", send_events, methods=["POST"])]
+
+
+def _authorization(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return bytes(value)
+    return b""
 
 
 def _format(text: str) -> Format:
