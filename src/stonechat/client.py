@@ -73,6 +73,19 @@ class Remote:
             raise RequestRefused(body)
         return Appended(body["successful_rows"], body["quarantined_rows"])
 
+    def empty(self) -> None:
+        """Remove the rows of every data source and every quarantine, those of events that are on their way as well."""
+        sources = self._stored()
+        if not sources:
+            return
+        # Truncating waits for events that are on their way, so what is there is looked at again afterwards.
+        self._truncate(max(sources, key=lambda source: int(source["statistics"]["row_count"])), quarantine=False)
+        for source in self._stored():
+            if source["statistics"]["row_count"]:
+                self._truncate(source, quarantine=False)
+            if source["quarantine_rows"]:
+                self._truncate(source, quarantine=True)
+
     def count(self, data_source: str) -> int:
         """How many rows a data source holds."""
         quoted = data_source.replace("`", "\\`")
@@ -189,6 +202,11 @@ class Remote:
         return self._request(method, path, headers=headers, **arguments)
 
     @property
+    def url(self) -> str:
+        """Where the server answers."""
+        return self._url
+
+    @property
     def token(self) -> str:
         """The token in use."""
         if self._token is None:
@@ -199,6 +217,16 @@ class Remote:
                 )
             self._token = str(response.json()["user_token" if self._as_user else "workspace_admin_token"])
         return self._token
+
+    def _stored(self) -> Sequence[Mapping[str, Any]]:
+        """The data sources with what they hold."""
+        params = {"attrs": "name,statistics,quarantine_rows"}
+        listed: Sequence[Mapping[str, Any]] = self._json("GET", "/v0/datasources", params=params)["datasources"]
+        return listed
+
+    def _truncate(self, source: Mapping[str, Any], *, quarantine: bool) -> None:
+        params = {"quarantine": "true"} if quarantine else {}
+        self._send("POST", f"/v0/datasources/{quote(source['name'], safe='')}/truncate", params=params)
 
     def _json(self, method: str, path: str, **arguments: Any) -> Any:
         return self._send(method, path, **arguments).json()
