@@ -13,6 +13,7 @@ from stonechat.deploy.losses import losses
 from stonechat.deploy.plan import Plan
 from stonechat.deploy.rehearsal import rehearse_in, scratch_database
 from stonechat.deploy.trial import Trial, conversion_failures
+from stonechat.deploy.untried import untried
 from stonechat.deploy.versions import Versions
 from stonechat.engine.contract import Engine
 from stonechat.errors import StonechatError
@@ -44,7 +45,7 @@ def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructiv
     if not difference:
         return Preparation(difference, Plan((), ()), told)
     with scratch_database(engine) as database, scratch_database(engine) as empty:
-        _raise_if_any(rehearse_in(database, wanted, engine), wanted)
+        _raise_if_any(rehearse_in(database, wanted, engine, untried(live.project, wanted)), wanted)
         versions = Versions(live.project, wanted)
         problems: list[StonechatError] = list(_schema_problems(versions))
         plan = Trial(engine, live.project, database, empty).of(versions.plan(difference), problems)

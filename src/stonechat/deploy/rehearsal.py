@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import partial
 
@@ -19,6 +20,7 @@ from stonechat.deploy.branches import Branches
 from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
 from stonechat.deploy.placeholders import says_nothing, unknown_name
 from stonechat.deploy.plan import view_of
+from stonechat.deploy.untried import Untried, untried
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
 from stonechat.project.checks import name_position
@@ -70,17 +72,17 @@ def scratch_database(engine: Engine) -> Iterator[str]:
 def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
     """Every problem that the engine finds in a project; none when it can be deployed."""
     with scratch_database(engine) as database:
-        return rehearse_in(database, project, engine)
+        return rehearse_in(database, project, engine, untried(Project.empty(), project))
 
 
-def rehearse_in(database: str, project: Project, engine: Engine) -> list[StonechatError]:
-    """Like `rehearse`, in an empty database, which has the tables and views of the project from then on."""
-    problems = list(_table_problems(project, engine, database))
+def rehearse_in(database: str, project: Project, engine: Engine, what: Untried) -> list[StonechatError]:
+    """Every problem of a part of a project. The empty database has the tables and views of it from then on."""
+    problems = list(_table_problems(project, engine, database, what.tables))
     if any(NAMESPACE in node.sql for pipe in project.pipes.values() for node in pipe.nodes):
         for statement in create_statements(service_database(database)):
             engine.command(statement)
     # With a table missing, every node that reads it would fail too and bury the cause.
-    return problems or list(_pipe_problems(project, engine, database))
+    return problems or list(_pipe_problems(project, engine, database, what.nodes))
 
 
 def remove_leftovers(engine: Engine) -> None:
@@ -90,8 +92,12 @@ def remove_leftovers(engine: Engine) -> None:
         engine.command(f"DROP DATABASE {identifier(str(row['name']))} SYNC")
 
 
-def _table_problems(project: Project, engine: Engine, database: str) -> Iterator[StonechatError]:
+def _table_problems(
+    project: Project, engine: Engine, database: str, names: AbstractSet[str]
+) -> Iterator[StonechatError]:
     for source in project.data_sources.values():
+        if source.name not in names:
+            continue
         try:
             engine.command(create_table(source, database), database=database)
             engine.command(create_quarantine(source, database), database=database)
@@ -107,20 +113,21 @@ def _table_position(source: DataSource, error: EngineFailure) -> Position:
     return min(named, key=lambda item: item[0])[1].position if named else source.position
 
 
-def _pipe_problems(project: Project, engine: Engine, database: str) -> Iterator[StonechatError]:
+def _pipe_problems(
+    project: Project, engine: Engine, database: str, keys: AbstractSet[NodeKey]
+) -> Iterator[StonechatError]:
     failed: set[NodeKey] = set()
     for pipe in project.pipes.values():
         for node in pipe.nodes:
+            key = (pipe.name, node.name)
             # What reads a node that fails would fail for the same reason.
-            if failed.isdisjoint(project.lineage.statement_nodes(pipe.name, node.name)):
-                for problem in _node_problems(project, pipe, node, engine, database):
-                    failed.add((pipe.name, node.name))
-                    yield problem
-        if (
-            failed.isdisjoint(project.lineage.statement_nodes(pipe.name, pipe.output.name))
-            and pipe.output.type is NodeType.MATERIALIZED
-        ):
-            yield from _view_problems(project, pipe, engine, database)
+            if key not in keys or not failed.isdisjoint(project.lineage.statement_nodes(*key)):
+                continue
+            for problem in _node_problems(project, pipe, node, engine, database):
+                failed.add(key)
+                yield problem
+            if node.type is NodeType.MATERIALIZED and key not in failed:
+                yield from _view_problems(project, pipe, engine, database)
 
 
 def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:
