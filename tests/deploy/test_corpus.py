@@ -107,5 +107,4 @@ class _World:
 
 
 def _told(problem: dict[str, Any]) -> str:
-    hint = f"\nhint: {problem['hint']}" if "hint" in problem else ""
-    return f"{problem['code']} {problem['error']}{hint}"
+    return f"{problem['code']} {problem['error']}"
