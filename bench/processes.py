@@ -118,7 +118,7 @@ class Stonechat(HttpProcess):
     def deploy(self, files: Mapping[str, str]) -> None:
         """Make the files the live project."""
         parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in files.items()]
-        self.client.post("/v1/deploy", files=parts).raise_for_status()
+        self.client.post("/v1/deploy", params={"auto_promote": "true"}, files=parts).raise_for_status()
 
     def send(self, rows: bytes, *, wait: bool) -> None:
         """Rows for `messages`; with `wait` they, and all rows sent before, are committed when this returns."""

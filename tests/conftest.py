@@ -87,10 +87,10 @@ class RunningServer:
         return value
 
     def deploy(self, files: Mapping[str, str], **params: str) -> httpx.Response:
-        """Deploy a project as the clients do."""
+        """Deploy a project as the clients do: it is live in the end unless a parameter says otherwise."""
         parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in files.items()]
         parts.append(("context://", ("cli-version", b"1.0.0", "text/plain")))
-        return self.request("POST", "/v1/deploy", params=params, files=parts)
+        return self.request("POST", "/v1/deploy", params={"auto_promote": "true", **params}, files=parts)
 
     def tokens(self) -> dict[str, str]:
         """Values of all tokens by name, as the owner of the data folder sees them."""

@@ -193,13 +193,16 @@ class Server:
                 end_jobs=self.jobs.end_all,
                 forget=(self.variables.forget, forget_deployments, forget_places, forget_jobs, forget_schedules),
                 telemetry=self.telemetry,
+                staging_seconds=settings.staging_hours * 3600,
             )
+            undo.callback(self.workspaces.close)
             self.queries = QueryService(
                 self.engine, self.versions, _query_bounds(settings), catch_up=self.telemetry.catch_up
             )
             undo.callback(self.queries.close)
             self.schedules = CopySchedules(self.store, self.projects, self.jobs)
             undo.callback(self.schedules.close)
+            self.workspaces.resume()
             self.jobs.start()
             self.schedules.start()
             self._undo = undo.pop_all()

@@ -70,6 +70,9 @@ class Settings:
     query_connections: int = _setting(4, "Queries that run at the same time.")
     query_queue: int = _setting(256, "Queries that may wait for a connection before callers get 503.")
     cache_bytes: int = _setting(64_000_000, "Memory for answers that are kept while their data does not change.")
+    staging_hours: float = _setting(
+        24.0, "How long a deployment may wait beside the live one to be promoted before it is discarded; 0: for ever."
+    )
     job_threads: int = _setting(4, "Jobs that run at the same time; at least one does.")
     copy_seconds: float = _setting(3600.0, "Time limit of the query of a copy pipe.")
     copy_memory_bytes: int = _setting(2_000_000_000, "Memory limit of the query of a copy pipe.")

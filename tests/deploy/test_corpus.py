@@ -75,6 +75,7 @@ class _World:
         if (self._folder / "destructive").exists():
             params["allow_destructive_operations"] = "true"
         parts = [("data_project://", (path, text.encode(), "text/plain")) for path, text in files.items()]
+        params = {"auto_promote": "true", **params}
         response = self._server.request("POST", "/v1/deploy", params=params, files=parts, token=self._token)
         if name == "before":
             self._project = Project.from_files(files)

@@ -384,7 +384,7 @@ def test_runs_end_with_their_workspace(server: RunningServer) -> None:
     user = server.client.get("/tokens").json()["user_token"]
     made = server.request("POST", "/v1/workspaces", params={"name": "short-lived"}, token=user).json()
     files = [("data_project://", (name, text.encode(), "text/plain")) for name, text in _PROJECT.items()]
-    assert server.request("POST", "/v1/deploy", files=files, token=made["token"]).status_code == 200
+    assert server.request("POST", "/v1/deploy?auto_promote=true", files=files, token=made["token"]).status_code == 200
     for _ in range(3):
         assert run(server, "endless", token=made["token"]).status_code == 200
     params = {"hard_delete_confirmation": "yes"}

@@ -143,10 +143,7 @@ def test_what_fits_after_a_change_of_the_schema_goes_in_once_and_the_rest_stays(
 def _relax(server: RunningServer) -> None:
     """Let values be missing, in place."""
     text = _STRICT.format(more="").replace("`value` Int32", "`value` Nullable(Int32)")
-    parts = [("data_project://", ("readings.datasource", text.encode(), "text/plain"))]
-    answer = server.request(
-        "POST", "/v1/deploy", files=[*parts, ("context://", ("cli-version", b"1.0.0", "text/plain"))]
-    )
+    answer = server.deploy({"readings.datasource": text})
     if answer.status_code != 200:
         pytest.skip("a deployment does not change data sources yet")
 

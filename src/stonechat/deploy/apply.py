@@ -8,9 +8,11 @@ any longer, and at the next start.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -23,6 +25,7 @@ from stonechat.deploy.diff import compare
 from stonechat.deploy.history import (
     DeploymentRecord,
     Status,
+    UnknownDeployment,
     deployment,
     record_begun,
     record_files,
@@ -42,6 +45,7 @@ from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
 
 _log = structlog.get_logger(__name__)
+_FLUSH_SECONDS = 10.0
 _GRACE_SECONDS = 15.0
 """How long tables are kept that a promotion or a discarding left behind: longer than a query waits and runs."""
 
@@ -85,7 +89,8 @@ class Outcome:
 class Deployer:
     """Deploys projects into one workspace.
 
-    `secrets` are the workspace's, by name, as they are at the moment of asking.
+    `secrets` are the workspace's, by name, as they are at the moment of asking. A candidate that nobody promotes is
+    discarded after `staging_seconds`; 0 means never.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class Deployer:
         writing: Writing,
         *,
         secrets: Mapping[str, str],
+        staging_seconds: float = 0.0,
     ) -> None:
         self._live = live
         self._store = store
@@ -104,6 +110,7 @@ class Deployer:
         self._tokens = tokens
         self._writing = writing
         self._secrets = secrets
+        self._staging_seconds = staging_seconds
         self._one_at_a_time = threading.Lock()
         #: Held while tables are made or removed.
         self._tables = threading.Lock()
@@ -124,22 +131,63 @@ class Deployer:
         check: bool = False,
         allow_destructive: bool = False,
         auto_promote: bool = True,
+        patience: float | None = None,
     ) -> Outcome:
-        """Begin a deployment and carry it out; with `check` only say what that would do. Blocks for all of it.
+        """Begin a deployment and carry it out; with `check` only say what that would do.
 
-        Raises what `begin` and `carry_out` raise.
+        Blocks for all of it or for `patience` seconds: the rest goes on in a thread. Raises `InvalidProject` with every
+        problem found, or `DeploymentInProgress`: then nothing has changed. What ends the deployment while the caller
+        waits is raised, too; see `Staging.run`.
         """
-        with self.exclusive():
+        self._enter()
+        try:
             outcome = self._begin(files, check=check, allow_destructive=allow_destructive, auto_promote=auto_promote)
-            if outcome.deployment_id is not None:
-                self._carry_out(outcome.deployment_id, outcome.prepared.plan)
+        except BaseException:
+            self._one_at_a_time.release()
+            raise
+        if outcome.deployment_id is None:
+            self._one_at_a_time.release()
+            return outcome
+        ended = self._carry_out_in_thread(outcome.deployment_id, lambda: outcome.prepared.plan)
+        if wait([ended], patience).done:
+            ended.result()
         return outcome
 
-    def _begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
-        """Find what a deployment has to do, and keep it as the candidate.
+    def resume(self) -> None:
+        """Go on with a deployment that the end of the process cut short, or wait on for its promotion."""
+        candidate = self._live.candidate
+        if candidate is not None and candidate.ready:
+            self._discard_later(deployment(self._store, self.workspace.id, candidate.snapshot.deployment_id))
+        elif candidate is not None:
+            self._enter()
+            wanted = candidate.snapshot.project
+            self._carry_out_in_thread(
+                candidate.snapshot.deployment_id,
+                lambda: prepare(self._live.snapshot, wanted, self._engine, allow_destructive=True).plan,
+            )
 
-        Raises `InvalidProject` with every problem found, or `DeploymentInProgress`; nothing has changed then.
-        """
+    def _carry_out_in_thread(self, identity: int, plan: Callable[[], Plan]) -> Future[None]:
+        """Carry a deployment out; whoever began it has entered, and the thread leaves."""
+        ended: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                self._carry_out(identity, plan)
+            except BaseException as error:
+                failure: BaseException | None = error
+            else:
+                failure = None
+            self._one_at_a_time.release()
+            if failure is None:
+                ended.set_result(None)
+            else:
+                ended.set_exception(failure)
+
+        threading.Thread(target=work, name="deployment", daemon=True).start()
+        return ended
+
+    def _begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
+        """Find what a deployment has to do, and keep it as the candidate."""
         wanted = Project.from_files(files, self._secrets, secrets_required=True)
         prepared = prepare(self._live.snapshot, wanted, self._engine, allow_destructive=allow_destructive)
         if check:
@@ -163,13 +211,17 @@ class Deployer:
             self._promote(candidate.snapshot)
 
     def discard(self, identity: int) -> None:
-        """End a candidate, under way or ready. Raises `UnknownDeployment` or `NotACandidate`.
+        """End a candidate, under way or ready. Raises `UnknownDeployment`, or `NotACandidate` for the live one.
 
-        One that is under way ends at its next step, in the thread that carries it out.
+        One that is under way ends at its next step, in the thread that carries it out. One that has ended stays so.
         """
         record = deployment(self._store, self.workspace.id, identity)
+        if record.live:
+            raise NotACandidate(
+                f"The deployment '{identity}' is live", hint="Deploy another project; the live one goes then."
+            )
         if not record.is_candidate:
-            raise NotACandidate(f"The deployment '{identity}' cannot be discarded: it is {_told(record)}")
+            return
         if self._one_at_a_time.acquire(blocking=False):
             try:
                 self._discard(identity, Status.DELETED)
@@ -182,10 +234,8 @@ class Deployer:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Within it no deployment of the workspace begins. Raises `DeploymentInProgress` where one runs."""
-        if not self._one_at_a_time.acquire(blocking=False):
-            raise DeploymentInProgress("Another deployment is in progress", hint="Wait for it to end and try again.")
+        self._enter()
         try:
-            self._cancelled = False
             yield
         finally:
             self._one_at_a_time.release()
@@ -200,6 +250,11 @@ class Deployer:
             self._engine.cancel(f"deployment-{candidate.snapshot.deployment_id}")
         if self._one_at_a_time.acquire(timeout=_GRACE_SECONDS):
             self._one_at_a_time.release()
+
+    def _enter(self) -> None:
+        if not self._one_at_a_time.acquire(blocking=False):
+            raise DeploymentInProgress("Another deployment is in progress", hint="Wait for it to end and try again.")
+        self._cancelled = False
 
     def _require_no_candidate(self) -> None:
         candidate = self._live.candidate
@@ -223,14 +278,16 @@ class Deployer:
         names = [*wanted.data_sources, *wanted.pipes]
         others = [name for name in (*live.project.data_sources, *live.project.pipes) if name not in names]
         carried = {name: place for name, place in live.places.items() if name in names}
+        self._writing.flush(_FLUSH_SECONDS)
         with self._store.transaction() as connection:
             identity = record_begun(connection, self.workspace.id, wanted.files, auto_promote=auto_promote)
             assign_identities(connection, self.workspace.id, [*names, *others], changed=())
             keep_places(connection, self.workspace.id, identity, carried)
-        self._live.stage(Candidate(snapshot_of(self.workspace, self._store, wanted, identity)))
+        snapshot = replace(snapshot_of(self.workspace, self._store, wanted, identity), staged=True)
+        self._live.stage(Candidate(snapshot))
         return identity
 
-    def _carry_out(self, identity: int, plan: Plan) -> None:
+    def _carry_out(self, identity: int, plan: Callable[[], Plan]) -> None:
         record = deployment(self._store, self.workspace.id, identity)
         try:
             staging = Staging(
@@ -238,7 +295,7 @@ class Deployer:
                 self._engine,
                 self._writing,
                 self._live,
-                plan,
+                plan(),
                 progress=record.progress,
                 going_on=self._going_on,
             )
@@ -261,6 +318,8 @@ class Deployer:
         self._remove_later()
         if record.auto_promote:
             self._promote(snapshot)
+        else:
+            self._discard_later(deployment(self._store, self.workspace.id, identity))
 
     def _going_on(self) -> None:
         if self._cancelled:
@@ -311,20 +370,38 @@ class Deployer:
             if view not in views:
                 self._engine.command(drop_table(view.name, view.database))
 
+    def _discard_later(self, record: DeploymentRecord) -> None:
+        """Discard a candidate that nobody has promoted in time."""
+        if not self._staging_seconds:
+            return
+
+        def discard() -> None:
+            with suppress(UnknownDeployment, NotACandidate):
+                _log.warning("nobody promoted the deployment in time", deployment=record.id)
+                self.discard(record.id)
+
+        waited = (datetime.now(UTC) - datetime.fromisoformat(f"{record.updated_at}+00:00")).total_seconds()
+        self._later(max(self._staging_seconds - waited, 0.0), discard)
+
+    def _later(self, seconds: float, work: Callable[[], None]) -> None:
+        def run() -> None:
+            self._timers.discard(timer)
+            if not self._stopping:
+                work()
+
+        timer = threading.Timer(seconds, run)
+        timer.daemon = True
+        self._timers.add(timer)
+        timer.start()
+
     def _remove_later(self, retired: Snapshot | None = None) -> None:
         def remove() -> None:
-            self._timers.discard(timer)
             with self._tables:
-                if self._stopping:
-                    return
                 if retired in self._retired:
                     self._retired.remove(retired)
                 self._remove_strays()
 
-        timer = threading.Timer(_GRACE_SECONDS, remove)
-        timer.daemon = True
-        self._timers.add(timer)
-        timer.start()
+        self._later(_GRACE_SECONDS, remove)
 
     def _remove_strays(self) -> None:
         live, candidate = self._live.served

@@ -24,6 +24,8 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import Snapshot
 from stonechat.sql.quoting import literal
 
+JOINING = "joining"
+"""Noted as the progress of a deployment while its tables get the rows that have gathered."""
 STEP_BYTES = 64_000_000
 MOST_STEP_ROWS = 500_000
 _TABLE = ""

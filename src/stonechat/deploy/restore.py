@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from stonechat.datafile.resources import NodeType
 from stonechat.deploy.ddl import drop_table
+from stonechat.deploy.filling import JOINING, Filling
 from stonechat.deploy.history import DeploymentRecord, Status, deployments, record_status
 from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.engine.contract import Engine
@@ -31,26 +33,25 @@ def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Ma
     record = next((item for item in records if item.live), None)
     project = Project.from_files(record.files, secrets) if record else Project.empty()
     snapshot = snapshot_of(workspace, store, project, record.id if record else 0)
-    candidate = _candidate(workspace, store, records, secrets)
-    snapshots = [snapshot, candidate.snapshot] if candidate else [snapshot]
-    remove_strays(engine, snapshots)
-    return LiveProject(snapshot, candidate)
-
-
-def _candidate(
-    workspace: Workspace, store: StateStore, records: Sequence[DeploymentRecord], secrets: Mapping[str, str]
-) -> Candidate | None:
-    """The candidate as it was; one that was cut short is discarded."""
     record = next((item for item in records if item.is_candidate), None)
+    if record is not None and record.progress.get(JOINING):
+        _give_up(store, record, workspace)
+        record = None
     if record is None:
-        return None
-    if record.status is not Status.DATA_READY:
-        with store.transaction() as connection:
-            record_status(connection, record.id, Status.FAILED, errors=[{"filename": "", "error": _CUT_SHORT}])
-            forget_places(connection, workspace.id, [record.id])
-        return None
+        remove_strays(engine, [snapshot])
+        return LiveProject(snapshot)
     project = Project.from_files(record.files, secrets)
-    return Candidate(snapshot_of(workspace, store, project, record.id), ready=True)
+    staged = replace(snapshot_of(workspace, store, project, record.id), staged=True)
+    fillings = [Filling(**item) for item in record.progress.get("filling", [])]
+    remove_strays(engine, [snapshot, staged], fillings)
+    return LiveProject(snapshot, Candidate(staged, ready=record.status is Status.DATA_READY))
+
+
+def _give_up(store: StateStore, record: DeploymentRecord, workspace: Workspace) -> None:
+    """Nobody can tell which rows a table has that was killed between two of its parts."""
+    with store.transaction() as connection:
+        record_status(connection, record.id, Status.FAILED, errors=[{"filename": "", "error": _CUT_SHORT}])
+        forget_places(connection, workspace.id, [record.id])
 
 
 def snapshot_of(workspace: Workspace, store: StateStore, project: Project, deployment_id: int) -> Snapshot:
@@ -60,13 +61,16 @@ def snapshot_of(workspace: Workspace, store: StateStore, project: Project, deplo
         return Snapshot(workspace, deployment_id, project, identities(connection, workspace.id), kept)
 
 
-def remove_strays(engine: Engine, snapshots: Sequence[Snapshot]) -> None:
+def remove_strays(engine: Engine, snapshots: Sequence[Snapshot], fillings: Sequence[Filling] = ()) -> None:
     """Drop the tables of a workspace that no resource of its deployments stands for.
 
-    They were left by a deployment that was killed half-way, or by one that nobody needs any more.
+    They were left by a deployment that was killed half-way, or by one that nobody needs any more. What `fillings` are
+    about stays, too.
     """
     base = snapshots[0].workspace.database
     known = {table for snapshot in snapshots for table in _tables(snapshot)}
+    known |= {Table(filling.database, filling.name) for filling in fillings}
+    frozen = {filling.frozen for filling in fillings}
     # Views first: a table cannot go while rows may still flow into it.
     query = (
         f"SELECT database, name FROM system.tables WHERE {_ours('database', base)} "
@@ -74,10 +78,10 @@ def remove_strays(engine: Engine, snapshots: Sequence[Snapshot]) -> None:
     )
     for row in engine.fetch(query):
         table = Table(str(row["database"]), str(row["name"]))
-        if table not in known:
+        if table not in known and table.database not in frozen:
             _log.info("removing a table that no deployment names", table=str(table))
             engine.command(drop_table(table.name, table.database))
-    kept = {base, *(table.database for table in known)}
+    kept = {base, *frozen, *(table.database for table in known)}
     for row in engine.fetch(f"SELECT name FROM system.databases WHERE {_ours('name', base)}"):
         if row["name"] not in kept:
             engine.command(f"DROP DATABASE IF EXISTS {identifier(str(row['name']))} SYNC")

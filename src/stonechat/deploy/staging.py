@@ -29,7 +29,7 @@ from stonechat.deploy.ddl import (
     move_table,
     table,
 )
-from stonechat.deploy.filling import Filler, Filling
+from stonechat.deploy.filling import JOINING, Filler, Filling
 from stonechat.deploy.history import Status, record_progress, record_status
 from stonechat.deploy.plan import (
     Backfill,
@@ -135,7 +135,7 @@ class Staging:
         with self._quiet():
             if self._filled:
                 with self._store.transaction() as connection:
-                    record_progress(connection, self._snapshot.deployment_id, {"joining": True})
+                    record_progress(connection, self._snapshot.deployment_id, {JOINING: True})
             for name in sorted(self._filled):
                 self._join(self._filling.pop(name))
             self._filled.clear()
@@ -250,13 +250,8 @@ class Staging:
 
     def _made(self) -> AbstractSet[str]:
         """The data sources whose tables are there, whole or not."""
-        live = self._live.snapshot
-        return {
-            name
-            for name in self._tables
-            if name in self._snapshot.places
-            and (name not in live.project.data_sources or self._snapshot.table(name) != live.table(name))
-        }
+        candidate = Candidate(self._snapshot)
+        return {name for name in self._tables if candidate.has_its_own(name, self._live.snapshot)}
 
     def _may_be_made(self, name: str) -> bool:
         """Whether all that the views into a data source read is whole."""
@@ -313,7 +308,7 @@ class Staging:
         ]
         while time.monotonic() < deadline:
             with self._writing.paused():
-                if all(self._writing.boundary(identity) for identity in identities):
+                if all(map(self._writing.boundary, identities)) and not self._is_changing():
                     yield
                     return
             self._going_on()
@@ -321,6 +316,12 @@ class Staging:
         raise RowsDelayed(
             "Rows are half-way into their tables for too long", hint="See the server's log for the reason."
         )
+
+    def _is_changing(self) -> bool:
+        """Whether rows are being deleted from the live tables: a clone would keep what is left of them for good."""
+        databases = ", ".join(map(literal, self._live.snapshot.databases))
+        mutations = f"SELECT 1 FROM system.mutations WHERE database IN ({databases}) AND NOT is_done AND NOT is_killed"
+        return bool(self._engine.fetch(f"{mutations} LIMIT 1"))
 
     @cached_property
     def _tables(self) -> Mapping[str, Table]:

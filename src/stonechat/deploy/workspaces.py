@@ -76,6 +76,7 @@ class Workspaces:
         end_jobs: Callable[[str], None],
         forget: Sequence[Forget],
         telemetry: Telemetry,
+        staging_seconds: float = 0.0,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -86,6 +87,7 @@ class Workspaces:
         self._end_jobs = end_jobs
         self._forget = (*forget, tokens.forget, forget_workspace)
         self._telemetry = telemetry
+        self._staging_seconds = staging_seconds
         self._changing = threading.Lock()
         self._deployers: dict[str, Deployer] = {}
         for project in projects.all():
@@ -143,6 +145,11 @@ class Workspaces:
         for row in self._engine.fetch(query):
             _drop(self._engine, str(row["name"]))
 
+    def resume(self) -> None:
+        """Go on with the deployments that the end of the process cut short."""
+        for deployer in list(self._deployers.values()):
+            deployer.resume()
+
     def close(self) -> None:
         """Interrupt the deployments that run; they go on after the next start."""
         for deployer in list(self._deployers.values()):
@@ -153,7 +160,13 @@ class Workspaces:
         self._tokens.admin(workspace.id)
         project.promoted = partial(record_deployment, self._telemetry)
         self._deployers[workspace.id] = Deployer(
-            project, self._store, self._engine, self._tokens, self._writing, secrets=self._secrets(workspace.id)
+            project,
+            self._store,
+            self._engine,
+            self._tokens,
+            self._writing,
+            secrets=self._secrets(workspace.id),
+            staging_seconds=self._staging_seconds,
         )
 
 

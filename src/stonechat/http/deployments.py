@@ -1,9 +1,9 @@
-"""Deployments: a whole project in one multipart request, live at once or not at all."""
+"""Deployments: a whole project in one multipart request, beside what is live or in its place."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from starlette.datastructures import UploadFile
@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import Caller, ScopeType
-from stonechat.deploy.apply import DeploymentInProgress, Outcome
+from stonechat.deploy.apply import Deployer, DeploymentCancelled, DeploymentInProgress, Outcome
 from stonechat.deploy.diff import Changes, Difference
 from stonechat.deploy.explanation import data_movements, explanation
-from stonechat.deploy.history import DeploymentRecord, deployment, deployments
+from stonechat.deploy.filling import FillingFailed
+from stonechat.deploy.history import DeploymentRecord, Status, deployment, deployments
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
@@ -25,6 +26,8 @@ from stonechat.state import StateStore
 
 _PART_NAMES = {"data_project://", "data_project_vendored://"}
 _MOST_FILES = 5000
+_PATIENCE = 20.0
+"""Seconds after which a deployment is answered that goes on: clients ask again, and their connections time out."""
 
 
 class InvalidUpload(StonechatError):
@@ -45,10 +48,25 @@ class _Deployments:
     async def deploy(self, request: Request) -> Response:
         check = _flag(request, "check")
         destructive = _flag(request, "allow_destructive_operations")
-        return await self._run(request, "deployment", check=check, allow_destructive=destructive)
+        promote = _flag(request, "auto_promote")
+        return await self._run(request, "deployment", check=check, allow_destructive=destructive, auto_promote=promote)
+
+    async def promote(self, request: Request) -> Response:
+        return await self._change(request, Deployer.promote)
+
+    async def discard(self, request: Request) -> Response:
+        return await self._change(request, Deployer.discard)
+
+    async def _change(self, request: Request, change: Callable[[Deployer, int], None]) -> Response:
+        caller = self._authorised(request)
+        identity = request.path_params["id"]
+        deployer = self.workspaces.deployer(caller.workspace_id)
+        await asyncio.to_thread(change, deployer, identity)
+        record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, identity)
+        return JSONResponse({"result": "success", "deployment": _record_json(record)})
 
     async def build(self, request: Request) -> Response:
-        return await self._run(request, "build", check=False, allow_destructive=True)
+        return await self._run(request, "build", check=False, allow_destructive=True, auto_promote=True)
 
     async def list_all(self, request: Request) -> Response:
         caller = self._authorised(request)
@@ -66,27 +84,41 @@ class _Deployments:
         caller.require(ScopeType.DEPLOY)
         return caller
 
-    async def _run(self, request: Request, key: str, *, check: bool, allow_destructive: bool) -> Response:
+    async def _run(
+        self, request: Request, key: str, *, check: bool, allow_destructive: bool, auto_promote: bool
+    ) -> Response:
         caller = self._authorised(request)
         files = await _project_files(request)
         deployer = self.workspaces.deployer(caller.workspace_id)
         try:
-            outcome = await asyncio.to_thread(deployer.deploy, files, check=check, allow_destructive=allow_destructive)
+            outcome = await asyncio.to_thread(
+                deployer.deploy,
+                files,
+                check=check,
+                allow_destructive=allow_destructive,
+                auto_promote=auto_promote,
+                patience=_PATIENCE if key == "deployment" else None,
+            )
         except InvalidProject as error:
             return _failure(error, key, error.problems)
-        except DeploymentInProgress as error:
+        except (DeploymentInProgress, DeploymentCancelled, FillingFailed) as error:
             return _failure(error, key, [error])
-        return JSONResponse(_outcome_json(outcome, key))
+        record = None
+        if outcome.deployment_id is not None:
+            record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, outcome.deployment_id)
+        return JSONResponse(_outcome_json(outcome, record, key))
 
 
 def routes(authenticator: Authenticator, workspaces: Workspaces, store: StateStore) -> list[Route]:
-    """The deployment API of the contract, as far as deployments go live in one step."""
+    """The deployment API of the contract."""
     handlers = _Deployments(authenticator, workspaces, store)
     return [
         Route("/v1/build", handlers.build, methods=["POST"]),
         Route("/v1/deploy", handlers.deploy, methods=["POST"]),
         Route("/v1/deployments", handlers.list_all, methods=["GET"]),
         Route("/v1/deployments/{id:int}", handlers.show, methods=["GET"]),
+        Route("/v1/deployments/{id:int}", handlers.discard, methods=["DELETE"]),
+        Route("/v1/deployments/{id:int}/set-live", handlers.promote, methods=["POST"]),
     ]
 
 
@@ -126,16 +158,16 @@ def _problem(problem: StonechatError) -> dict[str, object]:
     return {"filename": problem.position.file if problem.position else "", **body}
 
 
-def _outcome_json(outcome: Outcome, key: str) -> dict[str, object]:
+def _outcome_json(outcome: Outcome, record: DeploymentRecord | None, key: str) -> dict[str, object]:
     # Of a build, clients know success and failure alone, and see by its empty lists that nothing changed.
     prepared = outcome.prepared
     result = "success" if prepared.difference or key == "build" else "no_changes"
-    details = _difference_json(prepared.difference)
-    identity = outcome.deployment_id
-    details |= {"status": "data_ready", "live": identity is not None, "errors": []}
+    details: dict[str, object] = {"id": "", "status": str(Status.DATA_READY), "live": False, "errors": []}
+    if record is not None:
+        details = _record_json(record)
+    details |= _difference_json(prepared.difference)
     details |= {"feedback": [asdict(remark) for remark in prepared.feedback]}
-    details |= {"data_movements": list(data_movements(prepared.plan))}
-    details |= {"id": "" if identity is None else str(identity), "plan": list(explanation(prepared))}
+    details |= {"data_movements": list(data_movements(prepared.plan)), "plan": list(explanation(prepared))}
     return {"result": result, key: details}
 
 
@@ -156,10 +188,10 @@ def _difference_json(difference: Difference) -> dict[str, object]:
 def _record_json(record: DeploymentRecord) -> dict[str, object]:
     return {
         "id": str(record.id),
-        "status": "data_ready" if record.live else "deleted",
+        "status": str(record.status),
         "live": record.live,
         "created_at": record.created_at.replace(" ", "T"),
-        "updated_at": record.created_at.replace(" ", "T"),
-        "errors": [],
+        "updated_at": record.updated_at.replace(" ", "T"),
+        "errors": list(record.errors),
         "feedback": [],
     }

@@ -111,7 +111,13 @@ def routes(
         identity, source = target.identity, target.source
         with telemetry.events_request(target.snapshot.workspace, identity, source.name, len(body)) as taken:
             receipt = await ingestion.accept(
-                identity, source, body, format=target.format, wait=target.wait, idempotency_key=key
+                target.snapshot.route(source.name),
+                source,
+                body,
+                format=target.format,
+                wait=target.wait,
+                idempotency_key=key,
+                staged=snapshots.beside(target.snapshot, source.name),
             )
             if not receipt.repeated:
                 taken.rows(receipt.successful_rows, receipt.quarantined_rows)

@@ -5,15 +5,47 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from stonechat.auth.access import Caller
+from stonechat.datafile.resources import DataSource
+from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import LiveProjects, Snapshot
+
+_PARAMETER = b"__tb__deployment"
+
+
+class NoSuchDeployment(StonechatError):
+    """The request is for a deployment that is neither live nor ready beside the live one."""
+
+    code = "SC981"
+    kind = Kind.MISSING
 
 
 class Snapshots:
-    """Finds the snapshot of a request: that of its caller's workspace."""
+    """Finds the snapshot of a request: that of its caller's workspace, live or staged."""
 
     def __init__(self, projects: LiveProjects) -> None:
         self._projects = projects
 
-    def of(self, _request: Request, caller: Caller) -> Snapshot:
-        """What is live in the caller's workspace. Take it once, and keep it to the end of the request."""
-        return self._projects.of(caller.workspace_id).snapshot
+    def of(self, request: Request, caller: Caller) -> Snapshot:
+        """What the request is for: what is live, unless it asks for the deployment beside it.
+
+        Take it once, and keep it to the end of the request. Raises `NoSuchDeployment`.
+        """
+        live, candidate = self._projects.of(caller.workspace_id).served
+        if _PARAMETER not in request.scope["query_string"]:
+            return live
+        wanted = request.query_params.get("__tb__deployment", "")
+        if wanted != "staging" and not (wanted.isascii() and wanted.isdigit() and int(wanted) != live.deployment_id):
+            return live
+        if candidate is not None and candidate.ready and wanted in {"staging", str(candidate.snapshot.deployment_id)}:
+            return candidate.snapshot
+        raise NoSuchDeployment(
+            "There is no staging deployment" if wanted == "staging" else f"The deployment '{wanted}' serves nothing",
+            hint="Deploy without promoting, and wait until it is ready.",
+        )
+
+    def beside(self, snapshot: Snapshot, name: str) -> DataSource | None:
+        """A data source as the deployment beside the snapshot has it, which gets the same events; None without one."""
+        live, candidate = self._projects.of(snapshot.workspace.id).served
+        if candidate is None or snapshot is not live:
+            return None
+        return candidate.snapshot.project.data_sources.get(name)

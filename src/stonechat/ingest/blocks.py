@@ -99,11 +99,12 @@ class BlockCommitter:
         if destination.began_with(self._log.id, planned.block):
             return None
         commit = _Commit(self, destination, planned, attempt)
-        good = [each.good for each in rows if each.good_rows]
-        quarantined = [each.quarantined for each in rows if each.quarantined_rows]
+        verdicts = [destination.verdicts(each) for each in rows]
+        good = [each.good for each in verdicts if each.good_rows]
+        quarantined = [each.quarantined for each in verdicts if each.quarantined_rows]
         try:
             if good:
-                commit.insert(destination.version, good, sum(each.good_rows for each in rows))
+                commit.insert(destination.version, good, sum(each.good_rows for each in verdicts))
             if quarantined:
                 commit.quarantine(destination.version, quarantined)
         finally:

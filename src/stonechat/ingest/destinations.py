@@ -15,8 +15,11 @@ from stonechat.engine.contract import (
     QueryTooLarge,
     StorageFull,
 )
-from stonechat.ingest.records import Block
+from stonechat.ingest.feeding import fingerprint, stored_form
+from stonechat.ingest.records import Block, Rows
+from stonechat.ingest.rows import RowReader
 from stonechat.ingest.types import codec_of
+from stonechat.ingest.verdicts import Verdicts
 from stonechat.project.places import Boundary
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 
@@ -39,6 +42,8 @@ class Destination:
     boundary: Boundary | None = None
     version: str = ""
     beside: tuple[Destination, ...] = ()
+    schema: bytes = b""
+    stored: RowReader | None = None
 
     @classmethod
     def of(
@@ -61,7 +66,20 @@ class Destination:
             changed,
             boundary,
             version,
+            schema=fingerprint(data_source.columns),
+            stored=RowReader(stored_form(data_source.columns)),
         )
+
+    def verdicts(self, rows: Rows) -> Verdicts:
+        """What of a request goes where in these tables: as it was judged at the door for them, or is judged now."""
+        judged = Verdicts(rows.good, rows.good_rows, rows.quarantined, rows.quarantined_rows)
+        if not rows.schema or rows.schema == self.schema or self.stored is None:
+            return judged
+        staged = rows.staged
+        if staged is not None and staged.schema == self.schema:
+            return Verdicts(staged.good, staged.good_rows, staged.quarantined, staged.quarantined_rows)
+        again = self.stored.read(rows.good)
+        return Verdicts.joined([again, Verdicts(b"", 0, rows.quarantined, rows.quarantined_rows)])
 
     def began_with(self, log_id: str, block: Block) -> bool:
         """Whether the rows of a block came with the table."""

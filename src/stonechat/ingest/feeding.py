@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stonechat.datafile.resources import Column
 from stonechat.ingest.codecs import Codec
@@ -31,6 +32,17 @@ class FedColumn:
 def fed_columns(columns: Iterable[Column]) -> tuple[FedColumn, ...]:
     """The columns of a data source as the reader needs them. Raises `UnsupportedJsonPath`."""
     return tuple(_fed(column) for column in columns)
+
+
+def fingerprint(columns: Iterable[Column]) -> bytes:
+    """Eight bytes that stand for all that decides what becomes of an event."""
+    told = [(column.name, str(column.type), str(column.jsonpath), column.default is None) for column in columns]
+    return hashlib.blake2b(repr(told).encode(), digest_size=8).digest()
+
+
+def stored_form(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """The columns as canonical rows feed them: each by its own name."""
+    return tuple(replace(column, jsonpath=None) for column in columns)
 
 
 def _fed(column: Column) -> FedColumn:

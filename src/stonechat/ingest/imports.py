@@ -9,7 +9,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from stonechat.datafile.resources import DataSource
 from stonechat.ingest.blocks import ViewFailed
+from stonechat.ingest.feeding import fingerprint
 from stonechat.ingest.files.batches import Batch
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.log import LogFull, LogWriteFailed
@@ -105,11 +107,12 @@ def append_batches(
     return tally
 
 
-def into_data_source(ingestion: Ingestion, data_source_id: str) -> Take:
-    """Rows go to a data source, and its quarantine."""
+def into_data_source(ingestion: Ingestion, data_source_id: str, source: DataSource) -> Take:
+    """Rows that were checked against a data source go to it, and to its quarantine."""
+    schema = fingerprint(source.columns)
 
     def take(key: str, verdicts: Verdicts) -> Future[None]:
-        return ingestion.take(data_source_id, verdicts, key)
+        return ingestion.take(data_source_id, verdicts, key, schema)
 
     return take
 

@@ -23,7 +23,7 @@ from stonechat.ingest.blocks import BlockCommitter, BlockCounters
 from stonechat.ingest.destinations import Destinations
 from stonechat.ingest.idempotency import Claim, IdempotencyKeys, Kept, request_key
 from stonechat.ingest.log import Log, LogCounters
-from stonechat.ingest.records import RequestKey, Rows, Settled
+from stonechat.ingest.records import RequestKey, Rows, Settled, Staged
 from stonechat.ingest.rows import Format, RowReader, slices
 from stonechat.ingest.spanning import on_single_lines
 from stonechat.ingest.unknown_fields import UnknownFields
@@ -138,20 +138,23 @@ class Ingestion:
         format: Format = "ndjson",  # noqa: A002 - the parameter's name in the API
         wait: bool = False,
         idempotency_key: str = "",
+        staged: DataSource | None = None,
     ) -> Receipt:
         """Check the events of a body, keep them in the log and, with `wait`, see them committed.
+
+        `staged` is the data source as a deployment that is not live yet has it: its table gets the events, too.
 
         A request with a key that was kept before is answered as it was, and counts once. Raises `IngestionBusy`,
         `LogFull`, `LogWriteFailed` and `KeyReused` (nothing was kept); with `wait` also `CommitDelayed`, `ViewFailed`
         and `DataSourceGone` (everything was).
         """
         if not idempotency_key:
-            return await self._accept(data_source_id, data_source, body, format, wait=wait)
+            return await self._accept(data_source_id, data_source, body, format, wait=wait, staged=staged)
         key = await self._key(data_source_id, idempotency_key, body)
         kept = await self._claimed(key)
         if kept is not None:
             return await self._repeated(kept, wait=wait)
-        return await self._accept(data_source_id, data_source, body, format, wait=wait, key=key)
+        return await self._accept(data_source_id, data_source, body, format, wait=wait, key=key, staged=staged)
 
     async def _accept(
         self,
@@ -162,10 +165,15 @@ class Ingestion:
         *,
         wait: bool,
         key: RequestKey | None = None,
+        staged: DataSource | None = None,
     ) -> Receipt:
         began = time.perf_counter()
+        reader = self._reader(data_source_id, data_source)
+        other = None
         try:
-            verdicts = await self._check(self._reader(data_source_id, data_source), body, form)
+            verdicts = await self._check(reader, body, form)
+            if staged is not None:
+                other = await self._staged(self._reader(f"{data_source_id} staged", staged), reader, body, form)
         except BaseException:
             self._release(key)
             raise
@@ -174,7 +182,17 @@ class Ingestion:
         if not verdicts.good_rows and not verdicts.quarantined_rows:
             self._release(key)
             return Receipt(0, 0, committed=True, timings=timings)
-        committed = await self._append(data_source_id, verdicts, key, wait=wait)
+        rows = Rows(
+            data_source_id,
+            verdicts.good,
+            verdicts.good_rows,
+            verdicts.quarantined,
+            verdicts.quarantined_rows,
+            key=key,
+            schema=reader.schema,
+            staged=other,
+        )
+        committed = await self._append(rows, wait=wait)
         self.unknown_fields.add(data_source_id, verdicts.unknown)
         logged = time.perf_counter()
         timings["log"] = logged - checked
@@ -183,9 +201,10 @@ class Ingestion:
             timings["commit"] = time.perf_counter() - logged
         return Receipt(verdicts.good_rows, verdicts.quarantined_rows, committed=wait, timings=timings)
 
-    def take(self, data_source_id: str, verdicts: Verdicts, key: str) -> Future[None]:
+    def take(self, data_source_id: str, verdicts: Verdicts, key: str, schema: bytes = b"") -> Future[None]:
         """Keep rows that are checked already in the log. The future ends with their commit. Blocks.
 
+        `schema` is the fingerprint of the columns that they were checked against.
         Rows that were kept under the same key before are not kept again. Raises, by itself and through the future, what
         `accept` raises.
         """
@@ -203,6 +222,7 @@ class Ingestion:
             verdicts.quarantined_rows,
             committed=partial(_settle, committed),
             key=claimed,
+            schema=schema,
         )
         try:
             self._hand_in(rows, partial(self._logged, rows, partial(_settle, synced)))
@@ -297,6 +317,12 @@ class Ingestion:
             return _check_body(reader, body, form)
         return await asyncio.get_running_loop().run_in_executor(self._checkers, _check_body, reader, body, form)
 
+    async def _staged(self, reader: RowReader, live: RowReader, body: bytes, form: Format) -> Staged | None:
+        if reader.schema == live.schema:
+            return None
+        verdicts = await self._check(reader, body, form)
+        return Staged(reader.schema, verdicts.good, verdicts.good_rows, verdicts.quarantined, verdicts.quarantined_rows)
+
     async def _key(self, data_source_id: str, text: str, body: bytes) -> RequestKey:
         if len(body) <= _INLINE_BYTES:
             return request_key(data_source_id, text, body)
@@ -330,25 +356,16 @@ class Ingestion:
         if key is not None:
             self._keys.release(key)
 
-    async def _append(
-        self, data_source_id: str, verdicts: Verdicts, key: RequestKey | None, *, wait: bool
-    ) -> asyncio.Future[None] | None:
+    async def _append(self, rows: Rows, *, wait: bool) -> asyncio.Future[None] | None:
         """Put the rows into the log; returns once they are kept. The future that it gives ends with their commit."""
         mailbox = self._mailbox_of(asyncio.get_running_loop())
         synced, committed = mailbox.future(), mailbox.future() if wait else None
-        rows = Rows(
-            data_source_id,
-            verdicts.good,
-            verdicts.good_rows,
-            verdicts.quarantined,
-            verdicts.quarantined_rows,
-            committed=partial(mailbox.post, committed) if committed is not None else None,
-            key=key,
-        )
+        if committed is not None:
+            rows.committed = partial(mailbox.post, committed)
         try:
             self._hand_in(rows, partial(self._logged, rows, partial(mailbox.post, synced)))
         except StonechatError:
-            self._release(key)
+            self._release(rows.key)
             raise
         await synced
         return committed

@@ -386,6 +386,7 @@ def _needs_sync(entry: _Entry) -> bool:
 
 def _encoded(content: Rows | Note, sequence: int, group: int) -> Sequence[bytes]:
     if isinstance(content, Rows):
-        kind = RecordType.ROWS if content.key is None else RecordType.KEYED_ROWS
+        plain = RecordType.ROWS if content.key is None else RecordType.KEYED_ROWS
+        kind = RecordType.VERSIONED_ROWS if content.schema else plain
         return encoded_record(kind, sequence, group, content.payload())
     return encoded_record(RecordType.NOTE, sequence, group, (encoded_note(content),))

@@ -19,6 +19,9 @@ Settled = Callable[[StonechatError | None], None]
 """Told once what became of something: None for success. Called on the thread that found out; must return at once."""
 
 _ROWS: Final = struct.Struct("<BIII")
+# Whether there is a key, fingerprints of two schemas, and of what the second one made: row counts and sizes.
+_VERSIONS: Final = struct.Struct("<?8s8sIIII")
+SCHEMA_SIZE: Final = 8
 _DIGEST_SIZE: Final = 16
 _KEY_SIZE: Final = _DIGEST_SIZE + 8
 
@@ -30,11 +33,23 @@ class RequestKey(NamedTuple):
     fingerprint: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The same rows as another schema judges them: that of a deployment that is not live yet."""
+
+    schema: bytes
+    good: bytes
+    good_rows: int
+    quarantined: bytes
+    quarantined_rows: int
+
+
 @dataclass(slots=True, eq=False)
 class Rows:
     """The rows of one request: two blocks of NDJSON and their row counts. The log sets `sequence` and `segment`.
 
-    `committed` is told what became of them by the writer; None where nobody waits.
+    `committed` is told what became of them by the writer; None where nobody waits. `schema` is the fingerprint of the
+    columns that they were checked against, empty where it is not known.
     """
 
     data_source: str
@@ -46,17 +61,41 @@ class Rows:
     sequence: int = 0
     segment: Segment | None = field(default=None, repr=False)
     key: RequestKey | None = None
+    schema: bytes = b""
+    staged: Staged | None = None
 
     @property
     def size(self) -> int:
-        """Bytes of both blocks."""
-        return len(self.good) + len(self.quarantined)
+        """Bytes of all blocks."""
+        staged = len(self.staged.good) + len(self.staged.quarantined) if self.staged else 0
+        return len(self.good) + len(self.quarantined) + staged
 
     def payload(self) -> tuple[bytes, ...]:
         """The record's payload in the pieces that it is written from."""
         name = self.data_source.encode()
         head = _ROWS.pack(len(name), self.good_rows, self.quarantined_rows, len(self.good))
-        return *(self.key or ()), head, name, self.good, self.quarantined
+        rows = *(self.key or ()), head, name, self.good, self.quarantined
+        return (*self._versions(), *rows) if self.schema else rows
+
+    def _versions(self) -> tuple[bytes, ...]:
+        other = self.staged or Staged(b"", b"", 0, b"", 0)
+        sizes = len(other.good), len(other.quarantined)
+        keyed = self.key is not None
+        counts = other.good_rows, other.quarantined_rows
+        return _VERSIONS.pack(keyed, self.schema, other.schema, *counts, *sizes), other.good, other.quarantined
+
+    @classmethod
+    def versioned(cls, payload: bytes) -> Rows:
+        """The rows of a payload that says which columns they were checked against."""
+        keyed, schema, other, good_rows, quarantined_rows, good_size, size = _VERSIONS.unpack_from(payload)
+        middle = _VERSIONS.size + good_size
+        end = middle + size
+        rows = cls.keyed(payload[end:]) if keyed else cls.decoded(payload[end:])
+        rows.schema = schema
+        if other.strip(b"\0"):
+            good, quarantined = payload[_VERSIONS.size : middle], payload[middle:end]
+            rows.staged = Staged(other, good, good_rows, quarantined, quarantined_rows)
+        return rows
 
     @classmethod
     def keyed(cls, payload: bytes) -> Rows:

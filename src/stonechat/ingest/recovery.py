@@ -58,7 +58,7 @@ class Recovery:
             if segment.keyed:
                 with SegmentFile(segment.path) as file:
                     for record in file.records():
-                        if record.end <= segment.size and record.type is RecordType.KEYED_ROWS:
+                        if record.end <= segment.size and _is_keyed(record):
                             rows = _rows(record)
                             assert rows.key is not None
                             yield rows.key, rows.good_rows, rows.quarantined_rows
@@ -118,7 +118,7 @@ def _scan(file: SegmentFile, recovery: Recovery, *, last: bool) -> Segment | Non
             raise LogCorrupt(file.path, segment.size, f"record {sequence} is missing")
         _take(record, recovery)
         segment.size = record.end
-        segment.keyed = segment.keyed or record.type is RecordType.KEYED_ROWS
+        segment.keyed = segment.keyed or _is_keyed(record)
         sequence += 1
     if segment.size < file.size and (not last or file.synced_after(segment.size, sequence)):
         raise LogCorrupt(file.path, segment.size, f"record {sequence} is damaged")
@@ -139,8 +139,19 @@ def _check_order(segment: Segment, path: Path, recovery: Recovery) -> None:
         raise LogCorrupt(path, 0, f"the segment of record {recovery.next_sequence} is missing before it")
 
 
+def _is_keyed(record: Record) -> bool:
+    versioned = record.type is RecordType.VERSIONED_ROWS and record.payload[:1] == b"\1"
+    return versioned or record.type is RecordType.KEYED_ROWS
+
+
 def _rows(record: Record) -> Rows:
-    return Rows.keyed(record.payload) if record.type is RecordType.KEYED_ROWS else Rows.decoded(record.payload)
+    match record.type:
+        case RecordType.KEYED_ROWS:
+            return Rows.keyed(record.payload)
+        case RecordType.VERSIONED_ROWS:
+            return Rows.versioned(record.payload)
+        case _:
+            return Rows.decoded(record.payload)
 
 
 def _take(record: Record, recovery: Recovery) -> None:

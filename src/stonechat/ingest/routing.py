@@ -30,18 +30,25 @@ class LiveDestinations:
         return self._known.get(identity)
 
     def _made(self, live: Snapshot, candidate: Candidate | None) -> Iterator[tuple[str, Destination]]:
-        staged = candidate.snapshot if candidate else None
-        affected = [affected_by_writes(each.project) for each in (live, staged) if each]
+        snapshots = [live, candidate.snapshot] if candidate else [live]
+        affected = [affected_by_writes(each.project) for each in snapshots]
         for name, source in live.project.data_sources.items():
             destination = self._destination(live, source, affected)
-            if staged is not None and _has_its_own(staged, name, live):
+            if name in live.places:
+                yield _own_route(live, name), destination
+            if candidate is not None and candidate.has_its_own(name, live):
+                staged = candidate.snapshot
                 other = self._destination(staged, staged.project.data_sources[name], affected)
+                yield _own_route(staged, name), other
                 destination = replace(destination, beside=(other,))
             yield live.identities[name].id, destination
-        if staged is not None:
-            for name, source in staged.project.data_sources.items():
-                if name not in live.project.data_sources and name in staged.places:
-                    yield staged.identities[name].id, self._destination(staged, source, affected)
+        if candidate is not None:
+            for name in candidate.snapshot.project.data_sources.keys() - live.project.data_sources.keys():
+                if candidate.has_its_own(name, live):
+                    source = candidate.snapshot.project.data_sources[name]
+                    destination = self._destination(candidate.snapshot, source, affected)
+                    yield candidate.snapshot.identities[name].id, destination
+                    yield _own_route(candidate.snapshot, name), destination
 
     def _destination(
         self, snapshot: Snapshot, source: DataSource, affected: Sequence[Mapping[str, frozenset[str]]]
@@ -59,6 +66,6 @@ class LiveDestinations:
         )
 
 
-def _has_its_own(staged: Snapshot, name: str, live: Snapshot) -> bool:
-    """Whether the candidate has a table of its own for a data source of both, and has it already."""
-    return name in staged.project.data_sources and name in staged.places and staged.table(name) != live.table(name)
+def _own_route(snapshot: Snapshot, name: str) -> str:
+    """See `Snapshot.route`."""
+    return replace(snapshot, staged=True).route(name)

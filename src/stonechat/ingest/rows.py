@@ -16,7 +16,7 @@ import msgspec
 from stonechat.datafile.resources import Column, DataSource
 from stonechat.ingest.codecs import UNREADABLE
 from stonechat.ingest.events import Rejection, read_event, unreadable
-from stonechat.ingest.feeding import fed_columns
+from stonechat.ingest.feeding import fed_columns, fingerprint
 from stonechat.ingest.quarantine import quarantine_row
 from stonechat.ingest.strict import strict_reader
 from stonechat.ingest.unknown_fields import known_fields, unknown_fields
@@ -42,6 +42,8 @@ class RowReader:
         clock: Callable[[], float] = time.time,
         import_id: str | None = None,
     ) -> None:
+        #: Stands for all that decides what becomes of an event.
+        self.schema = fingerprint(columns)
         self._columns = fed_columns(columns)
         self._strict = strict_reader(self._columns)
         self._known = known_fields(self._columns)

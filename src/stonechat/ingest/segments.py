@@ -51,6 +51,7 @@ class RecordType(IntEnum):
     ROWS = 1
     NOTE = 2
     KEYED_ROWS = 3
+    VERSIONED_ROWS = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ class Contents:
         with self._ingestion.settled(_SETTLING_SECONDS):
             snapshot = self._projects.of(workspace_id).snapshot
             source = snapshot.data_source(identity)
+            self._projects.of(workspace_id).require_unstaged([source.name])
             table = snapshot.table(source.name + QUARANTINE_SUFFIX if quarantine else source.name)
             with self._telemetry.operation(snapshot.workspace, "truncate", identity, table.name):
                 staging = self.empty_twin(table)
@@ -139,6 +140,7 @@ class Contents:
                 with self._ingestion.settled(_SETTLING_SECONDS):
                     if self._projects.of(workspace_id).snapshot is not snapshot:
                         continue
+                    self._projects.of(workspace_id).require_unstaged(affected_by_writes(snapshot.project)[source.name])
                     replaced = Replaced(staging.complete(), staging.outside_condition())
                     swapping = True
                     staging.swap(self._store)
@@ -193,6 +195,7 @@ class Contents:
         with self._ingestion.settled(_SETTLING_SECONDS):
             snapshot = self._projects.of(workspace_id).snapshot
             source = snapshot.data_source(identity)
+            self._projects.of(workspace_id).require_unstaged([source.name])
             table = snapshot.table(source.name + QUARANTINE_SUFFIX)
             if moved_as and moved_as == uuid_of(self._engine, table) and file.exists():
                 return
@@ -219,6 +222,7 @@ class Contents:
         with self._ingestion.settled(_SETTLING_SECONDS):
             snapshot = self._projects.of(workspace_id).snapshot
             source = snapshot.data_source(identity)
+            self._projects.of(workspace_id).require_unstaged([source.name])
             rows = self.count(snapshot, source, deletion.condition)
             counted(rows)
             table = snapshot.table(source.name)

@@ -145,7 +145,7 @@ class Importer:
     def _append(self, work: _Import) -> dict[str, Any]:
         identity, source = self._subject(work.job)
         batches = work.rows.batches(source.columns, self._engine, work.order.file)
-        take = into_data_source(self._ingestion, identity)
+        take = into_data_source(self._ingestion, identity, source)
         try:
             tally = append_batches(batches, take, work.key, tally=work.tally, taken=work.taken)
         except StonechatError as error:
@@ -157,8 +157,8 @@ class Importer:
 
     def _replace(self, work: _Import, replacement: Replacement) -> dict[str, Any]:
         """Rows that do not fit go to the quarantine at once, the others beside the live ones until all are there."""
-        identity, _ = self._subject(work.job)
-        into_quarantine = into_data_source(self._ingestion, identity)
+        identity, source = self._subject(work.job)
+        into_quarantine = into_data_source(self._ingestion, identity, source)
         tally = Tally()
 
         def write(staging: Renewal, source: DataSource) -> None:

@@ -61,7 +61,7 @@ class QuarantineRetrier:
         with self._telemetry.operation(snapshot.workspace, "append", job.data_source.id, source.name) as operation:
             tally = append_batches(
                 QuarantineReader(source.columns).batches(path),
-                into_data_source(self._ingestion, job.data_source.id),
+                into_data_source(self._ingestion, job.data_source.id, source),
                 job.id,
                 tally=Tally.of(job.notes.get("tally", {})),
                 taken=taken,

@@ -49,6 +49,7 @@ class Snapshot:
 
     Each is equal to itself alone, so that what was found out about one can be kept by it. `places` has the data sources
     and materialized pipes whose tables are not in the workspace's own database; of a candidate, all that it made.
+    `staged`: it is a candidate's, read and written beside the live one.
     """
 
     workspace: Workspace
@@ -56,6 +57,7 @@ class Snapshot:
     project: Project
     identities: Mapping[str, Identity]
     places: Mapping[str, Place] = field(default_factory=dict)
+    staged: bool = False
 
     def endpoint(self, name: str) -> Pipe:
         """The pipe that is served under a name or id. Raises `UnknownPipe`."""
@@ -84,6 +86,12 @@ class Snapshot:
         """Where the rows of a data source, of a quarantine, or the view of a materialized pipe are."""
         place = self.places.get(name) or self.places.get(name.removesuffix(QUARANTINE_SUFFIX))
         return Table(place.database if place else self.workspace.database, name)
+
+    def route(self, name: str) -> str:
+        """What the write path knows a data source by: its id; of a table of a candidate's own, something else."""
+        identity = self.identities[name].id
+        place = self.places.get(name)
+        return f"{identity}@{place.database}" if self.staged and place else identity
 
     def boundary(self, name: str) -> Boundary | None:
         """The rows from which on the table of a data source has to be written; None where that is all of them."""
@@ -131,6 +139,13 @@ class Snapshot:
 Promoted = Callable[[Snapshot, Snapshot], None]
 
 
+class DataSourceStaged(StonechatError):
+    """A deployment that is not live yet has another version of the data source, or of what views fill from it."""
+
+    code = "SC317"
+    kind = Kind.CONFLICT
+
+
 class UnknownWorkspace(StonechatError):
     """No workspace of that id is there."""
 
@@ -147,6 +162,14 @@ class Candidate:
 
     snapshot: Snapshot
     ready: bool = False
+
+    def has_its_own(self, name: str, live: Snapshot) -> bool:
+        """Whether a data source has another table than in the live project, and has it already."""
+        return (
+            name in self.snapshot.project.data_sources
+            and name in self.snapshot.places
+            and (name not in live.project.data_sources or self.snapshot.table(name) != live.table(name))
+        )
 
 
 class LiveProject:
@@ -174,6 +197,16 @@ class LiveProject:
     def served(self) -> tuple[Snapshot, Candidate | None]:
         """Both of one moment."""
         return self._served
+
+    def require_unstaged(self, names: Iterable[str]) -> None:
+        """Raise `DataSourceStaged` where the candidate has a version of its own of one of these data sources."""
+        live, candidate = self._served
+        for name in sorted(names):
+            if candidate is not None and candidate.has_its_own(name, live):
+                raise DataSourceStaged(
+                    f"The deployment {candidate.snapshot.deployment_id} is changing the data source '{name}'",
+                    hint="Wait until it is live, or discard it.",
+                )
 
     def stage(self, candidate: Candidate | None) -> None:
         """Have a candidate beside what is live, or none."""

@@ -1,0 +1,201 @@
+"""A deployment beside the live one is written, read, promoted and discarded, and nobody else notices."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import RunningServer, StartServer
+
+_EVENTS = """SCHEMA >
+    `kind` String `json:$.kind`,
+    `n` UInt32 `json:$.n`
+
+ENGINE "MergeTree"
+ENGINE_SORTING_KEY "kind"
+"""
+_WIDER = _EVENTS.replace("`kind`", "`more` String `json:$.more` DEFAULT 'none',\n    `kind`", 1)
+_SUMS = """SCHEMA >
+    `kind` String,
+    `total` UInt64
+
+ENGINE "SummingMergeTree"
+ENGINE_SORTING_KEY "kind"
+"""
+_SUMMING = """NODE summed
+SQL >
+    SELECT kind, sum(n) AS total FROM events GROUP BY kind
+
+TYPE materialized
+DATASOURCE sums
+"""
+_PROJECT = {"events.datasource": _EVENTS, "sums.datasource": _SUMS, "summing.pipe": _SUMMING}
+_WANTED = {
+    **_PROJECT,
+    "events.datasource": _WIDER,
+    "added.datasource": _EVENTS,
+    "counted.pipe": "NODE n\nSQL >\n    SELECT count() AS rows FROM events WHERE more != ''\nTYPE endpoint\n",
+}
+_STAGING = {"__tb__deployment": "staging"}
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> Iterator[RunningServer]:
+    server = start_server()
+    assert server.deploy(_PROJECT).json()["result"] == "success"
+    server.send(_rows(1, 2), name="events")
+    yield server
+    assert server.stop() == 0
+
+
+def _rows(*numbers: int) -> str:
+    return "\n".join(json.dumps({"kind": "k", "n": n, "more": f"m{n}"}) for n in numbers)
+
+
+def _stage(server: RunningServer) -> str:
+    body = server.deploy(_WANTED, auto_promote="false").json()
+    assert (body["result"], body["deployment"]["status"]) == ("success", "data_ready"), body
+    assert body["deployment"]["live"] is False
+    return str(body["deployment"]["id"])
+
+
+def _values(server: RunningServer, statement: str, **params: str) -> list[Any]:
+    answer = server.request("GET", "/v0/sql", params={"q": f"{statement} FORMAT JSONCompact", **params})
+    assert answer.status_code == 200, answer.text
+    return [value for (value,) in answer.json()["data"]]
+
+
+def test_what_is_written_goes_to_both(server: RunningServer) -> None:
+    _stage(server)
+    server.send(_rows(3), name="events")
+    assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2, 3]
+    assert _values(server, "SELECT more FROM events ORDER BY n", **_STAGING) == ["none", "none", "m3"]
+    assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [6]
+    assert _values(server, "SELECT toInt32(sum(total)) FROM sums", **_STAGING) == [6]
+
+
+def test_each_judges_events_by_its_own_schema(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.deploy({"events.datasource": _EVENTS}).status_code == 200
+    strict = _EVENTS.replace("`n` UInt32", "`must` UInt8 `json:$.must`,\n    `n` UInt32")
+    assert server.deploy({"events.datasource": strict}, auto_promote="false").status_code == 200
+    sent = [{"kind": "both", "n": 1, "must": 1}, {"kind": "live", "n": 2}, {"kind": "staged", "n": -1, "must": 1}]
+    answer = server.send("\n".join(map(json.dumps, sent)), name="events")
+    assert answer.json() == {"successful_rows": 2, "quarantined_rows": 1}
+    assert _values(server, "SELECT kind FROM events ORDER BY n") == ["both", "live"]
+    assert _values(server, "SELECT kind FROM events_quarantine") == ["staged"]
+    assert _values(server, "SELECT kind FROM events ORDER BY n", **_STAGING) == ["both"]
+    rejected = _values(server, "SELECT kind FROM events_quarantine ORDER BY kind", **_STAGING)
+    assert rejected == ["live", "staged"]
+
+
+def test_endpoints_of_a_staged_deployment_answer_those_who_ask_for_it(server: RunningServer) -> None:
+    _stage(server)
+    assert server.request("GET", "/v0/pipes/counted.json").status_code == 404
+    assert server.request("GET", "/v0/pipes/counted.json", params=_STAGING).json()["data"] == [{"rows": 2}]
+    names = [each["name"] for each in server.request("GET", "/v0/datasources", params=_STAGING).json()["datasources"]]
+    assert names == ["added", "events", "sums"]
+
+
+def test_events_for_the_staged_deployment_stay_there(server: RunningServer) -> None:
+    _stage(server)
+    server.send(_rows(5), name="events", params=_STAGING)
+    server.send(_rows(6), name="added", params=_STAGING)
+    assert server.send(_rows(6), name="added").status_code == 404
+    assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2]
+    assert _values(server, "SELECT n FROM events ORDER BY n", **_STAGING) == [1, 2, 5]
+    assert _values(server, "SELECT n FROM added", **_STAGING) == [6]
+
+
+def test_a_promotion_makes_it_live_with_all_that_was_written(server: RunningServer) -> None:
+    identity = _stage(server)
+    server.send(_rows(3), name="events")
+    body = server.request("POST", f"/v1/deployments/{identity}/set-live").json()
+    assert (body["deployment"]["live"], body["deployment"]["status"]) == (True, "data_ready")
+    server.send(_rows(4), name="events")
+    assert _values(server, "SELECT more FROM events ORDER BY n") == ["none", "none", "m3", "m4"]
+    assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [10]
+    listed = server.request("GET", "/v1/deployments").json()["deployments"]
+    assert [(each["id"], each["live"], each["status"]) for each in listed] == [
+        (identity, True, "data_ready"),
+        ("1", False, "deleted"),
+    ]
+    assert server.request("POST", f"/v1/deployments/{identity}/set-live").json()["code"] == "SC706"
+    assert server.request("DELETE", f"/v1/deployments/{identity}").json()["code"] == "SC706"
+
+
+def test_a_discarded_deployment_leaves_nothing(server: RunningServer) -> None:
+    identity = _stage(server)
+    server.send(_rows(3), name="events")
+    body = server.request("DELETE", f"/v1/deployments/{identity}").json()
+    assert body["deployment"]["status"] == "deleted"
+    server.send(_rows(4), name="events")
+    assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2, 3, 4]
+    answer = server.request("GET", "/v0/sql", params={"q": "SELECT 1", **_STAGING})
+    assert (answer.status_code, answer.json()["code"]) == (404, "SC981")
+    assert server.request("DELETE", f"/v1/deployments/{identity}").status_code == 200
+    assert server.request("DELETE", "/v1/deployments/77").status_code == 404
+
+
+def test_one_candidate_at_a_time(server: RunningServer) -> None:
+    identity = _stage(server)
+    answer = server.deploy(_PROJECT | {"more.datasource": _EVENTS})
+    assert (answer.status_code, answer.json()["code"]) == (409, "SC703")
+    assert identity in answer.json()["error"]
+    assert server.deploy(_PROJECT | {"more.datasource": _EVENTS}, check="true").json()["result"] == "success"
+
+
+def test_a_staged_deployment_outlives_a_kill(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home")
+    assert server.deploy(_PROJECT).status_code == 200
+    server.send(_rows(1), name="events")
+    identity = _stage(server)
+    server.send(_rows(2), name="events", wait=False)
+    server.kill()
+    server = start_server(tmp_path / "home")
+    server.send(_rows(3), name="events")
+    assert _values(server, "SELECT more FROM events ORDER BY n", **_STAGING) == ["none", "m2", "m3"]
+    assert server.request("POST", f"/v1/deployments/{identity}/set-live").status_code == 200
+    server.kill()
+    server = start_server(tmp_path / "home")
+    assert _values(server, "SELECT more FROM events ORDER BY n") == ["none", "m2", "m3"]
+    assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [6]
+
+
+def test_a_staged_deployment_that_nobody_promotes_is_discarded(start_server: StartServer) -> None:
+    server = start_server(STONECHAT_STAGING_HOURS="0.0005")
+    assert server.deploy(_PROJECT).status_code == 200
+    identity = _stage(server)
+    deadline = time.monotonic() + 60
+    while server.request("GET", f"/v1/deployments/{identity}").json()["deployment"]["status"] != "deleted":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert server.deploy(_WANTED).json()["result"] == "success"
+
+
+def test_a_data_source_is_not_emptied_while_another_version_of_it_is_staged(server: RunningServer) -> None:
+    identity = _stage(server)
+    answer = server.request("POST", "/v0/datasources/events/truncate")
+    assert (answer.status_code, answer.json()["code"]) == (409, "SC317")
+    assert _values(server, "SELECT count() FROM events") == [2]
+    assert server.request("DELETE", f"/v1/deployments/{identity}").status_code == 200
+    assert server.request("POST", "/v0/datasources/events/truncate").status_code == 205
+    assert _values(server, "SELECT count() FROM events") == [0]
+
+
+def test_rows_that_cannot_be_brought_along_end_the_deployment(server: RunningServer) -> None:
+    failing = _SUMMING.replace("sum(n)", "toUInt64(sum(n) + throwIf(max(n) > 1))")
+    answer = server.deploy({**_PROJECT, "summing.pipe": failing})
+    assert answer.status_code == 400, answer.text
+    body = answer.json()
+    assert (body["result"], body["code"]) == ("failed", "SC704")
+    assert "Error on datasource 'sums': Error migrating data" in body["error"]
+    server.send(_rows(3), name="events")
+    assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2, 3]
+    failed = server.request("GET", "/v1/deployments/2").json()["deployment"]
+    assert failed["status"] == "failed"
+    assert "Error migrating data" in failed["errors"][0]["error"]
