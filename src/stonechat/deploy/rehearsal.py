@@ -17,6 +17,7 @@ from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
 from stonechat.datafile.spans import place_in
 from stonechat.deploy.branches import Branches
+from stonechat.deploy.copies import copy_problems
 from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
 from stonechat.deploy.placeholders import says_nothing, unknown_name
 from stonechat.deploy.plan import view_of
@@ -126,8 +127,11 @@ def _pipe_problems(
             for problem in _node_problems(project, pipe, node, engine, database):
                 failed.add(key)
                 yield problem
-            if node.type is NodeType.MATERIALIZED and key not in failed:
-                yield from _view_problems(project, pipe, engine, database)
+            if key not in failed:
+                if node.type is NodeType.MATERIALIZED:
+                    yield from _view_problems(project, pipe, engine, database)
+                elif node.type is NodeType.COPY:
+                    yield from copy_problems(project, pipe, engine, database)
 
 
 def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:

@@ -19,6 +19,7 @@ from typing import Any, Self
 import structlog
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
+from stonechat.deploy.copies import require_copyable
 from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
 from stonechat.errors import Kind, StonechatError
 from stonechat.jobs.contents import Contents, Replacement, rewriting
@@ -30,9 +31,7 @@ from stonechat.jobs.store import Job, JobStore, NewJob, Subject
 from stonechat.project.composition import Values, compose_pipe
 from stonechat.project.live import LiveProjects, Snapshot, UnknownWorkspace
 from stonechat.query.clauses import without_clauses
-from stonechat.sql.gate import require_read_only
 from stonechat.sql.quoting import parameter_text
-from stonechat.sql.references import classify
 from stonechat.telemetry.events import DataSourceOperation
 from stonechat.telemetry.recorder import Telemetry
 
@@ -275,9 +274,8 @@ class Copier:
 
     def _query(self, snapshot: Snapshot, pipe: Pipe, order: CopyOrder) -> Query:
         composed = compose_pipe(snapshot.project, pipe, order.values)
-        # It runs with the right to write: what an endpoint's read-only connection would refuse is refused here.
-        references = classify(composed.sql, self._engine.explain)
-        require_read_only(references, tables=None, settings=True, output_format=True)
+        if require_copyable(self._engine, composed.sql):
+            self._telemetry.catch_up(snapshot.workspace.database)
         settings = dict(composed.settings)
         threads = min(int(settings.pop("max_threads", _THREADS)), os.cpu_count() or 1)
         query = Query(

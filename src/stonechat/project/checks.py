@@ -85,6 +85,20 @@ def unknown_targets(
             )
 
 
+def fed_targets(
+    pipes: Iterable[Pipe], data_sources: Mapping[str, DataSource], files: Mapping[str, str]
+) -> Iterator[ProjectProblem]:
+    """Copy pipes into data sources that get their rows from a connection."""
+    for pipe in pipes:
+        target = data_sources.get(target_of(pipe) or "")
+        if pipe.output.type is NodeType.COPY and target is not None and target.connector:
+            yield ProjectProblem(
+                f"Copy pipe '{pipe.name}' writes to the data source '{target.name}', which a connection fills",
+                _instruction_position(files, pipe.output.position, "TARGET_DATASOURCE"),
+                hint="Copy into a data source of its own.",
+            )
+
+
 def wrong_connections(
     data_sources: Iterable[DataSource],
     pipes: Iterable[Pipe],

@@ -17,6 +17,7 @@ from stonechat.errors import Kind, Position, StonechatError
 from stonechat.project.checks import (
     cycles,
     double_names,
+    fed_targets,
     misread_services,
     node_names,
     secrets_in_views,
@@ -135,6 +136,7 @@ def _problems_between(project: Project) -> Iterator[StonechatError]:
     found = project.pipes.values()
     yield from node_names(found, sources | pipes)
     yield from unknown_targets(found, sources, project.files)
+    yield from fed_targets(found, project.data_sources, project.files)
     yield from wrong_connections(project.data_sources.values(), found, project.connections, connections, project.files)
     yield from unknown_tables(found, project.templates, tables)
     yield from misread_services(found, project.templates)
