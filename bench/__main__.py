@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench import endpoints, ingestion
+from bench import files as files_of_rows
 from bench.processes import HttpProcess, Stonechat, Worker
 from bench.tables import Table
 from stonechat.starters.catalog import template_files
@@ -42,6 +43,10 @@ def run(folder: Path) -> list[Table]:
             ]
             tables = [*ingestion.measure(folder, server, no_op, files[_DATA_SOURCE])]
             process.append(("peak memory of the writes, MB", server.peak_bytes / _MB))
+        _say("imports")
+        with Stonechat(folder / "imports") as server:
+            tables.append(files_of_rows.measure(folder, server, files[_DATA_SOURCE]))
+            process.append(("peak memory of the imports, MB", server.peak_bytes / _MB))
         _say("messages for the reads")
         home = folder / "reads"
         with Stonechat(home) as server:

@@ -31,6 +31,7 @@ _NUMBERS: Final = ("Int", "UInt", "Float")
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL)
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTROL: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
+_BRACKETS: Final = str.maketrans("()", "[]")
 _LONGEST_SHOWN: Final = 100
 
 
@@ -164,7 +165,7 @@ class _TextColumn:
         if self._is_document:
             with suppress(Misfit):
                 return codec.accept(_bytes(cell.strip()))
-            return codec.accept(_bytes(_with_double_quotes(cell.strip())))
+            return codec.accept(_bytes(_as_json(cell.strip())))
         with suppress(*UNREADABLE):  # the way of `_at_once`, so that a cell means the same alone
             value = msgspec.convert(cell, codec.strict, strict=not self._lax)
             if value is not None and _all_fit(codec, [value]):
@@ -193,9 +194,18 @@ def _inner(kind: DataType) -> str:
     return kind.name
 
 
-def _with_double_quotes(text: str) -> str:
-    """An array or a map in ClickHouse's own way to write it, with single quotes, as JSON."""
-    return _QUOTED.sub(lambda match: _ENCODER.encode(_ESCAPED.sub(_unescaped, match[1])).decode(), text)
+def _as_json(text: str) -> str:
+    """An array, a map or a tuple in ClickHouse's own way to write it, with single quotes and parentheses, as JSON."""
+    pieces: list[str] = []
+    done = 0
+    for match in _QUOTED.finditer(text):
+        pieces += [text[done : match.start()].translate(_BRACKETS), _quoted(match[1])]
+        done = match.end()
+    return "".join([*pieces, text[done:].translate(_BRACKETS)])
+
+
+def _quoted(text: str) -> str:
+    return _ENCODER.encode(_ESCAPED.sub(_unescaped, text)).decode()
 
 
 def _unescaped(match: re.Match[str]) -> str:
