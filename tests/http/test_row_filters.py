@@ -62,6 +62,14 @@ SQL >
     SELECT count() AS c FROM visits WHERE toUInt32(secret) >= {{UInt32(least, 0)}}
 TYPE endpoint
 """,
+    "endpoints/with_a_secret.pipe": """
+NODE output
+SQL >
+    %
+    SELECT tenant, {{tb_secret('key')}} AS k, count() AS c
+    FROM visits WHERE secret != {{tb_secret('key')}} GROUP BY tenant
+TYPE endpoint
+""",
     "endpoints/in_another_zone.pipe": """
 NODE output
 SQL >
@@ -70,7 +78,16 @@ TYPE endpoint
 """,
 }
 _OF_A = {"type": "DATASOURCES:READ", "resource": "visits", "filter": "tenant = 'a'"}
-_ENDPOINTS = ("visits_of", "all_visits", "through", "judging", "sums", "broken_visits", "in_another_zone")
+_ENDPOINTS = (
+    "visits_of",
+    "all_visits",
+    "through",
+    "judging",
+    "sums",
+    "broken_visits",
+    "in_another_zone",
+    "with_a_secret",
+)
 _PIPES = [{"type": "PIPES:READ", "resource": name} for name in _ENDPOINTS]
 
 
@@ -79,6 +96,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The two tenants, with views and endpoints over their visits."""
     server = RunningServer(tmp_path_factory.mktemp("filters") / "home", arguments=("serve",), environment={})
     try:
+        server.request("POST", "/v0/variables", data={"name": "key", "value": "se\\same'"})
         response = server.deploy({**TENANTS_PROJECT, **_MORE})
         assert response.status_code == 200, response.text
         broken = {"tenant": "b", "secret": "HIDDEN-BROKEN", "n": -1}
@@ -260,6 +278,11 @@ def _sign_alone(server: RunningServer, scopes: list[Mapping[str, Any]]) -> str:
     workspace = server.request("GET", "/v1/workspace").json()["id"]
     claims = {"workspace_id": workspace, "name": "own", "exp": int(time.time()) + 600, "scopes": scopes}
     return jwt.encode(claims, server.token, "HS256")
+
+
+def test_secrets_reach_an_endpoint_behind_fences(server: RunningServer, visitor: str) -> None:
+    answer = _get(server, "/v0/pipes/with_a_secret.json", visitor)
+    assert answer.json()["data"] == [{"tenant": "a", "k": "se\\same'", "c": 3}]
 
 
 def test_descriptions_do_not_count_what_is_out_of_sight(server: RunningServer, visitor: str) -> None:

@@ -66,6 +66,11 @@ def test_a_made_token_does_what_its_scopes_say_and_comes_in_the_contracts_shape(
     assert datafile.text == "DESCRIPTION for Ann\nSCOPE PIPES:READ:all_visits\nSCOPE DATASOURCES:APPEND:plans\n"
 
 
+def test_a_list_has_the_attributes_that_are_asked_for(tenants_server: RunningServer) -> None:
+    listed = tenants_server.request("GET", "/v0/tokens", params={"attrs": "name,scopes"}).json()["tokens"]
+    assert all(list(item) == ["name", "scopes"] for item in listed)
+
+
 def test_json_and_a_last_slash_are_taken_as_clients_send_them(tenants_server: RunningServer) -> None:
     body = {"name": "by json", "scopes": [{"type": "PIPES:READ", "resource": "all_visits", "filter": None}, "TOKENS"]}
     made = tenants_server.request("POST", "/v0/tokens/", json=body)

@@ -62,7 +62,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
         if not name or output is None:
             raise UnknownPipe(f"The pipe '{request.path_params['file']}' does not exist", hint=_FORMATS_HINT)
         values = await request_values(request)
-        wrap = last_value(values.pop("q", None))
+        wrap = last_value(values.pop("q", None)) or None
         output = with_csv_header(output, _csv_header(values))
         known = request.headers.get("if-none-match")
         wanted = EndpointRequest(name, output, pipe_parameters(values), wrap, _output_settings(values), known)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from stonechat.auth.access import Caller, GrantRefused, Scope, ScopeType
 from stonechat.auth.tokens import InvalidTokenRequest, Token, TokenRegistry, UnknownToken, check_name
 from stonechat.auth.web_tokens import InvalidClaims
+from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.token_requests import TokenRequest, resource_name, scope_object, token_request
@@ -36,7 +37,9 @@ class _Tokens:
     async def list_all(self, request: Request) -> Response:
         caller = self._manager(request)
         found = await asyncio.to_thread(self.tokens.tokens, caller.workspace_id)
-        return JSONResponse({"tokens": [_json(token) for token in found if caller.may_manage(token.scopes)]})
+        wanted = asked_for(request, "attrs")
+        listed = [only(_json(token), wanted) for token in found if caller.may_manage(token.scopes)]
+        return JSONResponse({"tokens": listed})
 
     async def show(self, request: Request) -> Response:
         return JSONResponse(_json(await self._visible(request)))

@@ -19,7 +19,7 @@ from typing import Any
 
 from stonechat.sql.references import UnreadableStatement
 from stonechat.sql.row_filters import conjunction
-from stonechat.sql.scopes import IN_FUNCTIONS, Node, Scope, TableName, Walk
+from stonechat.sql.scopes import IN_FUNCTIONS, Node, Scope, TableName, UnboundName, Walk
 
 _NO_LIMIT = 18_446_744_073_709_551_615
 #: Of a table expression: they choose rows or versions of rows of the table itself.
@@ -46,6 +46,8 @@ def fence(tree: Node, places: Mapping[TableName, Place], columns: AbstractSet[st
     fencer = _Fencer({}, places=places, columns=columns)
     try:
         fencer.visit(tree, Scope())
+    except UnboundName as error:
+        raise UnreadableStatement(f"The parameter '{error}' names a table.") from error
     except RecursionError:
         raise UnreadableStatement("The statement is nested too deeply.") from None
     for edit in fencer.edits:

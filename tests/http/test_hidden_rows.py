@@ -1,0 +1,120 @@
+"""The whole way of a request, attacked with random statements by a token that sees only some rows.
+
+Two workspaces have one project. In one, `m` has rows of others beside those that the token may see; in the other, it
+has none. No answer may tell which of the two it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.conftest import RunningServer
+from tests.sql.statements_over_rows import statements
+
+_COLUMNS = """
+SCHEMA >
+    tenant String `json:$.tenant`,
+    secret String `json:$.secret`,
+    n UInt32 `json:$.n`,
+    tags Array(String) `json:$.tags[:]`
+
+ENGINE ReplacingMergeTree
+ENGINE_SORTING_KEY n, tenant
+"""
+_PROJECT = {
+    "datasources/m.datasource": _COLUMNS,
+    "datasources/u.datasource": _COLUMNS,
+    "datasources/only_numbers.datasource": "SCHEMA >\n    n UInt32 `json:$.n`\n",
+    "endpoints/through.pipe": """
+NODE rows
+SQL >
+    %
+    SELECT tenant, secret, n, tags FROM m
+    WHERE n >= {{UInt32(least, 0)}} AND (tenant != 'b' OR throwIf(n = 101, 'HIDDEN2') = 0)
+
+NODE output
+SQL >
+    WITH m AS (SELECT * FROM rows) SELECT * FROM m UNION ALL SELECT * FROM u
+TYPE endpoint
+""",
+}
+_SEEN = [
+    {"tenant": "a", "secret": "mine0", "n": 0, "tags": ["x"]},
+    {"tenant": "a", "secret": "mine1", "n": 1, "tags": []},
+    {"tenant": "a", "secret": "2", "n": 2, "tags": ["x", "z"]},
+]
+_HIDDEN = [
+    {"tenant": "b", "secret": "HIDDEN1", "n": 101, "tags": ["y"]},
+    {"tenant": "c", "secret": "HIDDEN2", "n": 1, "tags": ["HIDDEN"]},
+    {"tenant": "", "secret": "", "n": 4_000_000_000, "tags": []},
+]
+_SCOPES = [
+    "DATASOURCES:READ:m:tenant = 'a'",
+    "DATASOURCES:READ:u",
+    "DATASOURCES:READ:only_numbers",
+    "PIPES:READ:through",
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server for both workspaces."""
+    server = RunningServer(tmp_path_factory.mktemp("hidden") / "home", arguments=("serve",), environment={})
+    try:
+        yield server
+        assert server.stop() == 0
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def tokens(server: RunningServer) -> tuple[str, str]:
+    """The token in the workspace with hidden rows, and in the one without."""
+    return _world(server, "with", [*_SEEN, *_HIDDEN]), _world(server, "without", _SEEN)
+
+
+def _world(server: RunningServer, name: str, rows: list[dict[str, object]]) -> str:
+    owner = server.client.get("/tokens").json()["user_token"]
+    admin = server.request("POST", "/v1/workspaces", params={"name": name}, token=owner).json()["token"]
+    files = [("data_project://", (path, text, "text/plain")) for path, text in _PROJECT.items()]
+    deployed = server.request("POST", "/v1/deploy", params={"auto_promote": "true"}, files=files, token=admin)
+    assert deployed.status_code == 200, deployed.text
+    for source, sent in (("m", rows), ("u", _SEEN[1:]), ("only_numbers", [{"n": 1}, {"n": 101}])):
+        params = {"name": source, "wait": "true"}
+        body = "\n".join(map(json.dumps, sent))
+        assert server.request("POST", "/v0/events", params=params, content=body, token=admin).status_code == 200
+    made = server.request("POST", "/v0/tokens", params={"name": "seer", "scope": _SCOPES}, token=admin)
+    assert made.status_code == 200, made.text
+    return str(made.json()["token"])
+
+
+def _outcome(server: RunningServer, token: str, statement: str) -> object:
+    # With totals of no rows the engine writes no JSON.
+    kind = "JSONEachRow" if "WITH TOTALS" in statement else "JSON"
+    answer = server.request("GET", "/v0/sql", params={"q": f"{statement} FORMAT {kind}"}, token=token)
+    assert "HIDDEN2" not in answer.text
+    if answer.status_code != 200:
+        return answer.status_code, answer.json()["code"], answer.json()["error"]
+    if kind == "JSONEachRow":
+        return sorted(answer.text.splitlines())
+    body = answer.json()
+    return body["meta"], sorted(map(json.dumps, body["data"]))
+
+
+_through = st.sampled_from(["u", "through"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(statement=statements, source=_through)
+def test_no_answer_tells_whether_there_are_hidden_rows(
+    server: RunningServer, tokens: tuple[str, str], statement: str, source: str
+) -> None:
+    asked = re.sub(r"\bu\b", source, statement)
+    with_hidden, without = (_outcome(server, token, asked) for token in tokens)
+    assert with_hidden == without, asked
