@@ -8,19 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from stonechat.cli import authoring, copies, datasources, jobs, testing, tokens
+from stonechat.cli import authoring, copies, datasources, initial, jobs, testing, tokens
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import out, show_error
 from stonechat.cli.imports import import_file, is_events, show_import
 from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
-from stonechat.client import Remote
+from stonechat.client import Remote, RequestRefused
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.loader import load_folder
 from stonechat.settings import Settings, load_settings
 from stonechat.sql.statements import with_clause, words_of
-from stonechat.starters.catalog import TEMPLATES, template_files
 from stonechat.starters.generator import messages
+from stonechat.testing.places import add_excerpts
 
 app = typer.Typer(
     help="Real-time analytics from plain text files: data sources and pipes become an ingestion API and SQL endpoints.",
@@ -29,6 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 mock = typer.Typer(help="Make sample data.", no_args_is_help=True)
+app.command()(initial.init)
 app.command()(authoring.check)
 app.command()(authoring.fmt)
 app.command()(authoring.render)
@@ -51,34 +52,11 @@ Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).", envva
 Destructive = Annotated[bool, typer.Option("--allow-destructive-operations", help="Let the deployment delete data.")]
 
 
-class FolderNotEmpty(StonechatError):
-    """`init` would overwrite files."""
-
-    code = "SC963"
-    kind = Kind.CONFLICT
-
-
 class InvalidOption(StonechatError):
     """An option's value does not have the form that its help gives."""
 
     code = "SC964"
     kind = Kind.INVALID
-
-
-@app.command()
-def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write the project.")] = Path(),
-    template: Annotated[str, typer.Option(help=f"Project to start from: {', '.join(TEMPLATES)}.")] = "messaging",
-) -> None:
-    """Write a new project: data sources, pipes, fixtures and tests as text files, ready for git."""
-    files = template_files(template)
-    if present := sorted(name for name in files if (folder / name).exists()):
-        raise FolderNotEmpty(f"{folder / present[0]} is there already", hint="Choose an empty folder.")
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    out.print(f"Wrote {len(files)} files of the template '{template}' to {folder}. Next: stonechat dev {folder}")
 
 
 @app.command()
@@ -117,12 +95,19 @@ def deploy(
     folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
     check: Annotated[bool, typer.Option("--check", help="Only say what would change.")] = False,
     destructive: Destructive = False,
-    url: Url = DEFAULT_URL,
+    url: Annotated[
+        str, typer.Option("--to", "--url", help="Server to deploy to.", envvar="STONECHAT_URL")
+    ] = DEFAULT_URL,
     token: AccessToken = None,
 ) -> None:
     """Deploy a project folder to a running server: all of it, or nothing."""
+    files = load_folder(folder)
     with Remote(url, token) as remote:
-        body = remote.deploy(load_folder(folder), check=check, allow_destructive=destructive)
+        try:
+            body = remote.deploy(files, check=check, allow_destructive=destructive)
+        except RequestRefused as error:
+            add_excerpts(error, files)
+            raise
     if body["result"] == "no_changes":
         out.print("No changes.")
         return
