@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import endpoints, ingestion
+from bench import endpoints, ingestion, soak
 from bench import files as files_of_rows
 from bench.processes import HttpProcess, Stonechat, Worker
+from bench.rows import rows
 from bench.tables import Table
 from stonechat.starters.catalog import template_files
 
@@ -24,14 +25,24 @@ def main() -> None:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Stonechat against named references.")
     parser.add_argument("--markdown", action="store_true", help="print Markdown, as in docs/reference/benchmarks.md")
+    parser.add_argument("--writes", action="store_true", help="measure the writes alone")
+    parser.add_argument(
+        "--soak", type=float, default=0, metavar="SECONDS", help="full load for so long, and nothing else"
+    )
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="stonechat-bench-") as folder:
-        tables = run(Path(folder))
+        tables = _soak(Path(folder), options.soak) if options.soak else run(Path(folder), reads=not options.writes)
     print("\n\n".join(table.markdown() if options.markdown else table.text() for table in tables))
 
 
-def run(folder: Path) -> list[Table]:
+def _soak(folder: Path, seconds: float) -> list[Table]:
+    with Stonechat(folder / "writes") as server:
+        server.deploy({_DATA_SOURCE: _messaging()[_DATA_SOURCE]})
+        return [soak.measure(server, list(rows(ingestion.ROWS)), seconds)]
+
+
+def run(folder: Path, *, reads: bool = True) -> list[Table]:
     """Measure writes, then reads; the processes and their data live in `folder`."""
     files = _messaging()
     with HttpProcess("bench.no_op", log=folder / "no-op.log") as no_op:
@@ -42,7 +53,8 @@ def run(folder: Path) -> list[Table]:
                 ("memory at rest, empty, MB", server.resident_bytes / _MB),
             ]
             tables = [*ingestion.measure(folder, server, no_op, files[_DATA_SOURCE])]
-            process.append(("peak memory of the writes, MB", server.peak_bytes / _MB))
+        if not reads:
+            return [*tables, Table("The process", ("What", "Measured"), process)]
         _say("imports")
         with Stonechat(folder / "imports") as server:
             tables.append(files_of_rows.measure(folder, server, files[_DATA_SOURCE]))

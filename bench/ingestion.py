@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from bench import freshness
 from bench.load import request, run_load
 from bench.processes import HttpProcess, Stonechat, Worker, median
 from bench.rows import blocks, rows
@@ -47,6 +48,7 @@ CASES = (
     Case(100, 16, wait=False, reference_rows=20_000),
     Case(10_000, 2, wait=False, reference_rows=ROWS),
     Case(10_000, 2, wait=True, reference_rows=ROWS),
+    Case(_LARGE_BLOCK, 2, wait=False, reference_rows=ROWS),
 )
 
 
@@ -56,7 +58,10 @@ class LostRows(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of a case; CPU in microseconds per row, latencies in milliseconds, rates per second."""
+    """One round of a case; CPU in microseconds per row, latencies in milliseconds, rates per second.
+
+    `peak_bytes` is the most memory that the server held during the round.
+    """
 
     requests: float
     rows: float
@@ -67,6 +72,7 @@ class Round:
     large_blocks_cpu: float
     p50: float
     p99: float
+    peak_bytes: int
 
 
 def measure(folder: Path, server: Stonechat, no_op: HttpProcess, data_source: str) -> Sequence[Table]:
@@ -80,7 +86,7 @@ def measure(folder: Path, server: Stonechat, no_op: HttpProcess, data_source: st
     with Worker("bench.raw_engine", *arguments, log=folder / "raw.log") as raw:
         sides = _Sides(server, no_op, raw)
         results = {case: _rounds(case, lines, sides) for case in CASES}
-    return [_stonechat_table(results), _reference_table(results)]
+    return [_stonechat_table(results), freshness.measure(server, lines), _reference_table(results)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ def _round(case: Case, requests: Sequence[bytes], last: bytes, sides: _Sides) ->
     no_op_before = no_op.cpu_seconds
     empty = run_load(no_op.port, requests, connections=case.connections, status=200, seconds=_NO_OP_SECONDS)
     no_op_cpu = no_op.cpu_seconds - no_op_before
+    server.forget_peak()
     count, before, began = server.count(), server.cpu_seconds, time.perf_counter()
     status = 200 if case.wait else 202
     load = run_load(server.port, requests, connections=case.connections, status=status, seconds=_SECONDS)
@@ -123,6 +130,7 @@ def _round(case: Case, requests: Sequence[bytes], last: bytes, sides: _Sides) ->
         large_blocks_cpu=large["cpu_seconds"] / ROWS * 1e6,
         p50=load.percentile(0.5) * 1000,
         p99=load.percentile(0.99) * 1000,
+        peak_bytes=server.peak_bytes,
     )
 
 
@@ -138,6 +146,7 @@ def _stonechat_table(results: Mapping[Case, Sequence[Round]]) -> Table:
         "x raw equal blocks",
         "p50 ms",
         "p99 ms",
+        "peak MB",
     )
     return Table("Writes", columns, [_stonechat_row(case, rounds) for case, rounds in results.items()])
 
@@ -154,6 +163,7 @@ def _stonechat_row(case: Case, rounds: Sequence[Round]) -> Sequence[str | float]
         median([each.cpu / each.equal_blocks_cpu for each in rounds]),
         median([each.p50 for each in rounds]),
         median([each.p99 for each in rounds]),
+        max(each.peak_bytes for each in rounds) / 1_000_000,
     )
 
 

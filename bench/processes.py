@@ -53,8 +53,12 @@ class Process:
 
     @property
     def peak_bytes(self) -> int:
-        """The most memory that it ever held."""
+        """The most memory that it held since its start, or since `forget_peak`."""
         return status_bytes(self._status(), "VmHWM")
+
+    def forget_peak(self) -> None:
+        """Measure `peak_bytes` from now on."""
+        Path(f"/proc/{self.popen.pid}/clear_refs").write_text("5")
 
     def failed(self) -> ProcessFailed:
         """The error that says what the process wrote last."""

@@ -58,7 +58,7 @@ class Manifest:
 
     def _missing(self, first: int) -> LogCorrupt:
         path = segment_path(self._path.parent, first)
-        return LogCorrupt(path, 0, f"the file is missing; {MANIFEST_FILE} beside it has it")
+        return LogCorrupt(path, 0, f"the file is missing; to go on without it, move {MANIFEST_FILE} away")
 
 
 def _read(path: Path) -> _Listed:
