@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -133,18 +134,58 @@ def test_a_copy_runs_to_its_end(built: Tb) -> None:
     assert _value(built, "SELECT count() FROM big_customers") == 2
     built("copy", "run", "find_big_customers", "--wait", "--yes").must()
     assert _value(built, "SELECT count() FROM big_customers") == 1
-    built("copy", "pause", "find_big_customers")
-    built("copy", "resume", "find_big_customers")
+
+
+_NIGHTLY = """NODE n
+SQL >
+    SELECT 'nightly' AS customer, toFloat64(1) AS amount
+TYPE copy
+TARGET_DATASOURCE big_customers
+COPY_SCHEDULE 0 3 * * *
+"""
+_ENDLESS = """NODE n
+SQL >
+    SELECT 'never' AS customer, toFloat64(sum(number)) AS amount FROM numbers(100000000000000)
+TYPE copy
+TARGET_DATASOURCE big_customers
+"""
+
+
+def test_schedules_are_paused_and_jobs_cancelled(built: Tb) -> None:
+    copies = {"nightly": _NIGHTLY, "endless": _ENDLESS}
+    for name, text in copies.items():
+        (built.folder / "copies" / f"{name}.pipe").write_text(text)
+    try:
+        built("build").must()
+        built("copy", "pause", "nightly").must("nightly paused")
+        built("copy", "resume", "nightly").must("nightly resumed")
+        built("copy", "run", "nightly", "--mode", "append", "--wait", "--yes").must()
+        printed = built("copy", "run", "endless", "--yes").must()
+        identity = _job_id(printed)
+        built("job", "details", identity).must(identity, "pipe_name: endless", "is_cancellable: True")
+        built("job", "cancel", identity).must("cancelling")
+        end = time.monotonic() + 30
+        while "status: cancelled" not in built("job", "details", identity).must():
+            assert time.monotonic() < end
+        assert _value(built, "SELECT count() FROM big_customers WHERE customer = 'never'") == 0
+    finally:
+        for name in copies:
+            (built.folder / "copies" / f"{name}.pipe").unlink()
+    built("build").must()
 
 
 def test_jobs_are_listed_with_what_became_of_them(built: Tb) -> None:
-    built("job", "ls").must("copy", "done")
-    jobs = built.json("job", "ls")
-    identity = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", json.dumps(jobs))
-    assert identity
-    built("job", "details", identity[0]).must(identity[0])
-    ended = built("job", "cancel", identity[0])
-    assert "Traceback" not in ended.output
+    identity = _job_id(built("copy", "run", "find_big_customers", "--wait", "--yes").must())
+    built("job", "ls").must(identity, "kind: copy", "status: done")
+    built("job", "details", identity).must(identity, "statistics:", "status: done")
+    assert "cannot be cancelled" in built("job", "cancel", identity).output
+    assert "cannot be run again" in built("job", "retry", identity).output
+
+
+def _job_id(printed: str) -> str:
+    found = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", printed)
+    assert found, printed
+    return found[0]
 
 
 def test_static_tokens_are_made_refreshed_and_removed(built: Tb, server: RunningServer) -> None:
