@@ -27,6 +27,7 @@ from stonechat.auth.variables import MIGRATIONS as VARIABLE_MIGRATIONS
 from stonechat.auth.variables import Variables
 from stonechat.deploy.history import MIGRATIONS as DEPLOYMENT_MIGRATIONS
 from stonechat.deploy.history import forget_deployments
+from stonechat.deploy.retention import QuarantineRetention
 from stonechat.deploy.workspaces import Workspaces, restore_all
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Engine, QueryLimits
@@ -203,6 +204,9 @@ class Server:
             self.schedules = CopySchedules(self.store, self.projects, self.jobs)
             undo.callback(self.schedules.close)
             self.workspaces.resume()
+            retention = QuarantineRetention(self.engine, settings.quarantine_days)
+            undo.callback(retention.close)
+            retention.start()
             self.jobs.start()
             self.schedules.start()
             self._undo = undo.pop_all()

@@ -74,6 +74,7 @@ class Settings:
         24.0, "How long a deployment may wait beside the live one to be promoted before it is discarded; 0: for ever."
     )
     job_threads: int = _setting(4, "Jobs that run at the same time; at least one does.")
+    quarantine_days: int = _setting(30, "Days after which quarantined rows go; 0 means never.")
     copy_seconds: float = _setting(3600.0, "Time limit of the query of a copy pipe.")
     copy_memory_bytes: int = _setting(2_000_000_000, "Memory limit of the query of a copy pipe.")
     server_memory_bytes: int = _setting(0, "Memory limit of the engine; 0 means 60 % of the machine's.")
