@@ -80,6 +80,11 @@ def test_the_url_of_an_endpoint_answers(built: Tb, server: RunningServer) -> Non
     assert server.client.get(url[0]).json()["rows"] == 2
 
 
+def test_the_token_of_an_endpoint_is_found(built: Tb, server: RunningServer) -> None:
+    printed = built("endpoint", "token", "sales").must().strip()
+    assert server.request("GET", "/v0/pipes/sales.json", token=printed).status_code == 200
+
+
 def test_statements_run(built: Tb) -> None:
     assert _value(built, "SELECT sum(amount) FROM orders") == 22.75
     built("sql", "SELECT customer FROM orders ORDER BY at").must("ann", "Zoë")

@@ -6,13 +6,14 @@ import uuid
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import ScopeType
 from stonechat.datafile.resources import Connection
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
+from stonechat.http.datafiles import datafile_response
 from stonechat.http.snapshots import Snapshots
 from stonechat.project.live import Snapshot
 
@@ -44,7 +45,7 @@ class _Handlers:
         """The file as it was deployed: secrets stand in it by name. Who wrote credentials out may read them again."""
         snapshot = self._readable(request)
         connection = _found(snapshot, request.path_params["name"])
-        return PlainTextResponse(snapshot.project.files[connection.position.file])
+        return datafile_response(snapshot.project.files[connection.position.file])
 
     def _readable(self, request: Request) -> Snapshot:
         caller = self.authenticator.caller(request)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import Caller, ScopeType
@@ -16,6 +16,7 @@ from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
+from stonechat.http.datafiles import datafile_response
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.project.description import Descriptions, Json, StoredTable, descriptions_of
@@ -60,7 +61,7 @@ class _DataSources:
 
     async def show_datafile(self, request: Request) -> Response:
         _, described, source = self._readable(request)
-        return PlainTextResponse(described.datafile(source))
+        return datafile_response(described.datafile(source))
 
     def _described(
         self, caller: Caller, described: Descriptions, source: DataSource, tables: Mapping[str, StoredTable]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
@@ -13,6 +13,7 @@ from stonechat.auth.access import ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
+from stonechat.http.datafiles import datafile_response
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.targets import OnlyByDeployment
 from stonechat.jobs.schedules import CopySchedules, schedule_json
@@ -54,7 +55,7 @@ class _Pipes:
 
     async def show_datafile(self, request: Request) -> Response:
         described, pipe = self._readable(request)
-        return PlainTextResponse(described.datafile(pipe))
+        return datafile_response(described.datafile(pipe))
 
     def _answer(self, request: Request, described: Descriptions, pipe: Pipe) -> Json:
         schedule = self.schedules.of(described.snapshot, pipe)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import Caller, GrantRefused, Scope, ScopeType
@@ -18,6 +18,7 @@ from stonechat.auth.tokens import InvalidTokenRequest, Token, TokenRegistry, Unk
 from stonechat.auth.web_tokens import InvalidClaims
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
+from stonechat.http.datafiles import datafile_response
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.token_requests import TokenRequest, resource_name, scope_object, token_request
 from stonechat.project.live import Snapshot
@@ -45,7 +46,7 @@ class _Tokens:
         return JSONResponse(_json(await self._visible(request)))
 
     async def show_datafile(self, request: Request) -> Response:
-        return PlainTextResponse(_datafile(await self._visible(request)))
+        return datafile_response(_datafile(await self._visible(request)))
 
     async def create(self, request: Request) -> Response:
         caller = self._manager(request)
