@@ -159,3 +159,42 @@ def test_each_change_of_the_contents_survives_kills_whole_and_once(start_server:
                 known.add(job["id"])
                 contents.take(action, job)
         contents.require(server)
+
+
+@pytest.mark.timeout(240)
+def test_rows_of_a_quarantine_that_fit_by_now_survive_kills_once_each(start_server: StartServer) -> None:
+    rng = random.Random(os.environ.get("STONECHAT_CRASH_SEED", "7"))
+    server = start_server()
+    assert server.deploy(_FILES).status_code == 200
+    lines = [f"{number},{number}\n" if number % 4 else f"{number},\n{number},x,y\n" for number in range(_ROWS)]
+    strict = _NUMBERS.replace(
+        "`text` String `json:$.text`", "`text` String `json:$.text`,\n    `more` Int32 `json:$.more`"
+    )
+    assert server.deploy({**_FILES, "more.datasource": strict}).status_code == 200
+    params = {"mode": "append", "name": "more"}
+    answer = server.request("POST", "/v0/datasources", params=params, content="id,more\n" + "".join(lines)).json()
+    assert (answer["successful_rows"], answer["invalid_lines"]) == (0, _ROWS // 4)
+    relaxed = strict.replace("`more` Int32 `json:$.more`", "`more` Nullable(Int32) `json:$.more`").replace(
+        "`text` String `json:$.text`", "`text` String `json:$.text` DEFAULT 'none'"
+    )
+    assert server.deploy({**_FILES, "more.datasource": relaxed}).status_code == 200
+    assert server.value("SELECT count() FROM more_quarantine") == _ROWS * 5 // 4
+    known = set[str]()
+    for attempt in range(3):
+        delay = rng.uniform(0.0, 1.5)
+        path = "/v0/datasources/more/quarantine/retry" if attempt == 0 else "/v0/health"
+        method = "POST" if attempt == 0 else "GET"
+        _kill_during(server, delay, lambda m=method, p=path, s=server: s.request(m, p))  # type: ignore[misc]
+        server.client.close()
+        server = start_server()
+    job = _settled(server, "quarantine_retry", known)
+    if job is None:  # the first kill came before the job was made
+        assert server.request("POST", "/v0/datasources/more/quarantine/retry").status_code == 200
+        job = _settled(server, "quarantine_retry", known)
+    assert job is not None
+    assert (job["status"], job["successful_rows"], job["quarantined_rows"]) == ("done", _ROWS, _ROWS // 4), job
+    (row,) = server.sql("SELECT count() AS c, uniqExact(id) AS u, sum(id) AS s, countIf(more = id) AS m FROM more")
+    assert (row["c"], row["u"], row["s"]) == (_ROWS, _ROWS, sum(range(_ROWS)))
+    assert row["m"] == _ROWS * 3 // 4
+    assert server.value("SELECT count() FROM more_quarantine") == _ROWS // 4
+    assert list((server.home / "imports").iterdir()) == []

@@ -6,8 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -35,8 +34,7 @@ _BRACKETS: Final = str.maketrans("()", "[]")
 _LONGEST_SHOWN: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row of a file: its cells, and the text that it was read from."""
 
     cells: Sequence[str]
@@ -101,6 +99,7 @@ class _TextColumn:
         self._empty = UNSET if fed.keeps_null else None
         codec = fed.codec
         self._all: Any = None
+        self._documents = msgspec.json.Decoder(codec.strict) if codec is not None and self._is_document else None
         self._lax = self._is_number or inner == "Bool"
         if codec is not None and not self._is_document:
             self._all = list[codec.strict | None]  # type: ignore[name-defined]  # a run-time type
@@ -131,8 +130,11 @@ class _TextColumn:
         gaps = cells.count(None)
         if codec is None or (gaps and self.fed.required):
             return None
+        values: Sequence[Any] | None
         if self._is_text and codec.fits is None:
-            values: Sequence[Any] = cells
+            values = cells
+        elif self._documents is not None and not gaps:
+            values = self._decoded(self._documents, cells)
         elif self._all is None:
             return None
         else:
@@ -140,10 +142,24 @@ class _TextColumn:
                 values = msgspec.convert(cells, self._all, strict=not self._lax)
             except UNREADABLE:
                 return None
+        if values is None:
+            return None
         present = [value for value in values if value is not None] if gaps or self._lax else values
         if len(present) != len(cells) - gaps or not _all_fit(codec, present):
             return None
         return [self._empty if value is None else value for value in values] if gaps else values
+
+    @staticmethod
+    def _decoded(decoder: msgspec.json.Decoder[Any], cells: Cells) -> Sequence[Any] | None:
+        """Cells that are JSON, each on a line of its own, so that none can reach into the next."""
+        text = "\n".join(cell or "" for cell in cells)
+        if text.count("\n") != len(cells) - 1:
+            return None
+        try:
+            values = decoder.decode_lines(_bytes(text))
+        except UNREADABLE:
+            return None
+        return values if len(values) == len(cells) and None not in values else None
 
     def _one(self, cell: str | None) -> Any:
         """The value of one cell. Raises `Misfit` with the reason."""

@@ -170,16 +170,17 @@ class _Records:
         )
 
     def _lines(self) -> Iterator[str]:
+        again, taken, readline = self._again, self._taken, self._text.readline
         while True:
-            line = self._again.popleft() if self._again else self._text.readline(LONGEST_ROW)
+            line = again.popleft() if again else readline(LONGEST_ROW)
             if not line:
                 return
-            self._taken.append(line)
+            taken.append(line)
             self._size += len(line)
             if len(line) >= LONGEST_ROW:
                 self._pass_over_line()
                 raise _TooLong(f"it is longer than {LONGEST_ROW} characters; only its beginning is kept")
-            if self._size > _LONGEST_RECORD and len(self._taken) > 1:
+            if self._size > _LONGEST_RECORD and len(taken) > 1:
                 raise _TooLong("a quote in it is never closed")
             yield line
 
