@@ -52,7 +52,7 @@ def test_what_only_a_placeholder_breaks_stops_no_project(sql: str) -> None:
         ("%\nSELECT page\nFROM visits\n{% if defined(x) %} WHER n = {{UInt32(x)}} {% end %}", 6, "Syntax error"),
         (
             "%\nSELECT nofunction(page) FROM visits {% if kind == 'a' %} {% else %} {{error('no')}} {% end %}",
-            3,
+            4,
             "nofun",
         ),
         ("%\nSELECT page AS what FROM visits WHERE {{String(x, '')}} != '' GROUP BY wat", 4, "wat"),

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from stonechat.datafile.problems import DatafileProblem
@@ -24,6 +24,7 @@ from stonechat.deploy.plan import view_of
 from stonechat.deploy.untried import Untried, untried
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
+from stonechat.project.authored import require_authored
 from stonechat.project.checks import name_position
 from stonechat.project.composition import Composed, compose_placeholder
 from stonechat.project.lineage import NodeKey
@@ -31,7 +32,7 @@ from stonechat.project.model import Project
 from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal, parameter_text
-from stonechat.sql.references import without_settings
+from stonechat.sql.references import UnreadableStatement, without_settings
 from stonechat.telemetry.tables import create_statements
 
 DATABASE_PREFIX = "rehearsal_"
@@ -156,8 +157,11 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
 
 
 def _plan_failure(project: Project, composed: Composed, engine: Engine, database: str) -> EngineFailure | None:
-    """Why the engine cannot plan a statement."""
+    """Why the engine cannot plan a statement. Raises a `SQLNotAllowed` for what a project may not use."""
     bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
+    # First, so that no text of the engine tells of what is none of the project's; it says where it cannot read.
+    with suppress(UnreadableStatement):
+        require_authored(composed, engine.explain)
     try:
         written = Placing(namespaces={NAMESPACE: service_database(database)}).apply(composed.sql)
         statement, settings = without_settings(written, engine.explain)

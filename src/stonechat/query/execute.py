@@ -14,6 +14,7 @@ from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits, QueryResult
 from stonechat.engine.formats import JSON, Format, with_csv_header
+from stonechat.project.authored import AuthoredStatements
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.versions import DataVersions
@@ -129,6 +130,7 @@ class QueryService:
         self._limits = bounds.limits
         self._runs = QueryRuns(engine, bounds.connections, bounds.queue)
         self._gate = StatementGate(engine.explain)
+        self._authored = AuthoredStatements(engine.explain)
         self._narrowing = Narrowing(engine)
         self._prepared = PreparedCalls()
         self._cache = AnswerCache(bounds.cache_bytes)
@@ -205,6 +207,7 @@ class QueryService:
             composed = compose_pipe(snapshot.project, pipe, request.values, node=wanted)
         else:
             composed = await self._runs.in_thread(self._wrapped, snapshot, caller, pipe, request)
+        await self._runs.in_thread(self._authored.require, composed)
         query = self._query(snapshot, without_secrets(composed), PLAN, request.settings)
         return Explanation(composed.sql, await self._runs.in_thread(self._plan, query))
 
@@ -240,6 +243,8 @@ class QueryService:
     ) -> Prepared:
         """The query of a composed statement; for a caller with filters over just the rows that these let it see."""
         query = self._query(snapshot, composed, output, settings)
+        if not self._authored.knows(composed):
+            await self._runs.in_thread(self._authored.require, composed)
         if caller.filters:
             narrowed = partial(self._narrowing.statement, snapshot, caller, composed, query.settings)
             query = replace(query, statement=await self._runs.in_thread(narrowed), database=EMPTY_DATABASE)

@@ -140,6 +140,7 @@ def require_read_only(
     references: References,
     *,
     tables: AbstractSet[TableName] | None,
+    namespaces: AbstractSet[str] = frozenset(),
     table_functions: AbstractSet[str] = TABLE_FUNCTIONS,
     settings: bool = False,
     output_format: bool = False,
@@ -147,8 +148,8 @@ def require_read_only(
     """Raise a `SQLNotAllowed` unless the statement is a SELECT that reads only what it may.
 
     `tables` are the caller's, named as the statement must name them; None lets any table of the connection's own
-    database through, still none with a database in front. `settings` lets harmless SETTINGS through, `output_format` a
-    FORMAT clause.
+    database through, and of the databases that are `namespaces`. `settings` lets harmless SETTINGS through,
+    `output_format` a FORMAT clause.
     """
     if references.statement != "SELECT":
         raise NotASelect(references.statement)
@@ -157,7 +158,7 @@ def require_read_only(
     if references.format is not None and not output_format:
         raise OutputNotAllowed("A FORMAT clause is not allowed here.")
     for table in _ordered(references.tables - SYSTEM_TABLES):
-        if table not in tables if tables is not None else table[0] is not None:
+        if table not in tables if tables is not None else table[0] not in {None, *namespaces}:
             raise TableNotAllowed(table)
     for name in sorted(references.table_functions):
         if name.lower() not in table_functions:

@@ -30,6 +30,15 @@ class UnreadableStatement(StonechatError):
     kind = Kind.INVALID
 
 
+class UnprovenTree(UnreadableStatement):
+    """The engine's syntax tree, written out again, is not the statement: something of it may be missing in the tree."""
+
+    code = "SC519"
+
+    def __init__(self) -> None:
+        super().__init__("The statement cannot be checked.", hint="Write it in a simpler form.")
+
+
 class SeveralStatements(StonechatError):
     """More than one statement where one is expected."""
 
@@ -139,7 +148,7 @@ def tree_of(statement: str, ask: Ask) -> dict[str, Any]:
     except RecursionError:
         raise UnreadableStatement("The statement is nested too deeply.") from None
     if not tree:
-        raise UnreadableStatement("The statement cannot be checked.", hint="Write it in a simpler form.")
+        raise UnprovenTree
     return tree
 
 
