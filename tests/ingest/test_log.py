@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -279,6 +280,25 @@ def test_a_full_log_refuses_rows_and_takes_them_again_later(folder: Path) -> Non
         append(log, rows("z" * 300)).result(10)  # its sync lets the first segment go
         append(log, rows("y" * 500)).result(10)
     assert contents(folder) == ["z" * 300, "y" * 500]
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_full_log_takes_rows_again_once_all_is_done_although_nothing_came_between(
+    folder: Path,
+    sync: bool,
+) -> None:
+    with running(folder, limit_bytes=1000, sync=sync) as (log, delivered):
+        append(log, rows("x" * 800)).result(10)
+        with pytest.raises(LogFull):
+            log.append(rows("y" * 800), lambda _failure: None)
+        log.report(Done(Block("t_1", 1, 1)), delivered)
+        for _ in range(200):  # each attempt lets go of what was done before it
+            try:
+                append(log, rows("y" * 800)).result(10)
+                break
+            except LogFull:
+                time.sleep(0.01)
+    assert contents(folder) == ["y" * 800]
 
 
 @pytest.mark.parametrize("written", [0, 1, 20, 60])

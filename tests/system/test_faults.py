@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,29 @@ def test_an_engine_without_enough_memory_takes_the_rows_later(start_server: Star
     fed = start_server(home)
     assert fed.value("SELECT count() FROM rows") == 20_001
     assert fed.value("SELECT uniqExact(id) FROM rows") == 20_001
+
+
+def test_a_small_log_pushes_back_and_takes_everything_in_the_end(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home", STONECHAT_MAX_LOG_BYTES="3000000", STONECHAT_MAX_PENDING_BYTES="1000000")
+    assert server.deploy(_SOURCE).status_code == 200
+    codes: set[str] = set()
+
+    def send(number: int) -> None:
+        body = "\n".join(_row(number * 100 + index, "x" * 8000) for index in range(100))
+        while (answer := server.send(body, name="rows", wait=False)).status_code == 503:
+            codes.add(answer.json()["code"])
+            assert answer.headers["retry-after"] == "1"
+            time.sleep(0.02)
+        assert answer.json() == {"successful_rows": 100, "quarantined_rows": 0}
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(send, range(60)))
+    assert server.send(_row(10**6), name="rows").status_code == 200
+    assert server.value("SELECT count() FROM rows") == 6001
+    assert server.value("SELECT uniqExact(id) FROM rows") == 6001
+    assert codes
+    assert codes <= {"SC611", "SC630"}
+    assert sum(path.stat().st_size for path in (tmp_path / "home" / "log").iterdir()) < 4_000_000
 
 
 def _connect(server: RunningServer) -> socket.socket:

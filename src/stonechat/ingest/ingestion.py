@@ -110,7 +110,10 @@ class Ingestion:
         """
         settings = settings or IngestionSettings()
         log, recovery = Log.open(
-            folder, sync=settings.sync, segment_bytes=settings.segment_bytes, limit_bytes=settings.log_bytes
+            folder,
+            sync=settings.sync,
+            segment_bytes=min(settings.segment_bytes, settings.log_bytes // 4),
+            limit_bytes=settings.log_bytes,
         )
         committer = BlockCommitter(engine, log, destinations, folder)
         pending = Pending(settings.pending_bytes)

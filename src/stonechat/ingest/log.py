@@ -19,14 +19,12 @@ import structlog
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.manifest import Manifest
-from stonechat.ingest.records import Done, Note, Rows, Settled, Taken, encoded_note
+from stonechat.ingest.records import Done, Note, Rows, Settled, Taken, encoded
 from stonechat.ingest.recovery import Recovery, recover
 from stonechat.ingest.segments import (
     HEADER_SIZE,
-    RecordType,
     Segment,
     encoded_header,
-    encoded_record,
     segment_path,
     sync_folder,
     write_pieces,
@@ -149,6 +147,7 @@ class Log:
         """Write rows. Raises `LogFull`; `settled` gets `LogWriteFailed` if they could not be kept."""
         with self._lock:
             if self._size + self._queued_bytes + rows.size > self._limit_bytes:
+                self._queue.put(_Barrier(self._tidy, synced=True))
                 raise LogFull(
                     f"The write-ahead log has reached its limit of {self._limit_bytes} bytes",
                     hint="The engine does not keep up, or refuses to write. Try again later.",
@@ -259,7 +258,7 @@ class Log:
             return _broken()
         first = self._next
         label = first if self._sync else 0
-        pieces = [piece for index, entry in enumerate(group) for piece in _encoded(entry.content, first + index, label)]
+        pieces = [piece for index, entry in enumerate(group) for piece in encoded(entry.content, first + index, label)]
         size = sum(map(len, pieces))
         try:
             active = self._active_segment(size)
@@ -353,6 +352,17 @@ class Log:
             with self._lock:
                 self._size -= segment.size
 
+    def _tidy(self, failure: StonechatError | None) -> None:
+        """Let go of what is done where nothing more can come that would do so: the log is full."""
+        active, oldest = self._active, self._segments[0] if self._segments else None
+        if failure or active is None or (not self._finished and oldest and oldest.undone):
+            return
+        with suppress(OSError):
+            if active.segment.size > HEADER_SIZE:
+                self._active = self._new_segment()
+                os.close(active.descriptor)
+            self._release_segments()
+
     def _release_segments(self) -> None:
         """Remove the oldest segments whose rows are all in the engine. The notes that say so are synced by now."""
         for rows in self._finished:
@@ -382,11 +392,3 @@ def _broken() -> LogWriteFailed:
 
 def _needs_sync(entry: _Entry) -> bool:
     return not isinstance(entry.content, Taken | Done)
-
-
-def _encoded(content: Rows | Note, sequence: int, group: int) -> Sequence[bytes]:
-    if isinstance(content, Rows):
-        plain = RecordType.ROWS if content.key is None else RecordType.KEYED_ROWS
-        kind = RecordType.VERSIONED_ROWS if content.schema else plain
-        return encoded_record(kind, sequence, group, content.payload())
-    return encoded_record(RecordType.NOTE, sequence, group, (encoded_note(content),))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from stonechat.errors import StonechatError
-
-if TYPE_CHECKING:
-    from stonechat.ingest.segments import Segment
+from stonechat.ingest.segments import RecordType, Segment, encoded_record
 
 Settled = Callable[[StonechatError | None], None]
 """Told once what became of something: None for success. Called on the thread that found out; must return at once."""
@@ -167,6 +165,15 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 Note = Plan | Refused | Taken | Done
 _NOTE: Final = msgspec.json.Decoder(Note)
+
+
+def encoded(content: Rows | Note, sequence: int, group: int) -> Sequence[bytes]:
+    """A record as it is written, in pieces."""
+    if isinstance(content, Rows):
+        plain = RecordType.ROWS if content.key is None else RecordType.KEYED_ROWS
+        kind = RecordType.VERSIONED_ROWS if content.schema else plain
+        return encoded_record(kind, sequence, group, content.payload())
+    return encoded_record(RecordType.NOTE, sequence, group, (encoded_note(content),))
 
 
 def encoded_note(note: Note) -> bytes:
