@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import jwt
@@ -86,6 +87,12 @@ def test_ids_of_resources_become_their_names(world: _World) -> None:
     assert caller.fixed == {"p": {"a": "1", "b": "2"}}
     assert caller.may(ScopeType.READ_PIPE, "p")
     assert not caller.may(ScopeType.READ_PIPE, "t_2")
+
+
+def test_the_clock_of_whoever_signs_may_be_a_little_ahead(world: _World) -> None:
+    assert world.tokens().identify(_signed(nbf=int(time.time()) + 10)).token_name == "ann"
+    with pytest.raises(InvalidToken):
+        world.tokens().identify(_signed(nbf=int(time.time()) + 1000))
 
 
 def test_tokens_of_one_name_share_a_limit_and_are_different_callers(world: _World) -> None:

@@ -333,6 +333,15 @@ def test_fixed_parameters_win_everywhere(server: RunningServer) -> None:
     assert [row["n"] for row in _get(server, path, token, tenant="b").json()["data"]] == expected
 
 
+def test_what_is_fixed_is_no_parameter_of_the_documented_endpoint(server: RunningServer) -> None:
+    fixed = {"type": "PIPES:READ", "resource": "visits_of", "fixed_params": {"tenant": "a"}}
+    for token, expected in ((server.token, {"tenant", "least"}), (_signed(server, fixed), {"least"})):
+        paths = _get(server, "/v0/pipes/openapi.json", token).json()["paths"]
+        calls = [item["get"] for name, item in paths.items() if "visits_of" in name]
+        names = {parameter.get("name") for call in calls for parameter in call["parameters"]}
+        assert names & {"tenant", "least"} == expected
+
+
 def test_fixed_lists_and_numbers_arrive_as_a_request_would_send_them(server: RunningServer) -> None:
     fixed = {"type": "PIPES:READ", "resource": "visits_of", "fixed_params": {"tenant": "b", "least": "102"}}
     rows = _get(server, "/v0/pipes/visits_of.json", _signed(server, fixed)).json()["data"]

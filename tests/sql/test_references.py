@@ -4,7 +4,16 @@ import pytest
 from tests.engine.shared import shared_engine
 
 from stonechat.engine.contract import EngineBusy
-from stonechat.sql.references import References, SeveralStatements, UnreadableStatement, classify, without_settings
+from stonechat.sql.references import (
+    References,
+    SeveralStatements,
+    UnreadableStatement,
+    classify,
+    references_of,
+    statement_of,
+    tree_of,
+    without_settings,
+)
 
 
 def read(statement: str, **parameters: str) -> References:
@@ -123,3 +132,11 @@ def test_settings_move_out_of_the_statement() -> None:
 def test_a_statement_without_settings_stays_what_it_is() -> None:
     statement = "SELECT 'settings a\\'b\n' AS `x y` -- as written"
     assert without_settings(statement, shared_engine().explain) == (statement, {})
+
+
+def test_strings_of_any_bytes_can_be_looked_through_and_not_be_written_anew() -> None:
+    statement = "SELECT hex('\\xff') FROM t"
+    tree = tree_of(statement, shared_engine().explain)
+    assert references_of(tree).tables == {(None, "t")}
+    with pytest.raises(UnreadableStatement, match="not UTF-8"):
+        statement_of(tree, shared_engine().explain)

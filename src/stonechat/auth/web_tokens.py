@@ -25,6 +25,8 @@ _ALGORITHM = "HS256"
 _MOST_KEPT = 10_000
 _LONGEST = 16_384
 _IDENTIFYING = 32
+#: Seconds that the clock of whoever signs may be ahead, for `nbf`. No token holds beyond its `exp`.
+_CLOCKS_DIFFER = 30
 _MAY_BE_SIGNED = {
     scope.value: scope for scope in (ScopeType.READ_PIPE, ScopeType.READ_DATA_SOURCE, ScopeType.APPEND_DATA_SOURCE)
 }
@@ -148,7 +150,7 @@ class WebTokens:
             key = self._key_of(workspace_id) if isinstance(workspace_id, str) else None
             if key is None:
                 raise InvalidToken
-            claims = jwt.decode(value, key, algorithms=[_ALGORITHM], options=_CHECKS)
+            claims = jwt.decode(value, key, algorithms=[_ALGORITHM], options=_CHECKS, leeway=_CLOCKS_DIFFER)
         except jwt.MissingRequiredClaimError as error:
             raise InvalidClaims("it has no exp, so it would never expire") from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:

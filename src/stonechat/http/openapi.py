@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from starlette.requests import Request
@@ -67,7 +67,8 @@ class EndpointDocuments:
     def document(self, snapshot: Snapshot, caller: Caller, base_url: str) -> Json:
         """The document for a caller. Blocks while the engine is asked for the columns of endpoints."""
         names = sorted(pipe.name for pipe in snapshot.project.pipes_of_type(NodeType.ENDPOINT))
-        endpoints = self._endpoints(snapshot, [name for name in names if caller.may(ScopeType.READ_PIPE, name)])
+        found = self._endpoints(snapshot, [name for name in names if caller.may(ScopeType.READ_PIPE, name)])
+        endpoints = [_without(endpoint, caller.fixed.get(endpoint.pipe.name, {})) for endpoint in found]
         return {
             "openapi": VERSION,
             "info": {
@@ -98,6 +99,11 @@ class EndpointDocuments:
 
 def _nothing_yet(_snapshot: Snapshot) -> dict[str, _Endpoint]:
     return {}
+
+
+def _without(endpoint: _Endpoint, fixed: Collection[str]) -> _Endpoint:
+    """An endpoint without the parameters that the caller's token has fixed."""
+    return replace(endpoint, parameters=[item for item in endpoint.parameters if item.name not in fixed])
 
 
 def routes(authenticator: Authenticator, snapshots: Snapshots, documents: EndpointDocuments) -> list[Route]:

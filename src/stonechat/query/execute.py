@@ -273,7 +273,7 @@ class QueryService:
         try:
             return await self._found(prepared, known_etag)
         except EngineFailure as error:
-            raise without_rows(error) from None
+            raise without_rows(error) from error
 
     async def _found(self, prepared: Prepared, known_etag: str | None) -> _Outcome:
         known = self._known(prepared, known_etag)
