@@ -24,13 +24,19 @@ class RunningServer:
     """A `stonechat` process that serves a data folder, and a client for it."""
 
     def __init__(
-        self, home: Path, *, arguments: tuple[str, ...], environment: Mapping[str, str], port: int | None = None
+        self,
+        home: Path,
+        *,
+        arguments: tuple[str, ...],
+        environment: Mapping[str, str],
+        port: int | None = None,
+        module: tuple[str, ...] = ("stonechat",),
     ) -> None:
         self.home = home
         self.port = port or _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_suffix(".log")
-        command = [sys.executable, "-m", "stonechat", *arguments, "--home", str(home), "--port", str(self.port)]
+        command = [sys.executable, "-m", *module, *arguments, "--home", str(home), "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -148,11 +148,38 @@ class Remote:
         body: Mapping[str, Any] = self._json("POST", f"/v0/jobs/{quote(identity, safe='')}/{change}")
         return body
 
-    def deploy(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool) -> Mapping[str, Any]:
-        """Deploy a project; with `check` only say what that would do."""
-        params = {"check": str(check).lower(), "auto_promote": "true"}
-        params["allow_destructive_operations"] = str(allow_destructive).lower()
+    def deploy(
+        self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, promote: bool = True
+    ) -> Mapping[str, Any]:
+        """Deploy a project; with `check` only say what that would do. Without `promote` it stays staged."""
+        params = {"check": str(check).lower(), **_choices(promote=promote, allow_destructive=allow_destructive)}
         body: Mapping[str, Any] = self._json("POST", "/v1/deploy", params=params, files=_parts(files))
+        return body
+
+    def deployments(self, *, history: bool = False) -> Sequence[Mapping[str, Any]]:
+        """The live deployment and the one beside it, or with `history` all."""
+        params = {"history": str(history).lower()}
+        listed: Sequence[Mapping[str, Any]] = self._json("GET", "/v1/deployments", params=params)["deployments"]
+        return listed
+
+    def deployment(self, identity: str) -> Mapping[str, Any]:
+        """One deployment."""
+        body: Mapping[str, Any] = self._json("GET", f"/v1/deployments/{quote(identity, safe='')}")["deployment"]
+        return body
+
+    def promote(self, identity: str) -> None:
+        """Make a staged deployment live."""
+        self._json("POST", f"/v1/deployments/{quote(identity, safe='')}/set-live")
+
+    def discard(self, identity: str) -> None:
+        """End a deployment that is not live."""
+        self._json("DELETE", f"/v1/deployments/{quote(identity, safe='')}")
+
+    def roll_back(self, identity: str, *, allow_destructive: bool, promote: bool) -> Mapping[str, Any]:
+        """Deploy the files of an earlier deployment again; the answer is that of `deploy`."""
+        params = _choices(promote=promote, allow_destructive=allow_destructive)
+        path = f"/v1/deployments/{quote(identity, safe='')}/rollback"
+        body: Mapping[str, Any] = self._json("POST", path, params=params)
         return body
 
     def build(self, files: Mapping[str, str]) -> Mapping[str, Any]:
@@ -245,6 +272,10 @@ class Remote:
                 f"No stonechat server answers at {self._url} ({error})",
                 hint="Start one with `stonechat dev` or `stonechat serve`, or pass --url.",
             ) from error
+
+
+def _choices(*, promote: bool, allow_destructive: bool) -> dict[str, str]:
+    return {"auto_promote": str(promote).lower(), "allow_destructive_operations": str(allow_destructive).lower()}
 
 
 def _parts(files: Mapping[str, str]) -> list[tuple[str, tuple[str, bytes, str]]]:

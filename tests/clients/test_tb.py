@@ -260,3 +260,44 @@ def test_a_deployment_is_checked_made_and_listed(built: Tb) -> None:
     finally:
         path.write_text(text)
     built("deploy").must("is live")
+
+
+def test_a_schema_changes_in_place_and_beside(built: Tb) -> None:
+    path = built.folder / "datasources" / "orders.datasource"
+    text = path.read_text()
+    before = _value(built, "SELECT count() FROM orders")
+    try:
+        path.write_text(text.replace("`items`", "`coupon` String `json:$.coupon` DEFAULT 'none',\n    `items`"))
+        built("deployment", "create", "--wait").must("Deployment")
+        built("deployment", "ls").must("Live", "Staging")
+        assert built("deploy").code != 0
+        assert _value(built, "SELECT count() FROM orders") == before
+        built("deployment", "discard").must()
+        built("deploy").must("is live")
+        assert _value(built, "SELECT countIf(coupon = 'none') FROM orders") == before
+        built("deployment", "ls").must("Live")
+    finally:
+        path.write_text(text)
+    built("deployment", "create", "--wait", "--allow-destructive-operations").must()
+    built("deployment", "promote").must()
+    assert "coupon" not in built("datasource", "data", "orders").must()
+    assert _value(built, "SELECT count() FROM orders") == before
+
+
+def test_a_deployment_that_fails_changes_nothing_and_does_not_stand_in_the_way(built: Tb) -> None:
+    path = built.folder / "materializations" / "by_day.pipe"
+    text = path.read_text()
+    try:
+        path.write_text(text.replace("sumState(amount)", "sumState(amount + throwIf(amount > 0))"))
+        ended = built("deploy")
+        assert ended.code != 0
+        assert "Error migrating data" in ended.output
+    finally:
+        path.write_text(text)
+    path = built.folder / "endpoints" / "sales.pipe"
+    sales = path.read_text()
+    path.write_text(sales.replace("Orders and amounts", "Amounts and orders"))
+    try:
+        built("deploy").must("is live")
+    finally:
+        path.write_text(sales)

@@ -119,7 +119,7 @@ def test_a_promotion_makes_it_live_with_all_that_was_written(server: RunningServ
     server.send(_rows(4), name="events")
     assert _values(server, "SELECT more FROM events ORDER BY n") == ["none", "none", "m3", "m4"]
     assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [10]
-    listed = server.request("GET", "/v1/deployments").json()["deployments"]
+    listed = server.request("GET", "/v1/deployments", params={"history": "true"}).json()["deployments"]
     assert [(each["id"], each["live"], each["status"]) for each in listed] == [
         (identity, True, "data_ready"),
         ("1", False, "deleted"),
@@ -139,6 +139,14 @@ def test_a_discarded_deployment_leaves_nothing(server: RunningServer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "SC981")
     assert server.request("DELETE", f"/v1/deployments/{identity}").status_code == 200
     assert server.request("DELETE", "/v1/deployments/77").status_code == 404
+
+
+def test_the_live_deployment_is_listed_before_its_candidate(server: RunningServer) -> None:
+    identity = _stage(server)
+    listed = server.request("GET", "/v1/deployments").json()["deployments"]
+    assert [(each["id"], each["live"]) for each in listed] == [("1", True), (identity, False)]
+    server.request("DELETE", f"/v1/deployments/{identity}")
+    assert [each["id"] for each in server.request("GET", "/v1/deployments").json()["deployments"]] == ["1"]
 
 
 def test_one_candidate_at_a_time(server: RunningServer) -> None:

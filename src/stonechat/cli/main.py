@@ -8,19 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from stonechat.cli import authoring, copies, datasources, initial, jobs, testing, tokens
+from stonechat.cli import authoring, copies, datasources, deployments, initial, jobs, testing, tokens
 from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
-from stonechat.cli.console import out, show_error
+from stonechat.cli.console import show_error
+from stonechat.cli.deployments import Destructive
 from stonechat.cli.imports import import_file, is_events, show_import
 from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
-from stonechat.client import Remote, RequestRefused
+from stonechat.client import Remote
 from stonechat.errors import Kind, StonechatError
-from stonechat.project.loader import load_folder
 from stonechat.settings import Settings, load_settings
 from stonechat.sql.statements import with_clause, words_of
 from stonechat.starters.generator import messages
-from stonechat.testing.places import add_excerpts
 
 app = typer.Typer(
     help="Real-time analytics from plain text files: data sources and pipes become an ingestion API and SQL endpoints.",
@@ -33,6 +32,8 @@ app.command()(initial.init)
 app.command()(authoring.check)
 app.command()(authoring.fmt)
 app.command()(authoring.render)
+app.command()(deployments.deploy)
+app.add_typer(deployments.app, name="deployment")
 app.add_typer(mock, name="mock")
 app.add_typer(testing.app, name="test")
 app.add_typer(datasources.app, name="datasource")
@@ -49,7 +50,6 @@ Port = Annotated[
     int | None, typer.Option(help="Port to listen on; 0: any free one.", envvar="STONECHAT_PORT", min=0, max=65535)
 ]
 Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).", envvar="STONECHAT_CONFIG")]
-Destructive = Annotated[bool, typer.Option("--allow-destructive-operations", help="Let the deployment delete data.")]
 
 
 class InvalidOption(StonechatError):
@@ -88,32 +88,6 @@ def serve(home: Home = None, host: Host = None, port: Port = None, config: Confi
     from stonechat.cli import serving  # noqa: PLC0415 - see there
 
     serving.serve(_settings(home, host, port, config))
-
-
-@app.command()
-def deploy(
-    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
-    check: Annotated[bool, typer.Option("--check", help="Only say what would change.")] = False,
-    destructive: Destructive = False,
-    url: Annotated[
-        str, typer.Option("--to", "--url", help="Server to deploy to.", envvar="STONECHAT_URL")
-    ] = DEFAULT_URL,
-    token: AccessToken = None,
-) -> None:
-    """Deploy a project folder to a running server: all of it, or nothing."""
-    files = load_folder(folder)
-    with Remote(url, token) as remote:
-        try:
-            body = remote.deploy(files, check=check, allow_destructive=destructive)
-        except RequestRefused as error:
-            add_excerpts(error, files)
-            raise
-    if body["result"] == "no_changes":
-        out.print("No changes.")
-        return
-    for step in body["deployment"]["plan"]:
-        out.print(f"  {step}", markup=False)
-    out.print("Nothing was changed: this was a check." if check else f"Deployment {body['deployment']['id']} is live.")
 
 
 @app.command()

@@ -30,6 +30,7 @@ _deployments = sa.Table(
     sa.Column("auto_promote", sa.Boolean),
     sa.Column("errors", sa.Text),
     sa.Column("progress", sa.Text),
+    sa.Column("promoted_at", sa.String(26)),
 )
 
 
@@ -61,6 +62,7 @@ MIGRATIONS = (
         *(_deployments.c[name] for name in ("updated_at", "status", "auto_promote", "errors", "progress")),
     ),
     Migration("deployments-3", _fill_in),
+    add_columns("deployments-4", _deployments.c.promoted_at),
 )
 
 
@@ -75,7 +77,8 @@ class UnknownDeployment(StonechatError):
 class DeploymentRecord:
     """One deployment: its files, how far it is and, if it failed, why.
 
-    `progress` is what the one who carries it out has noted; `errors` are as the API shows them.
+    `promoted_at` is empty until it is live for the first time. `progress` is what the one who carries it out has noted;
+    `errors` are as the API shows them.
     """
 
     id: int
@@ -87,6 +90,7 @@ class DeploymentRecord:
     auto_promote: bool
     errors: Sequence[Mapping[str, Any]]
     progress: Mapping[str, Any]
+    promoted_at: str
 
     @property
     def is_candidate(self) -> bool:
@@ -153,7 +157,8 @@ def record_live(connection: sa.Connection, workspace_id: str, identity: int) -> 
     mine = _deployments.c.workspace_id == workspace_id
     before = _deployments.update().where(mine, _deployments.c.live)
     connection.execute(before.values(live=False, status=Status.DELETED, updated_at=now()))
-    values = {"live": True, "status": Status.DATA_READY, "progress": "{}", "updated_at": now()}
+    moment = now()
+    values = {"live": True, "status": Status.DATA_READY, "progress": "{}", "updated_at": moment, "promoted_at": moment}
     connection.execute(_deployments.update().where(_deployments.c.id == identity).values(**values))
 
 
@@ -174,4 +179,5 @@ def _record(row: sa.Row[Any]) -> DeploymentRecord:
         row.auto_promote,
         json.loads(row.errors),
         json.loads(row.progress),
+        row.promoted_at or "",
     )

@@ -37,6 +37,25 @@ class InvalidUpload(StonechatError):
     kind = Kind.INVALID
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How a project is to be deployed."""
+
+    check: bool
+    allow_destructive: bool
+    auto_promote: bool
+
+    @classmethod
+    def of(cls, request: Request) -> _Asked:
+        """What the parameters say."""
+        return cls(
+            _flag(request, "check"), _flag(request, "allow_destructive_operations"), _flag(request, "auto_promote")
+        )
+
+
+_BUILD = _Asked(check=False, allow_destructive=True, auto_promote=True)
+
+
 @dataclass(frozen=True)
 class _Deployments:
     """The handlers, and what they need."""
@@ -46,10 +65,18 @@ class _Deployments:
     store: StateStore
 
     async def deploy(self, request: Request) -> Response:
-        check = _flag(request, "check")
-        destructive = _flag(request, "allow_destructive_operations")
-        promote = _flag(request, "auto_promote")
-        return await self._run(request, "deployment", check=check, allow_destructive=destructive, auto_promote=promote)
+        caller = self._authorised(request)
+        return await self._run(caller, await _project_files(request), "deployment", _Asked.of(request))
+
+    async def build(self, request: Request) -> Response:
+        caller = self._authorised(request)
+        return await self._run(caller, await _project_files(request), "build", _BUILD)
+
+    async def roll_back(self, request: Request) -> Response:
+        """The files of an earlier deployment, deployed again as a new one."""
+        caller = self._authorised(request)
+        record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, request.path_params["id"])
+        return await self._run(caller, record.files, "deployment", _Asked.of(request))
 
     async def promote(self, request: Request) -> Response:
         return await self._change(request, Deployer.promote)
@@ -65,12 +92,14 @@ class _Deployments:
         record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, identity)
         return JSONResponse({"result": "success", "deployment": _record_json(record)})
 
-    async def build(self, request: Request) -> Response:
-        return await self._run(request, "build", check=False, allow_destructive=True, auto_promote=True)
-
     async def list_all(self, request: Request) -> Response:
         caller = self._authorised(request)
         records = await asyncio.to_thread(deployments, self.store, caller.workspace_id)
+        if not _flag(request, "history"):
+            # Clients take the first one for the live one, and any other for its candidate.
+            records = sorted(
+                (each for each in records if each.live or each.is_candidate), key=lambda each: not each.live
+            )
         return JSONResponse({"deployments": [_record_json(record) for record in records]})
 
     async def show(self, request: Request) -> Response:
@@ -84,19 +113,15 @@ class _Deployments:
         caller.require(ScopeType.DEPLOY)
         return caller
 
-    async def _run(
-        self, request: Request, key: str, *, check: bool, allow_destructive: bool, auto_promote: bool
-    ) -> Response:
-        caller = self._authorised(request)
-        files = await _project_files(request)
+    async def _run(self, caller: Caller, files: Mapping[str, str], key: str, asked: _Asked) -> Response:
         deployer = self.workspaces.deployer(caller.workspace_id)
         try:
             outcome = await asyncio.to_thread(
                 deployer.deploy,
                 files,
-                check=check,
-                allow_destructive=allow_destructive,
-                auto_promote=auto_promote,
+                check=asked.check,
+                allow_destructive=asked.allow_destructive,
+                auto_promote=asked.auto_promote,
                 patience=_PATIENCE if key == "deployment" else None,
             )
         except InvalidProject as error:
@@ -118,6 +143,7 @@ def routes(authenticator: Authenticator, workspaces: Workspaces, store: StateSto
         Route("/v1/deployments", handlers.list_all, methods=["GET"]),
         Route("/v1/deployments/{id:int}", handlers.show, methods=["GET"]),
         Route("/v1/deployments/{id:int}", handlers.discard, methods=["DELETE"]),
+        Route("/v1/deployments/{id:int}/rollback", handlers.roll_back, methods=["POST"]),
         Route("/v1/deployments/{id:int}/set-live", handlers.promote, methods=["POST"]),
     ]
 
@@ -192,6 +218,7 @@ def _record_json(record: DeploymentRecord) -> dict[str, object]:
         "live": record.live,
         "created_at": record.created_at.replace(" ", "T"),
         "updated_at": record.updated_at.replace(" ", "T"),
+        "promoted_at": record.promoted_at.replace(" ", "T"),
         "errors": list(record.errors),
         "feedback": [],
     }
