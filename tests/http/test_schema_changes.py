@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -104,6 +107,25 @@ def test_a_new_column_has_its_default_in_old_rows_and_values_in_new_ones(server:
     _deploy(server, {"datasources/events.datasource": _ADDED})
     server.send(_rows(2, 1), name="events")
     assert [row["more"] for row in server.sql("SELECT more FROM events ORDER BY n")] == ["none", "none", "2"]
+
+
+def test_a_changed_table_merges_its_parts_as_a_new_one_does(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home")
+    settings = 'ENGINE_SETTINGS "max_bytes_to_merge_at_max_space_in_pool = 5000000"\n'
+    assert server.deploy({"a.datasource": _EVENTS, "b.datasource": _EVENTS + settings}).status_code == 200
+    server.send(_rows(0, 3), name="a")
+    assert server.deploy({"a.datasource": _ADDED, "b.datasource": _ADDED + settings}).status_code == 200
+    assert server.stop() == 0
+    script = (
+        "import sys; from pathlib import Path; from stonechat.engine.chdb import ChdbEngine\n"
+        "engine = ChdbEngine(Path(sys.argv[1]), server_memory_bytes=10**9, reader_connections=1, wait_seconds=5.0)\n"
+        "statement = \"SELECT create_table_query AS made FROM system.tables WHERE endsWith(database, '_d2')\"\n"
+        "print([row['made'] for row in engine.fetch(statement + \" AND name IN ('a', 'b') ORDER BY name\")])\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "home" / "engine")]
+    a, b = ast.literal_eval(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert "max_bytes" not in a
+    assert b.count("max_bytes") == b.count("max_bytes_to_merge_at_max_space_in_pool = 5000000") == 1
 
 
 def test_the_quarantine_goes_along(server: RunningServer) -> None:

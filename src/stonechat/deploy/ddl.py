@@ -18,6 +18,7 @@ _DURABLE = {
     "fsync_part_directory": "1",
 }
 QUARANTINE_DAYS = 30
+_MERGE_SIZES = ("max_bytes_to_merge_at_max_space_in_pool", "max_bytes_to_merge_at_min_space_in_pool")
 
 
 def create_table(source: DataSource, database: str) -> str:
@@ -59,11 +60,20 @@ def alter_table(name: str, command: str, database: str, *, wait: bool = True) ->
 
 def freeze_table(name: str, database: str) -> Sequence[str]:
     """Statements after which the parts of a table stay as they are, through restarts too."""
-    sizes = ("max_bytes_to_merge_at_max_space_in_pool", "max_bytes_to_merge_at_min_space_in_pool")
-    settings = ", ".join(f"{size} = 1" for size in sizes)
+    settings = ", ".join(f"{size} = 1" for size in _MERGE_SIZES)
     return [
         f"ALTER TABLE {table(database, name)} MODIFY SETTING {settings}",
         f"SYSTEM STOP MERGES {table(database, name)}",
+    ]
+
+
+def thaw_table(source: DataSource, database: str) -> Sequence[str]:
+    """Statements after which the clone of a frozen table merges its parts as that of its data source does."""
+    own = dict(source.engine.settings)
+    return [
+        f"ALTER TABLE {table(database, source.name)} "
+        + (f"MODIFY SETTING {size} = {own[size]}" if size in own else f"RESET SETTING {size}")
+        for size in _MERGE_SIZES
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from stonechat.deploy.ddl import alter_table, backfill, clone_table, create_table, drop_table, rows_of
+from stonechat.deploy.ddl import alter_table, backfill, clone_table, create_table, drop_table, rows_of, thaw_table
 from stonechat.deploy.plan import (
     Backfill,
     CloneDataSource,
@@ -116,8 +116,10 @@ class Filler:
         if _TABLE not in self._filling.done:
             self._command(drop_table(name, database))
             match step:
-                case CloneDataSource(_, alterations):
+                case CloneDataSource(source, alterations):
                     self._command(clone_table(name, frozen, database))
+                    for statement in thaw_table(source, database):
+                        self._command(statement)
                     for alteration in alterations:
                         self._command(alter_table(name, alteration, database))
                 case CreateDataSource(source) | RenewDataSource(source) | RewriteDataSource(source):
