@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,13 @@ def test_static_tokens_are_made_refreshed_and_removed(built: Tb, server: Running
     assert server.request("GET", "/v0/pipes/sales.json", token=after).status_code == 403
 
 
+def _until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
 def _token(tb: Tb, name: str) -> str:
     printed = tb("token", "ls", "--match", name).must()
     value = re.search(r"p\.e\S+", printed)
@@ -244,9 +252,11 @@ def test_secrets_are_set_listed_and_removed(built: Tb) -> None:
 
 def test_the_service_data_sources_fill_the_logs(built: Tb) -> None:
     built("endpoint", "data", "sales").must()
-    built("endpoint", "stats", "sales").must()
-    built("logs").must()
-    built("sql", "SELECT count() AS calls FROM tinybird.pipe_stats_rt").must("calls")
+    _until(lambda: "sales" in built("endpoint", "stats", "sales").must())
+    _until(lambda: "sales" in built("logs").must("datasources_ops_log", "pipe_stats_rt"))
+    built("logs", "--source", "*", "--start", "-1d").must("create", "orders")
+    calls = "SELECT count() AS calls FROM tinybird.pipe_stats_rt WHERE pipe_name = 'sales'"
+    assert _value(built, calls)
 
 
 def test_a_deployment_is_checked_made_and_listed(built: Tb) -> None:
