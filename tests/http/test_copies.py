@@ -392,3 +392,108 @@ def test_runs_end_with_their_workspace(server: RunningServer) -> None:
     with sqlite3.connect(server.home / "state.sqlite") as connection:
         assert connection.execute("SELECT count(*) FROM jobs WHERE workspace_id = ?", [made["id"]]).fetchone() == (0,)
     copied(server, "many", rows="1")
+
+
+def test_a_copy_is_in_a_staged_version_of_its_data_source_too(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.deploy(_PROJECT).status_code == 200
+    copied(server, "many", rows="4")
+    old = _PROJECT["datasources/pages.datasource"]
+    changed = {
+        "datasources/pages.datasource": old.replace("visits UInt64,", "visits UInt64,\n    note String DEFAULT 'ü',")
+    }
+    identity = server.deploy({**_PROJECT, **changed}, auto_promote="false").json()["deployment"]["id"]
+    end = time.monotonic() + 60
+    while server.request("GET", f"/v1/deployments/{identity}").json()["deployment"]["status"] != "data_ready":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    copied(server, "many", rows="3", _mode="append")
+    refused = ended(server, run(server, "many", rows="1").json()["job"]["id"])
+    assert refused["status"] == "error"
+    assert "is changing the data source" in refused["error"]
+    assert len(pages(server)) == 7
+    assert server.request("POST", f"/v1/deployments/{identity}/set-live").status_code == 200
+    assert server.sql("SELECT count() AS rows, uniqExact(note) AS notes FROM pages") == [{"rows": 7, "notes": 1}]
+    assert server.value("SELECT sum(rows) FROM totals") == 7
+    copied(server, "many", rows="2")
+    assert server.value("SELECT count() FROM pages") == 2
+    assert server.request("POST", f"/v0/jobs/{refused['id']}/retry").status_code == 200
+    assert ended(server, refused["id"])["status"] == "done"
+    assert len(pages(server)) == 1
+
+
+def test_a_view_that_fails_is_told_and_the_rows_are_there_once(start_server: StartServer) -> None:
+    server = start_server()
+    view = _PROJECT["materializations/by_letter.pipe"].replace(
+        "count() AS rows FROM pages", "count() + throwIf(max(page = 'x1'), 'thirteen') AS rows FROM pages"
+    )
+    deployed = server.deploy({**_PROJECT, "materializations/by_letter.pipe": view})
+    assert deployed.status_code == 200, deployed.text
+    job = ended(server, run(server, "many", rows="14", _mode="append").json()["job"]["id"])
+    assert job["status"] == "error"
+    assert job["error"].startswith("A materialized view failed, the rows are in the data source: ")
+    assert "thirteen" in job["error"]
+    assert job["statistics"]["row_count"] == 14
+    assert len(pages(server)) == 14
+    server.request("POST", f"/v0/jobs/{job['id']}/retry")
+    assert ended(server, job["id"])["status"] == "error"
+    assert len(pages(server)) == 14
+
+
+def test_what_runs_did_is_in_the_service_data_sources(server: RunningServer) -> None:
+    done = copied(server, "count_pages", start="a")
+    failed = ended(server, run(server, "many", rows="3", _mode="append", only="x").json()["job"]["id"])
+    listed = f"('{done['id']}', '{failed['id']}')"
+    end = time.monotonic() + 60
+    while True:
+        operations = server.sql(
+            "SELECT event_type, datasource_name, pipe_name, result, rows, read_rows, Options.Values AS options "
+            f"FROM tinybird.datasources_ops_log WHERE job_id IN {listed} ORDER BY timestamp, pipe_name"
+        )
+        states = server.sql(
+            f"SELECT job_type, status FROM tinybird.jobs_log FINAL WHERE job_id = '{done['id']}' AND status = 'done'"
+        )
+        if len(operations) == 2 and states:
+            break
+        assert time.monotonic() < end, (operations, states)
+        time.sleep(0.2)
+    first = next(row for row in operations if row["pipe_name"] == "count_pages")
+    assert (first["event_type"], first["datasource_name"], first["result"]) == ("copy", "pages", "ok")
+    assert (first["rows"], first["options"][0]) == (1, "append")
+    assert states[0] == {"job_type": "copy", "status": "done"}
+
+
+def test_a_copy_ends_at_its_limits_and_leaves_nothing(start_server: StartServer) -> None:
+    server = start_server(STONECHAT_COPY_SECONDS="0.3")
+    assert server.deploy(_PROJECT).status_code == 200
+    job = ended(server, run(server, "endless").json()["job"]["id"])
+    assert (job["status"], pages(server)) == ("error", [])
+    assert "Timeout" in job["error"]
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_a_server_that_is_killed_during_a_copy_goes_on_with_it(start_server: StartServer, mode: str) -> None:
+    rows = 1_000_000
+    server = start_server()
+    assert server.deploy(_PROJECT).status_code == 200
+    copied(server, "many", rows="10")
+    for seconds in (0.05, 0.4):
+        identity = run(server, "many", rows=str(rows), _mode=mode).json()["job"]["id"]
+        time.sleep(seconds)
+        server.kill()
+        server = start_server()
+        assert ended(server, identity)["status"] == "done"
+    assert server.value("SELECT count() FROM pages") == (10 + 2 * rows if mode == "append" else rows)
+    assert server.value("SELECT sum(rows) FROM totals") == server.value("SELECT count() FROM pages")
+    assert server.stop() == 0
+
+
+def test_a_server_that_stops_during_a_copy_goes_on_with_it(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.deploy(_PROJECT).status_code == 200
+    identity = run(server, "many", rows="6000000", _mode="append").json()["job"]["id"]
+    time.sleep(0.3)
+    assert server.stop() == 0
+    server = start_server()
+    assert ended(server, identity)["status"] == "done"
+    assert server.value("SELECT count() FROM pages") == 6_000_000
