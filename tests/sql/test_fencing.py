@@ -24,7 +24,7 @@ from stonechat.query.clauses import without_clauses
 from stonechat.query.narrowing import without_rows
 from stonechat.sql.fencing import Place, fence
 from stonechat.sql.gate import TABLE_FUNCTIONS, require_read_only
-from stonechat.sql.references import references_of, statement_of, tree_of
+from stonechat.sql.references import exact_statement_of, references_of, tree_of
 from stonechat.sql.row_filters import parse_row_filter
 from stonechat.sql.scopes import TableName
 
@@ -77,7 +77,7 @@ def _fenced(statement: str, database: str = _DATABASE) -> str:
     places: dict[TableName, Place] = {(None, name): Place(database, name) for name in ("u", "only_numbers")}
     places[None, "m"] = Place(database, "m", [parse_row_filter(_FILTER, _COLUMNS, ask)])
     fence(tree, places, _COLUMNS)
-    return statement_of(tree, ask)
+    return exact_statement_of(tree, ask)
 
 
 def _answer(statement: str, database: str) -> str:

@@ -9,6 +9,7 @@ from stonechat.sql.references import (
     SeveralStatements,
     UnreadableStatement,
     classify,
+    exact_statement_of,
     references_of,
     statement_of,
     tree_of,
@@ -140,3 +141,16 @@ def test_strings_of_any_bytes_can_be_looked_through_and_not_be_written_anew() ->
     assert references_of(tree).tables == {(None, "t")}
     with pytest.raises(UnreadableStatement, match="not UTF-8"):
         statement_of(tree, shared_engine().explain)
+
+
+def test_a_changed_tree_that_its_text_does_not_say_is_refused() -> None:
+    tree = tree_of("SELECT a FROM t", shared_engine().explain)
+    assert exact_statement_of(tree, shared_engine().explain) == "SELECT a FROM t"
+    tree["list_of_selects"]["children"][0]["where"] = {"type": "Literal", "value": {"field_type": "UInt64", "value": 1}}
+    assert exact_statement_of(tree, shared_engine().explain) == "SELECT a FROM t WHERE 1"
+
+    def careless(statement: str) -> str:
+        return shared_engine().explain(statement).replace("WHERE 1", "")
+
+    with pytest.raises(UnreadableStatement, match="cannot be checked"):
+        exact_statement_of(tree, careless)

@@ -23,7 +23,7 @@ from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURC
 from stonechat.sql.fencing import Place, fence
 from stonechat.sql.gate import TABLE_FUNCTIONS, SettingNotAllowed, require_read_only
 from stonechat.sql.quoting import identifier
-from stonechat.sql.references import references_of, statement_of, tree_of
+from stonechat.sql.references import exact_statement_of, references_of, tree_of
 from stonechat.sql.row_filters import InvalidRowFilter, parse_row_filter
 from stonechat.sql.scopes import Node, TableName
 
@@ -110,7 +110,7 @@ class Narrowing:
             raise OutOfSight(name)
         columns = frozenset(name for source in snapshot.project.data_sources for name in _columns(snapshot, source))
         fence(tree, places, columns)
-        return statement_of(tree, ask)
+        return exact_statement_of(tree, ask)
 
     def check(self, snapshot: Snapshot, name: str, condition: str) -> None:
         """Raise `InvalidRowFilter` unless a condition can filter the rows of a data source. Asks the engine."""

@@ -122,6 +122,17 @@ def statement_of(tree: Node, ask: Ask) -> str:
     return ask(f"SELECT formatQueryFromJSON({literal(text)})").rstrip("\n")
 
 
+def exact_statement_of(tree: Node, ask: Ask) -> str:
+    """The statement of a syntax tree that the program has changed: parsed again, it is this tree and no other.
+
+    Raises `UnreadableStatement`.
+    """
+    statement = statement_of(tree, ask)
+    if _meaning(tree_of(statement, ask)) != _meaning(tree):
+        raise UnreadableStatement("The statement cannot be checked.", hint="Write it in a simpler form.")
+    return statement
+
+
 def require_text(answer: str) -> None:
     """Raise `UnreadableStatement` if the engine has written a string with bytes that are no UTF-8: it reads none."""
     if not answer.isascii() and any("\ud800" <= character <= "\udfff" for character in answer):
@@ -161,6 +172,13 @@ def _tree_of_refused(error: StonechatError) -> dict[str, Any]:
     if treeless := _NO_TREE.search(error.message):
         return {"type": treeless[1] or treeless[2]}
     raise UnreadableStatement(error.message) from error
+
+
+def _meaning(value: Any) -> Any:
+    """A tree without what only says how it was written."""
+    if isinstance(value, dict):
+        return {key: _meaning(part) for key, part in value.items() if part is not False and key != "is_operator"}
+    return [_meaning(part) for part in value] if isinstance(value, list) else value
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
