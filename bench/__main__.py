@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import endpoints, ingestion, soak
+from bench import endpoints, ingestion, rendering, soak
 from bench import files as files_of_rows
 from bench.processes import HttpProcess, Stonechat, Worker
 from bench.rows import rows
@@ -77,6 +77,7 @@ def run(folder: Path, *, reads: bool = True) -> list[Table]:
             ]
             tables += endpoints.measure(server, engine, no_op)
             process.append(("peak memory of the reads, MB", server.peak_bytes / _MB))
+    tables.append(rendering.measure(files))
     return [*tables, Table("The process", ("What", "Measured"), process)]
 
 

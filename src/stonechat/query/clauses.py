@@ -16,7 +16,7 @@ _FORMAT_WORD = re.compile(r"\bFORMAT\b(?!\s*\()", re.IGNORECASE)
 def without_clauses(query: Query, ask: Ask) -> Query:
     """The same query with its SETTINGS beside the statement, and without a FORMAT clause: the request decides."""
     statement, settings = without_settings(query.statement, ask)
-    if _FORMAT_WORD.search(statement) and classify(statement, ask).format is not None:
+    if "format" in statement.lower() and _FORMAT_WORD.search(statement) and classify(statement, ask).format is not None:
         statement = without_format(statement)
     return replace(query, statement=statement, settings={**settings, **query.settings})
 

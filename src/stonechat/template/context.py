@@ -139,7 +139,10 @@ class Context(dict[str, object]):
 
     def bound_depth(self, value: object) -> None:
         """Refuse a container with too many elements or characters, on all levels, to compare, hash or print."""
-        pending, elements, characters = [value], 0, 0
+        if not isinstance(value, _CONTAINERS):
+            return
+        pending: list[object] = [value]
+        elements, characters = 0, 0
         while pending:
             container = pending.pop()
             if not isinstance(container, _CONTAINERS):
