@@ -1,4 +1,4 @@
-"""Just enough of ClickHouse's lexical rules to find commas, parentheses and words in what the engine will parse."""
+"""Commas, parentheses and words in expressions that the engine will parse: its tokens, with the depth of each."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from dataclasses import dataclass
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.spans import Span
 from stonechat.errors import Position
+from stonechat.sql.statements import TokenKind
+from stonechat.sql.statements import tokens as sql_tokens
 
-_TOKEN = re.compile(
-    r"""\s++ | --[^\n]*+ | /\*(?:[^*]|\*(?!/))*+\*/
-      | (?P<text>'(?:[^'\\]|\\.|'')*+')
-      | (?P<quoted>`[^`]*+`|"[^"]*+")
-      | (?P<word>\w++(?:\.\w++)*+)
-      | (?P<symbol>/\*|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_DOTTED = re.compile(r"(?:\.\w+)*", re.ASCII)
+_KINDS = {TokenKind.STRING: "text", TokenKind.QUOTED: "quoted"}
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_UNCLOSED = {"'": "'", '"': '"', "`": "`", "/*": "*/"}
-"""What begins something and makes a symbol only when its end is missing."""
+_UNCLOSED = {"/": "*/", "\u2018": "\u2019", "“": "”"}
+"""How what begins with a character ends, where it does not end with the same."""
 
 
 class Unclosed(DatafileProblem):
@@ -71,24 +66,37 @@ def tokens(span: Span, leading: re.Pattern[str] | None = None) -> list[Token]:
     while offset < len(span.text):
         first = leading is not None and (not found or (found[-1].text == "," and not opened))
         special = leading.match(span.text, offset) if leading and first else None
-        match = special or _TOKEN.match(span.text, offset)
-        if match is None:  # every character is a symbol at least
-            raise AssertionError
-        kind = "word" if special else match.lastgroup
+        kind, end = ("word", special.end()) if special else _next(span, offset, found)
         if kind:
+            text = span.text[offset:end]
             if kind == "symbol":
-                _balance(span, match[0], offset, opened, found)
-            found.append(Token(kind, match[0], offset, match.end(), len(opened) - (match[0] in _CLOSING)))
-        offset = match.end()
+                _balance(span, text, offset, opened, found)
+            found.append(Token(kind, text, offset, end, len(opened) - (text in _CLOSING)))
+        offset = end
     if opened:
         closing, offset = opened[-1]
         raise Unclosed(f"Expected closing {closing}", span.at(offset), found)
     return found
 
 
+def _next(span: Span, offset: int, found: Sequence[Token]) -> tuple[str, int]:
+    """The kind of what begins at an offset, empty for what means nothing, and where it ends."""
+    token = next(sql_tokens(span.text, offset))
+    end = offset + len(token.text)
+    match token.kind:
+        case TokenKind.SPACE | TokenKind.COMMENT:
+            return "", end
+        case TokenKind.UNFINISHED:
+            mark = token.text.lstrip("xXbB")[0]
+            raise Unclosed(f"Expected closing {_UNCLOSED.get(mark, mark)}", span.at(offset), found)
+        case TokenKind.WORD | TokenKind.NUMBER:
+            dotted = _DOTTED.match(span.text, end)
+            return "word", dotted.end() if dotted else end
+        case kind:
+            return _KINDS.get(kind, "symbol"), end
+
+
 def _balance(span: Span, symbol: str, offset: int, opened: list[tuple[str, int]], found: Sequence[Token]) -> None:
-    if symbol in _UNCLOSED:
-        raise Unclosed(f"Expected closing {_UNCLOSED[symbol]}", span.at(offset), found)
     if symbol in _CLOSING:
         opened.append((_CLOSING[symbol], offset))
     elif symbol in _CLOSING.values() and (not opened or opened.pop()[0] != symbol):

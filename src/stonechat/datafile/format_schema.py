@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stonechat.datafile.resources import Column
 from stonechat.datafile.spans import Span
-
-_PIECE = re.compile(
-    r"""(?P<space>\s+) | (?P<comment>--[^\n]*|/\*.*?\*/)
-      | (?:,|'(?:[^'\\]|\\.|'')*'|`[^`]*`|"[^"]*"|.)""",
-    re.VERBOSE | re.DOTALL,
-)
+from stonechat.sql.statements import TokenKind, tokens
 
 
 @dataclass(slots=True)
@@ -61,12 +55,12 @@ def _comments(text: str) -> _Comments:
     """The comments in the text from one column's name to the next column. One that begins a line may stand above."""
     comments = _Comments()
     begins_line = False
-    for match in _PIECE.finditer(text):
-        if match["comment"]:
-            (comments.below if begins_line else comments.behind).append(match["comment"].rstrip())
-        elif match["space"]:
-            begins_line = begins_line or "\n" in match["space"]
-        elif match[0] != ",":
+    for token in tokens(text):
+        if token.kind is TokenKind.COMMENT:
+            (comments.below if begins_line else comments.behind).append(token.text.rstrip())
+        elif token.kind is TokenKind.SPACE:
+            begins_line = begins_line or "\n" in token.text
+        elif token.text != ",":
             # The column goes on behind the comments that begin a line.
             comments.above += comments.below
             comments.below = []

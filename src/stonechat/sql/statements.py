@@ -91,10 +91,13 @@ _WITH_WORD = re.compile(r"\bWITH\b", re.IGNORECASE)
 _MEANINGLESS = {TokenKind.SPACE, TokenKind.COMMENT}
 
 
-def tokens(statement: str) -> Iterator[Token]:
-    """Cut any text into tokens. Never raises: what is not SQL comes as punctuation, or unfinished up to the end."""
+def tokens(statement: str, start: int = 0) -> Iterator[Token]:
+    """Cut any text into tokens, from `start` on.
+
+    Never raises: what is not SQL comes as punctuation, or unfinished up to the end.
+    """
     last_tags: dict[str, int] = {}
-    end = 0
+    end = start
     while match := _TOKEN.match(statement, end):
         group = match.lastgroup or "PUNCTUATION"
         start, end = match.span()
