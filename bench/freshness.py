@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import httpx
-
+from bench.load import request
 from bench.processes import Stonechat, median
 from bench.tables import Table
 
@@ -16,53 +16,52 @@ EVENTS_PER_SECOND = 5_000
 _EVENTS_PER_REQUEST = 10
 _SENDERS = 8
 _PROBES = 200
-_MS = 1000
 
 
 @dataclass(slots=True)
 class _Senders:
-    """Threads that send events at a rate of theirs, whatever the answers take."""
+    """Connections on a thread of their own that send events at a rate, whatever the answers take."""
 
-    server: Stonechat
-    body: bytes
-    stopped: threading.Event = field(default_factory=threading.Event)
+    port: int
+    request: bytes
+    stopped: bool = False
     sent: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """Send until it is stopped."""
-        pause = _EVENTS_PER_REQUEST * _SENDERS / EVENTS_PER_SECOND
-        with httpx.Client(base_url=self.server.client.base_url, headers=self.server.client.headers) as client:
-            due = time.perf_counter()
-            while not self.stopped.is_set():
-                client.post("/v0/events?name=messages", content=self.body).raise_for_status()
-                with self.lock:
-                    self.sent += _EVENTS_PER_REQUEST
-                due += pause
-                time.sleep(max(0.0, due - time.perf_counter()))
+        await asyncio.gather(*(self._send() for _ in range(_SENDERS)))
+
+    async def _send(self) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        due = time.perf_counter()
+        while not self.stopped:
+            writer.write(self.request)
+            await reader.readuntil(b"}")
+            self.sent += _EVENTS_PER_REQUEST
+            due += _EVENTS_PER_REQUEST * _SENDERS / EVENTS_PER_SECOND
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        writer.close()
 
 
 def measure(server: Stonechat, lines: Sequence[bytes]) -> Table:
     """Send events at the rate, and among them single ones, each of which is asked for until it is there."""
-    senders = _Senders(server, b"".join(lines[:_EVENTS_PER_REQUEST]))
-    threads = [threading.Thread(target=senders.run) for _ in range(_SENDERS)]
+    body = b"".join(lines[:_EVENTS_PER_REQUEST])
+    senders = _Senders(server.port, request("POST", "/v0/events?name=messages", body=body, token=server.token))
+    thread = threading.Thread(target=lambda: asyncio.run(senders.run()))
     began = time.perf_counter()
-    for thread in threads:
-        thread.start()
+    thread.start()
     time.sleep(1)
     try:
         probes = [_probe(server, lines[0], number) for number in range(_PROBES)]
     finally:
-        senders.stopped.set()
-        for thread in threads:
-            thread.join()
+        senders.stopped = True
+        thread.join()
     rate = senders.sent / (time.perf_counter() - began)
     visible, asked = sorted(seconds for seconds, _ in probes), [query for _, query in probes]
     p99 = visible[int(0.99 * len(visible))]
+    figures = [seconds * 1000 for seconds in (median(visible), p99, median(asked))]
     columns = ("Events/s beside", "p50 ms", "p99 ms", "of which the query that saw it, p50 ms")
-    return Table(
-        "Freshness without wait", columns, [(f"{rate:,.0f}", *(x * _MS for x in (median(visible), p99, median(asked))))]
-    )
+    return Table("Freshness without wait", columns, [(f"{rate:,.0f}", *figures)])
 
 
 def _probe(server: Stonechat, line: bytes, number: int) -> tuple[float, float]:

@@ -59,7 +59,7 @@ class BlockLimits:
     """
 
     linger: float = 0.005
-    quiet_linger: float = 0.05
+    quiet_linger: float = 0.03
     longest_linger: float = 0.1
     bulk_linger: float = 0.5
     bytes: int = 32 * 1024 * 1024
@@ -68,12 +68,16 @@ class BlockLimits:
 
 @dataclass(slots=True)
 class _Gathering:
-    """What waits for one data source. `planned` and `rows` are a block that the engine could not take yet."""
+    """What waits for one data source. `planned` and `rows` are a block that the engine could not take yet.
+
+    `since` is when the first of what waits came, `settled` when the last attempt at a block ended.
+    """
 
     waiting: list[Rows] = field(default_factory=list)
     size: int = 0
     count: int = 0
     since: float = 0.0
+    settled: float = 0.0
     linger: float = 0.0
     quiet_linger: float = 0.0
     planned: PlannedBlock | None = None
@@ -87,8 +91,10 @@ class _Gathering:
 
     @property
     def due_at(self) -> float:
-        patient = not self.awaited and not self.rows
-        return self.since + (max(self.linger, self.quiet_linger) if patient else self.linger)
+        rested = self.settled + self.linger
+        if self.rows:
+            return rested
+        return max(rested, self.since + (self.linger if self.awaited else max(self.linger, self.quiet_linger)))
 
     def add(self, rows: Rows, now: float) -> None:
         if not self.waiting:
@@ -327,7 +333,7 @@ class Writer:
         gathering.planned, gathering.rows, gathering.attempt = None, [], 0
         self._committed[data_source] = rows[-1].sequence
         self._adapt(gathering, sum(each.good_rows for each in rows), seconds)
-        gathering.since = time.monotonic()
+        gathering.settled = time.monotonic()
         for each in rows:
             if each.committed is not None:
                 each.committed(told)
@@ -351,7 +357,7 @@ class Writer:
         """Keep the block for another attempt. Who waits for it hears of the failure now."""
         self.retries += 1
         gathering.attempt += 1
-        gathering.since = time.monotonic()
+        gathering.settled = time.monotonic()
         gathering.linger = min(_FIRST_RETRY * 2**gathering.attempt, _LAST_RETRY)
         told = CommitDelayed(
             f"The rows are kept in the log and will be committed later: {failure.message}",
