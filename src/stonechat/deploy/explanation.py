@@ -32,6 +32,11 @@ def explanation(prepared: Preparation) -> Iterator[str]:
     yield from _changes("pipe", difference.pipes)
     yield from _changes("connection", difference.connections)
     yield from explain(prepared.plan, prepared.held)
+    for change in prepared.tokens:
+        for permission in change.added:
+            yield f"let the token '{change.token_name}' {permission.permission} '{permission.resource_name}'"
+        for permission in change.removed:
+            yield f"no more let the token '{change.token_name}' {permission.permission} '{permission.resource_name}'"
     for remark in prepared.feedback:
         yield f"{remark.level.lower()} {remark.resource}: {remark.message}"
 

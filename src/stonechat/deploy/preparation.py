@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stonechat.datafile.resources import Column
@@ -12,6 +12,7 @@ from stonechat.deploy.figures import Held, held_by_tables
 from stonechat.deploy.losses import losses
 from stonechat.deploy.plan import Plan
 from stonechat.deploy.rehearsal import rehearse_in, scratch_database
+from stonechat.deploy.token_changes import TokenChange, token_changes
 from stonechat.deploy.trial import Trial, conversion_failures
 from stonechat.deploy.untried import untried
 from stonechat.deploy.versions import Versions
@@ -33,6 +34,7 @@ class Preparation:
     plan: Plan
     feedback: tuple[Feedback, ...] = ()
     held: Mapping[str, Held] = field(default_factory=dict)
+    tokens: Sequence[TokenChange] = ()
 
 
 def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructive: bool) -> Preparation:
@@ -54,7 +56,13 @@ def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructiv
         problems += [loss.refusal() for loss in lost]
     _raise_if_any(problems or list(conversion_failures(engine, live, plan)), wanted)
     told += tuple(Feedback("WARNING", loss.resource, loss.message) for loss in lost)
-    return Preparation(difference, plan, (*told, *remarks(versions, live, engine)), held_by_tables(engine, live))
+    return Preparation(
+        difference,
+        plan,
+        (*told, *remarks(versions, live, engine)),
+        held_by_tables(engine, live),
+        token_changes(live.project, wanted),
+    )
 
 
 def _raise_if_any(problems: list[StonechatError], wanted: Project) -> None:

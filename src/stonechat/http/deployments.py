@@ -17,6 +17,7 @@ from stonechat.deploy.diff import Changes, Difference
 from stonechat.deploy.explanation import data_movements, explanation
 from stonechat.deploy.filling import FillingFailed
 from stonechat.deploy.history import DeploymentRecord, Status, deployment, deployments
+from stonechat.deploy.token_changes import TokenChange
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
@@ -194,7 +195,16 @@ def _outcome_json(outcome: Outcome, record: DeploymentRecord | None, key: str) -
     details |= _difference_json(prepared.difference)
     details |= {"feedback": [asdict(remark) for remark in prepared.feedback]}
     details |= {"data_movements": list(data_movements(prepared.plan)), "plan": list(explanation(prepared))}
+    details |= {"token_changes": [_token_change_json(change) for change in prepared.tokens]}
     return {"result": result, key: details}
+
+
+def _token_change_json(change: TokenChange) -> dict[str, object]:
+    permissions = {
+        "added_permissions": [asdict(permission) for permission in change.added],
+        "removed_permissions": [asdict(permission) for permission in change.removed],
+    }
+    return {"token_name": change.token_name, "change_type": change.change_type, "permission_changes": permissions}
 
 
 def _difference_json(difference: Difference) -> dict[str, object]:
