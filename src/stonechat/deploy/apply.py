@@ -277,7 +277,11 @@ class Deployer:
         live = self._live.snapshot
         names = [*wanted.data_sources, *wanted.pipes]
         others = [name for name in (*live.project.data_sources, *live.project.pipes) if name not in names]
-        carried = {name: place for name, place in live.places.items() if name in names}
+        kept = (
+            *(live.project.data_sources.keys() & wanted.data_sources.keys()),
+            *(live.project.pipes.keys() & wanted.pipes.keys()),
+        )
+        carried = {name: place for name, place in live.places.items() if name in kept}
         self._writing.flush(_FLUSH_SECONDS)
         with self._store.transaction() as connection:
             identity = record_begun(connection, self.workspace.id, wanted.files, auto_promote=auto_promote)

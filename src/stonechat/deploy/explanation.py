@@ -80,7 +80,8 @@ def _told(step: Step, held: Mapping[str, Held]) -> str:
         case RewriteDataSource(source, _, _, reasons):
             return f"make a new version of '{source.name}' and write {rows(source.name)} anew: {'; '.join(reasons)}"
         case RenewDataSource(source):
-            return f"make a new version of '{source.name}' without {rows(source.name)} of the live one"
+            given_up = f", without {rows(source.name)} of the live one" if source.name in held else ""
+            return f"make an empty version of '{source.name}'{given_up}"
         case CreateView(pipe, target):
             return f"create the materialized view '{pipe.name}' into '{target}'"
         case Backfill(view):

@@ -80,13 +80,15 @@ def _schema_problems(versions: Versions) -> Iterator[SchemaChangeRefused]:
             yield SchemaChangeRefused(
                 f"The column '{column.name}' of the data source '{name}' changes from {before[column.name]} to "
                 f"{column.type}, and its values do not convert by themselves",
-                hint=f"Write a FORWARD_QUERY that converts them, for instance {_conversion(column)}.",
+                hint=f"Write a FORWARD_QUERY that converts them{_conversion(column)}.",
                 position=column.position,
             )
 
 
 def _conversion(column: Column) -> str:
+    if column.type.name == "AggregateFunction":
+        return ""
     name = column.name if column.name.isidentifier() and column.name.isascii() else identifier(column.name)
     kind = literal(str(column.type))
     converted = name if column.nullable else f"ifNull({name}, defaultValueOfTypeName({kind}))"
-    return f"SELECT * EXCEPT ({name}), accurateCastOrDefault({converted}, {kind}) AS {name}"
+    return f", for instance SELECT * EXCEPT ({name}), accurateCastOrDefault({converted}, {kind}) AS {name}"
