@@ -274,6 +274,23 @@ def test_a_condition_may_look_into_other_data_sources(server: RunningServer) -> 
     assert server.value("SELECT arraySort(groupArray(amount)) FROM sales") == [1, 2]
 
 
+def test_columns_may_have_the_names_that_the_program_uses_itself(running: RunningServer) -> None:
+    names = ("id", "rows", "_partition", "reason", "raw", "column", "error")
+    columns = ",\n    ".join(f"`{name}` UInt8 `json:$.{name}`" for name in names)
+    schema = f'SCHEMA >\n    {columns}\n\nENGINE "MergeTree"\nENGINE_PARTITION_KEY "rows"\nENGINE_SORTING_KEY "id"\n'
+    server = _filled(running, {**_PLAIN, "odd.datasource": schema})
+    rows = "".join(f"{number},{number % 2},0,0,0,0,0\n" for number in range(4))
+    params = {"mode": "append", "name": "odd"}
+    assert server.request("POST", "/v0/datasources", params=params, content=rows + "x,x,x,x,x,x,x\n").status_code == 200
+    params = {"mode": "replace", "name": "odd", "replace_condition": "rows = 1 AND id > 0 AND raw = 0"}
+    answer = server.request("POST", "/v0/datasources", params=params, content="9,1,0,0,0,0,0\n").json()
+    assert (answer.get("rows_replaced"), answer.get("successful_rows")) == (2, 1), answer
+    form = {"delete_condition": "rows = 0 AND id = 2"}
+    assert server.request("POST", "/v1/datasources/odd/delete", data=form).json()["rows_affected"] == 1
+    assert server.value("SELECT arraySort(groupArray(id)) FROM odd") == [0, 9]
+    assert server.request("GET", "/v0/datasources/odd/quarantine").json()["rows"] == 1
+
+
 def test_no_answer_is_older_than_a_change_of_the_contents(server: RunningServer) -> None:
     count = "SELECT count() FROM sales"
     assert [server.value(count), server.value(count)] == [4, 4]

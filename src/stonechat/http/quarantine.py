@@ -65,9 +65,9 @@ class _Handlers:
         (count,) = self._rows(f"SELECT count() AS rows FROM {table} WHERE {where}")
         # What differs from row to row, the value, is left out, so that equal causes are counted together.
         reasons = self._rows(
-            "SELECT tupleElement(reason, 1) AS column, "
-            "replaceRegexpOne(tupleElement(reason, 2), '^value \\'(?s:.*)\\' on', 'value on') AS error, "
-            f"count() AS rows FROM {table} ARRAY JOIN arrayZip(c__error_column, c__error) AS reason "
+            "SELECT tupleElement(c__reason, 1) AS column, "
+            "replaceRegexpOne(tupleElement(c__reason, 2), '^value \\'(?s:.*)\\' on', 'value on') AS error, "
+            f"count() AS rows FROM {table} ARRAY JOIN arrayZip(c__error_column, c__error) AS c__reason "
             f"WHERE {where} GROUP BY column, error ORDER BY rows DESC, column, error LIMIT {_MOST_REASONS}"
         )
         latest = self._rows(

@@ -138,7 +138,7 @@ class Contents:
             try:
                 write(staging, source)
                 with self._ingestion.settled(_SETTLING_SECONDS):
-                    if self._projects.of(workspace_id).snapshot is not snapshot:
+                    if not staging.fits(self._projects.of(workspace_id).snapshot):
                         continue
                     self._projects.of(workspace_id).require_unstaged(affected_by_writes(snapshot.project)[source.name])
                     replaced = Replaced(staging.complete(), staging.outside_condition())
@@ -154,8 +154,9 @@ class Contents:
 
     def count(self, snapshot: Snapshot, source: DataSource, condition: str) -> int:
         """For how many rows a checked condition holds."""
-        statement = f"SELECT count() AS rows FROM {snapshot.table(source.name)} WHERE {placed(snapshot, condition)}"
-        return int(str(self._engine.fetch(statement, database=snapshot.workspace.database)[0]["rows"]))
+        # Without an alias, which would take the place of a column of that name in the condition.
+        statement = f"SELECT count() FROM {snapshot.table(source.name)} WHERE {placed(snapshot, condition)}"
+        return int(str(self._engine.fetch(statement, database=snapshot.workspace.database)[0]["count()"]))
 
     def delete(self, workspace_id: str, identity: str, deletion: Deletion, counted: Callable[[int], None]) -> None:
         """Delete the rows that a condition holds for. Targets of views keep theirs.

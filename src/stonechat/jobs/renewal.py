@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from stonechat.datafile.resources import DataSource
+from stonechat.datafile.resources import DataSource, NodeType
 from stonechat.deploy.ddl import create_view
 from stonechat.engine.contract import Engine, Insert
 from stonechat.errors import Kind, StonechatError
@@ -85,8 +85,9 @@ class Renewal:
             return self._count(str(self._live))
         self._copy(f"FROM {self._incoming} WHERE {self._condition}")
         replaced = self._count(f"{self._live} WHERE {self._condition}")
-        matching = self._fetch(f"SELECT DISTINCT _partition_id AS id FROM {self._live} WHERE {self._condition}")
-        affected = {str(row["id"]) for row in matching} | self._partitions(self._staged)
+        # Without an alias, which would take the place of a column of that name in the condition.
+        matching = self._fetch(f"SELECT DISTINCT _partition_id FROM {self._live} WHERE {self._condition}")
+        affected = {str(row["_partition_id"]) for row in matching} | self._partitions(self._staged)
         listed = ", ".join(map(literal, sorted(affected))) or "''"
         self._copy(f"FROM {self._live} WHERE _partition_id IN ({listed}) AND NOT ifNull({self._condition}, 0)")
         for name in self.names:
@@ -96,6 +97,15 @@ class Renewal:
             for partition in sorted(kept):
                 self._command(f"ALTER TABLE {staged} ATTACH PARTITION ID {literal(partition)} FROM {live}")
         return replaced
+
+    def fits(self, snapshot: Snapshot) -> bool:
+        """Whether what was live when this was begun is still as it was, as far as it matters here."""
+        before, after = self._snapshot, snapshot
+        return (
+            all(before.table(name) == after.table(name) for name in self.names)
+            and all(before.project.data_sources[name] == after.project.data_sources.get(name) for name in self.names)
+            and _views_of(before) == _views_of(after)
+        )
 
     def swap(self, store: StateStore) -> None:
         """Put the new tables in the places of the live ones. Nobody may write to these meanwhile."""
@@ -203,13 +213,20 @@ class Renewal:
         return {str(row["partition_id"]) for row in rows}
 
     def _count(self, what: str) -> int:
-        return int(str(self._fetch(f"SELECT count() AS rows FROM {what}")[0]["rows"]))
+        return int(str(self._fetch(f"SELECT count() FROM {what}")[0]["count()"]))
 
     def _fetch(self, statement: str) -> list[dict[str, Any]]:
         return self._engine.fetch(statement, database=self._snapshot.workspace.database)
 
     def _command(self, statement: str) -> None:
         self._engine.command(statement, database=self._snapshot.workspace.database)
+
+
+def _views_of(snapshot: Snapshot) -> dict[str, tuple[str, str]]:
+    """The materialized pipes with their statements, whatever nodes and pipes stand behind these, and their targets."""
+    project = snapshot.project
+    pipes = project.pipes_of_type(NodeType.MATERIALIZED)
+    return {pipe.name: (compose_pipe(project, pipe, {}).sql, pipe.output.options["datasource"]) for pipe in pipes}
 
 
 def _key(source: DataSource) -> str:
