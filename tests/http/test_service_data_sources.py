@@ -132,6 +132,9 @@ def test_operations_on_data_sources_are_recorded(server: RunningServer) -> None:
     (row,) = _eventually(server, "SELECT * FROM tinybird.datasources_ops_log WHERE event_type = 'append'")
     assert (row["datasource_name"], row["result"], row["rows"]) == ("visits", "ok", 1)
     assert row["import_id"] == sent.json()["import_id"]
+    blocks = f"SELECT * FROM tinybird.block_log WHERE import_id = '{row['import_id']}'"
+    (block,) = _eventually(server, blocks)
+    assert (block["status"], block["source"], block["rows"], block["quarantine_lines"]) == ("done", "body", 1, 0)
 
 
 def test_what_a_deployment_does_to_data_sources_is_recorded(server: RunningServer) -> None:
@@ -161,6 +164,26 @@ def test_a_workspace_sees_itself_alone(server: RunningServer) -> None:
     both = "SELECT request_id FROM tinybird.pipe_stats_rt WHERE request_id LIKE '%-alone'"
     assert _eventually(server, both, other) == [{"request_id": "theirs-alone"}]
     assert _eventually(server, both) == [{"request_id": "mine-alone"}]
+
+
+def test_a_deleted_workspace_takes_its_own_along(start_server: StartServer) -> None:
+    server = start_server()
+    made = _workspace(server, "passing")
+    owner = server.client.get("/tokens").json()["user_token"]
+    assert _call(server, "/v0/sql", "in-passing", made["token"], q="SELECT 1") == 200
+    _eventually(server, "SELECT 1 FROM tinybird.pipe_stats_rt WHERE request_id = 'in-passing'", made["token"])
+
+    def databases() -> set[str]:
+        return {path.name for path in (server.home / "engine" / "metadata").iterdir() if path.suffix == ".sql"}
+
+    before = databases()
+    params = {"hard_delete_confirmation": "yes"}
+    gone = server.request("DELETE", f"/v1/workspaces/{made['id']}", params=params, token=owner)
+    assert gone.status_code == 200, gone.text
+    assert len(before - databases()) == 2
+    assert _call(server, "/v0/sql", "after-it", q="SELECT 1") == 200
+    _eventually(server, "SELECT 1 FROM tinybird.pipe_stats_rt WHERE request_id = 'after-it'")
+    assert len(before - databases()) == 2
 
 
 def test_what_is_open_to_a_token_is_what_its_scopes_name(server: RunningServer) -> None:

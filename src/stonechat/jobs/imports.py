@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
@@ -25,6 +27,7 @@ from stonechat.jobs.kinds import JobFailed, JobKind, Progress
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.store import Job, NewJob, Subject
 from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.telemetry.events import ImportedBlock
 from stonechat.telemetry.recorder import Operation, Telemetry
 
 IMPORT = "import"
@@ -136,11 +139,35 @@ class Importer:
         path.unlink(missing_ok=True)
         return result
 
-    def _recorded(self, work: _Import) -> Operation:
-        snapshot = self._projects.of(work.job.workspace_id).snapshot
+    @contextmanager
+    def _recorded(self, work: _Import) -> Iterator[Operation]:
+        """Record the import as an operation, and as one block with what became of it."""
+        workspace = self._projects.of(work.job.workspace_id).snapshot.workspace
         identity, source = self._subject(work.job)
         kind = "append" if work.order.replacement is None else "replace"
-        return self._telemetry.operation(snapshot.workspace, kind, identity, source.name, import_id=work.order.file)
+        operation = self._telemetry.operation(workspace, kind, identity, source.name, import_id=work.order.file)
+        began, failure = time.monotonic(), None
+        try:
+            with operation:
+                yield operation
+        except BaseException as error:
+            failure = str(error) or type(error).__name__
+            raise
+        finally:
+            block = ImportedBlock(
+                import_id=work.order.file,
+                block_id=work.order.file,
+                status="done" if failure is None else "error",
+                datasource_id=identity,
+                datasource_name=source.name,
+                job_id=work.job.id,
+                source=_without_query(work.order.url) if work.order.url else "body",
+                rows=operation.affected,
+                quarantine_lines=operation.quarantined,
+                processing_time=time.monotonic() - began,
+                processing_error=failure,
+            )
+            self._telemetry.record(workspace, block)
 
     def _append(self, work: _Import) -> dict[str, Any]:
         identity, source = self._subject(work.job)
@@ -262,3 +289,9 @@ def _remove_old(folder: Path, clock: Callable[[], float] = time.time) -> None:
     for path in folder.iterdir():
         if path.stat().st_mtime < clock() - _KEPT_SECONDS:
             path.unlink()
+
+
+def _without_query(url: str) -> str:
+    """The place of a URL, without what may open it: a signature, or a password."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -52,13 +52,13 @@ class EventsRequest:
 class Operation:
     """One operation on a data source, as a block: it is recorded when the block ends, as failed when that raises."""
 
-    __slots__ = ("_began", "_quarantined", "_record", "_rows", "_template")
+    __slots__ = ("_began", "_record", "_template", "affected", "quarantined")
 
     def __init__(self, record: Callable[[Event], None], template: DataSourceOperation) -> None:
         self._record = record
         self._template = template
-        self._rows: int | None = None
-        self._quarantined: int | None = None
+        self.affected: int | None = None
+        self.quarantined: int | None = None
 
     def __enter__(self) -> Self:
         self._began = time.perf_counter()
@@ -66,7 +66,7 @@ class Operation:
 
     def rows(self, affected: int | None, quarantined: int | None = None) -> None:
         """How many rows it changed, and how many went into the quarantine."""
-        self._rows, self._quarantined = affected, quarantined
+        self.affected, self.quarantined = affected, quarantined
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
         ended = msgspec.structs.replace(
@@ -74,10 +74,10 @@ class Operation:
             elapsed_time=time.perf_counter() - self._began,
             result="ok" if error is None else "error",
             error=None if error is None else str(error) or type(error).__name__,
-            rows=self._rows,
-            rows_quarantine=self._quarantined,
-            written_rows=self._rows or 0,
-            written_rows_quarantine=self._quarantined or 0,
+            rows=self.affected,
+            rows_quarantine=self.quarantined,
+            written_rows=self.affected or 0,
+            written_rows_quarantine=self.quarantined or 0,
         )
         self._record(ended)
 
