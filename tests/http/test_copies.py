@@ -408,6 +408,7 @@ def test_a_copy_is_in_a_staged_version_of_its_data_source_too(start_server: Star
         assert time.monotonic() < end
         time.sleep(0.05)
     copied(server, "many", rows="3", _mode="append")
+    assert run(server, "many", rows="3", __tb__deployment="staging").json()["code"] == "SC847"
     refused = ended(server, run(server, "many", rows="1").json()["job"]["id"])
     assert refused["status"] == "error"
     assert "is changing the data source" in refused["error"]

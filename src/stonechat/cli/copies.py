@@ -43,7 +43,7 @@ def run(  # noqa: PLR0917 - the parameters are the command's options
 
 @app.command("ls")
 def list_copies(url: Url = DEFAULT_URL, token: AccessToken = None) -> None:
-    """List the copy pipes with their modes and schedules."""
+    """List the copy pipes with their schedules."""
     with Remote(url, token) as remote:
         pipes = [pipe for pipe in remote.pipes() if pipe["type"] == "copy"]
     for pipe in pipes:

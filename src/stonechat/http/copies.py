@@ -23,13 +23,20 @@ from stonechat.project.live import Snapshot
 
 _MOST_ACTIVE = 100
 #: Keys of a run that are no parameters of the pipe. There is one kind of compute here, so that one decides nothing.
-_OPTIONS = frozenset({"_mode", "on_demand_compute"})
+_OPTIONS = frozenset({"_mode", "on_demand_compute", "__tb__deployment"})
 
 
 class TooManyRuns(StonechatError):
     """As many runs of the pipe as there may be have not ended."""
 
     code = "SC845"
+    kind = Kind.CONFLICT
+
+
+class StagedCopy(StonechatError):
+    """A run, or a pause, is asked for of a deployment that is not live."""
+
+    code = "SC847"
     kind = Kind.CONFLICT
 
 
@@ -50,6 +57,7 @@ class _Copies:
             caller.require(ScopeType.READ_PIPE, snapshot.pipe(name).name)
         pipe = copy_pipe(snapshot, name)
         _require_run(caller, snapshot, pipe)
+        self._require_live(snapshot)
         values = await request_values(request)
         parameters = {name: value for name, value in pipe_parameters(values).items() if name not in _OPTIONS}
         order = CopyOrder.checked(snapshot, pipe, parameters, last_value(values.get("_mode")))
@@ -69,11 +77,16 @@ class _Copies:
     async def resume(self, request: Request) -> Response:
         return await self._pause(request, paused=False)
 
+    def _require_live(self, snapshot: Snapshot) -> None:
+        if not self.snapshots.is_live(snapshot):
+            raise StagedCopy("Copies run in the live deployment alone", hint="Promote the deployment first.")
+
     async def _pause(self, request: Request, *, paused: bool) -> Response:
         caller = self.authenticator.caller(request)
         snapshot = self.snapshots.of(request, caller)
         caller.require(ScopeType.CREATE_PIPE)
         pipe = copy_pipe(snapshot, request.path_params["name"])
+        self._require_live(snapshot)
         schedule = await asyncio.to_thread(self.schedules.pause, snapshot, pipe, paused=paused)
         identity = snapshot.identities[pipe.name].id
         return JSONResponse({"id": identity, "name": pipe.name, "schedule": schedule_json(schedule)})

@@ -43,6 +43,10 @@ class Snapshots:
             hint="Deploy without promoting, and wait until it is ready.",
         )
 
+    def is_live(self, snapshot: Snapshot) -> bool:
+        """Whether a snapshot is that of what is live, and not that of a deployment beside it."""
+        return self._projects.of(snapshot.workspace.id).snapshot is snapshot
+
     def beside(self, snapshot: Snapshot, name: str) -> DataSource | None:
         """A data source as the deployment beside the snapshot has it, which gets the same events; None without one."""
         live, candidate = self._projects.of(snapshot.workspace.id).served

@@ -26,7 +26,7 @@ from stonechat.jobs.contents import Contents, Replacement, rewriting
 from stonechat.jobs.kinds import JobInterrupted, JobKind, Progress
 from stonechat.jobs.publishing import Publication, Publisher, Steps
 from stonechat.jobs.renewal import Renewal
-from stonechat.jobs.staging import Staging, given_columns, measured, remove_staged
+from stonechat.jobs.staging import POSITION_BYTES, Staging, given_columns, measured, remove_staged
 from stonechat.jobs.store import Job, JobStore, NewJob, Subject
 from stonechat.project.composition import Values, compose_pipe
 from stonechat.project.live import LiveProjects, Snapshot, UnknownWorkspace
@@ -238,7 +238,9 @@ class Copier:
         began = time.monotonic()
         identity = snapshot.identities[source.name].id
         staged = staging.stage("rows", query, snapshot.table(source.name), identity)
-        return Publication(staged.batch, _statistics(staged.batch.rows, staged.batch.size, staged.read, began))
+        rows = staged.batch.rows
+        size = staged.batch.size - rows * POSITION_BYTES
+        return Publication(staged.batch, _statistics(rows, size, staged.read, began))
 
     def _replace(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Write the rows beside the live ones, with what views make of them, and let them take the place of these."""

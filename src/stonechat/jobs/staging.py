@@ -20,6 +20,7 @@ from stonechat.sql.quoting import identifier, literal
 Filling = Callable[[Fill], QueryResult]
 """Fills a staged table: `Engine.fill`, with whatever goes on beside it."""
 
+POSITION_BYTES = 8
 _PREFIX = "staging_"
 _CHUNK_BYTES = 128_000_000
 _CHUNK_ROWS = 2_000_000
