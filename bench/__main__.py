@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from bench import endpoints, ingestion, rendering, soak
+from bench import deployments, endpoints, ingestion, rendering, soak
 from bench import files as files_of_rows
 from bench.processes import HttpProcess, Stonechat, Worker
 from bench.rows import rows
@@ -29,10 +29,16 @@ def main() -> None:
     parser.add_argument(
         "--soak", type=float, default=0, metavar="SECONDS", help="full load for so long, and nothing else"
     )
+    parser.add_argument(
+        "--deployment", type=int, default=0, metavar="ROWS", help="change a table of so many rows, and nothing else"
+    )
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f} at the start", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="stonechat-bench-") as folder:
-        tables = _soak(Path(folder), options.soak) if options.soak else run(Path(folder), reads=not options.writes)
+        if options.deployment:
+            tables = _deployment(Path(folder), options.deployment)
+        else:
+            tables = _soak(Path(folder), options.soak) if options.soak else run(Path(folder), reads=not options.writes)
     print("\n\n".join(table.markdown() if options.markdown else table.text() for table in tables))
 
 
@@ -40,6 +46,13 @@ def _soak(folder: Path, seconds: float) -> list[Table]:
     with Stonechat(folder / "writes") as server:
         server.deploy({_DATA_SOURCE: _messaging()[_DATA_SOURCE]})
         return [soak.measure(server, list(rows(ingestion.ROWS)), seconds)]
+
+
+def _deployment(folder: Path, count: int) -> list[Table]:
+    files = _messaging()
+    with Stonechat(folder / "deployment") as server:
+        server.deploy(files)
+        return [deployments.measure(server, files, list(rows(ingestion.ROWS)), count)]
 
 
 def run(folder: Path, *, reads: bool = True) -> list[Table]:
