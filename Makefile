@@ -29,7 +29,8 @@ test-clients: $(VENV)/.dev $(CLIENTS)/ready
 
 # The longer proof: two hundred kills under load.
 test-crashes: $(VENV)/.dev
-	STONECHAT_CRASH_CYCLES=200 $(BIN)/pytest tests/system/test_crashes.py
+	STONECHAT_CRASH_CYCLES=200 STONECHAT_DEPLOYMENT_KILLS=0 $(BIN)/pytest tests/system/test_crashes.py \
+		tests/system/test_deployment_crashes.py
 
 # Random inputs for whatever reads text or bytes, about ten minutes on two cores; tests/fuzz/running.py says how to run
 # fewer of them, or one again.

@@ -15,8 +15,8 @@ from bench.tables import Table
 
 EVENTS_PER_SECOND = 2_000
 QUERIES_PER_SECOND = 50
-_EVENTS_PER_REQUEST = 10
-_THREADS = 4
+_EVENTS_PER_REQUEST = 50
+_THREADS = 8
 _QUIET_SECONDS = 10.0
 _LOAD_ROWS = 10_000
 _POLL_SECONDS = 0.25
@@ -99,17 +99,18 @@ def measure(server: Stonechat, files: Mapping[str, str], lines: Sequence[bytes],
     expected = rows + events.calls * _EVENTS_PER_REQUEST + 1
     if (count := server.count()) != expected:
         raise DeploymentFailed(f"{expected} rows were sent, {count} are there")
-    columns = ("Deployment", "s", "events p50 ms", "p99", "longest", "queries p50 ms", "p99", "longest")
+    columns = (
+        "Deployment", "s", "events/s", "p50 ms", "p99 ms", "longest", "queries/s", "p50 ms", "p99 ms", "longest",
+    )  # fmt: skip
     return Table(f"A deployment over {rows:,} rows", columns, found)
 
 
-def _row(
-    name: str, seconds: float, events: _Traffic, queries: _Traffic, *, began: float
-) -> tuple[str, float, float, float, float, float, float, float]:
+def _row(name: str, seconds: float, events: _Traffic, queries: _Traffic, *, began: float) -> Sequence[str | float]:
     time.sleep(seconds)
     took = time.perf_counter() - began
     sent, asked = events.taken(), queries.taken()
-    return (name, took, *_shape(sent), *_shape(asked))
+    rates = len(sent) * _EVENTS_PER_REQUEST / took, len(asked) / took
+    return (name, took, rates[0], *_shape(sent), rates[1], *_shape(asked))
 
 
 def _shape(latencies: Sequence[float]) -> tuple[float, float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from stonechat.state import Migration, StateStore, StateTooNew, create_tables, now
+from stonechat.state import Migration, StateStore, StateTooNew, add_columns, create_tables, now
 
 _tables = sa.MetaData()
 _birds = sa.Table("birds", _tables, sa.Column("name", sa.String(20), primary_key=True))
@@ -56,3 +56,19 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 def test_times_have_six_digits_after_the_second() -> None:
     assert len(now()) == len("2024-01-01 00:00:00.000000")
+
+
+def test_a_table_of_an_earlier_version_gets_its_new_columns(tmp_path: Path) -> None:
+    store = _open(tmp_path)
+    with store.transaction() as connection:
+        connection.execute(_birds.insert().values(name="stonechat"))
+    store.close()
+    later = sa.MetaData()
+    birds = sa.Table("birds", later, sa.Column("name", sa.String(20), primary_key=True), sa.Column("song", sa.Text))
+    migrations = (create_tables("birds-1", later), add_columns("birds-2", birds.c.song))
+    for folder, rows in ((tmp_path, [("stonechat", None)]), (tmp_path / "new", [])):
+        folder.mkdir(exist_ok=True)
+        store = _open(folder, migrations)
+        with store.transaction() as connection:
+            assert connection.execute(sa.select(birds)).all() == rows
+        store.close()

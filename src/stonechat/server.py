@@ -104,6 +104,8 @@ _MIGRATIONS = (
     *SCHEDULE_MIGRATIONS,
 )
 _SHUTDOWN_SECONDS = 10
+_QUEUE_SECONDS = 10
+"""How long a query waits for a connection at most."""
 _WRITERS_AT_ONCE = 4
 """Imports, truncations and deletions that callers wait for; further ones wait for these."""
 
@@ -195,6 +197,7 @@ class Server:
                 forget=(self.variables.forget, forget_deployments, forget_places, forget_jobs, forget_schedules),
                 telemetry=self.telemetry,
                 staging_seconds=settings.staging_hours * 3600,
+                grace_seconds=settings.query_seconds + _QUEUE_SECONDS,
             )
             undo.callback(self.workspaces.close)
             self.queries = QueryService(

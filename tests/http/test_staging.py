@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.conftest import RunningServer, StartServer
 
@@ -193,6 +195,26 @@ def test_a_data_source_is_not_emptied_while_another_version_of_it_is_staged(serv
     assert server.request("DELETE", f"/v1/deployments/{identity}").status_code == 200
     assert server.request("POST", "/v0/datasources/events/truncate").status_code == 205
     assert _values(server, "SELECT count() FROM events") == [0]
+
+
+def test_a_deployment_under_way_is_discarded(server: RunningServer) -> None:
+    server.send(_rows(*range(3, 90)), name="events")
+    slow = _SUMMING.replace("sum(n)", "sum(n + arrayCount(x -> sipHash64(toString(x)) = 0, range(300000)))")
+    answers: list[httpx.Response] = []
+    deploying = threading.Thread(target=lambda: answers.append(server.deploy({**_PROJECT, "summing.pipe": slow})))
+    deploying.start()
+    deadline = time.monotonic() + 60
+    while len(listed := server.request("GET", "/v1/deployments").json()["deployments"]) < 2 or not listed[1]["filling"]:
+        assert time.monotonic() < deadline
+        assert not answers, answers[0].text
+    assert server.deploy(_WANTED).json()["code"] == "SC703"
+    assert server.request("DELETE", "/v1/deployments/2").status_code == 200
+    deploying.join()
+    assert (answers[0].status_code, answers[0].json()["code"]) == (409, "SC707")
+    assert server.request("GET", "/v1/deployments/2").json()["deployment"]["status"] == "deleted"
+    server.send(_rows(100), name="events")
+    assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [sum(range(1, 90)) + 100]
+    assert server.deploy(_WANTED).json()["result"] == "success"
 
 
 def test_rows_that_cannot_be_brought_along_end_the_deployment(server: RunningServer) -> None:

@@ -152,7 +152,7 @@ class _World:
         return live
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 if _KILLS else 3600)
 def test_a_deployment_that_is_killed_leaves_the_old_or_the_new_project_whole(tmp_path: Path) -> None:
     world = _World(tmp_path)
     world.deploy(_OLD)

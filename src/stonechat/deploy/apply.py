@@ -46,8 +46,7 @@ from stonechat.state import StateStore
 
 _log = structlog.get_logger(__name__)
 _FLUSH_SECONDS = 10.0
-_GRACE_SECONDS = 15.0
-"""How long tables are kept that a promotion or a discarding left behind: longer than a query waits and runs."""
+_STOP_SECONDS = 15.0
 
 
 class DeploymentInProgress(StonechatError):
@@ -90,7 +89,8 @@ class Deployer:
     """Deploys projects into one workspace.
 
     `secrets` are the workspace's, by name, as they are at the moment of asking. A candidate that nobody promotes is
-    discarded after `staging_seconds`; 0 means never.
+    discarded after `staging_seconds`; 0 means never. Tables that a promotion or a discarding left behind are kept for
+    `grace_seconds`, which should be more than a query waits and runs.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class Deployer:
         *,
         secrets: Mapping[str, str],
         staging_seconds: float = 0.0,
+        grace_seconds: float = 0.0,
     ) -> None:
         self._live = live
         self._store = store
@@ -111,11 +112,13 @@ class Deployer:
         self._writing = writing
         self._secrets = secrets
         self._staging_seconds = staging_seconds
+        self._grace_seconds = grace_seconds
         self._one_at_a_time = threading.Lock()
         #: Held while tables are made or removed.
         self._tables = threading.Lock()
         self._retired: list[Snapshot] = []
         self._timers: set[threading.Timer] = set()
+        self._thread: threading.Thread | None = None
         self._cancelled = False
         self._stopping = False
 
@@ -183,7 +186,8 @@ class Deployer:
             else:
                 ended.set_exception(failure)
 
-        threading.Thread(target=work, name="deployment", daemon=True).start()
+        self._thread = threading.Thread(target=work, name="deployment", daemon=True)
+        self._thread.start()
         return ended
 
     def _begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
@@ -245,11 +249,10 @@ class Deployer:
         self._stopping = True
         for timer in list(self._timers):
             timer.cancel()
-        candidate = self._live.candidate
-        if candidate is not None and not candidate.ready:
+        thread, candidate = self._thread, self._live.candidate
+        if thread is not None and thread.is_alive() and candidate is not None:
             self._engine.cancel(f"deployment-{candidate.snapshot.deployment_id}")
-        if self._one_at_a_time.acquire(timeout=_GRACE_SECONDS):
-            self._one_at_a_time.release()
+            thread.join(_STOP_SECONDS)
 
     def _enter(self) -> None:
         if not self._one_at_a_time.acquire(blocking=False):
@@ -405,7 +408,7 @@ class Deployer:
                     self._retired.remove(retired)
                 self._remove_strays()
 
-        self._later(_GRACE_SECONDS, remove)
+        self._later(self._grace_seconds, remove)
 
     def _remove_strays(self) -> None:
         live, candidate = self._live.served

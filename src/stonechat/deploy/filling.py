@@ -61,7 +61,8 @@ class Filling:
     """One table that is being filled, as it is kept.
 
     The table will be in `database`, what its rows come from is in `frozen`, and rows that arrive meanwhile gather in
-    `gathered`. `sources` has for each view the data source whose rows set it off; `done` the steps that are over.
+    `gathered`. `sources` has for each view the data source whose rows set it off; `done` has the steps that are over,
+    and `steps` how many there are, as far as that is known.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Filling:
     gathered: str
     sources: dict[str, str] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,9 @@ class Filler:
         columns = tuple(str(row["name"]) for row in described)
         insert = backfill(key or "frozen", self._filling.name, columns, statement, self._filling.database)
         parts = self._parts(source)
-        for number, stretch in enumerate(_stretches(parts)):
+        stretches = list(_stretches(parts))
+        self._filling.steps[key] = len(stretches)
+        for number, stretch in enumerate(stretches):
             if number >= self._filling.done.get(key, 0):
                 self._require(parts, source)
                 settings = self._settings(key, number, source, stretch.condition)

@@ -77,6 +77,7 @@ class Workspaces:
         forget: Sequence[Forget],
         telemetry: Telemetry,
         staging_seconds: float = 0.0,
+        grace_seconds: float = 0.0,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -88,6 +89,7 @@ class Workspaces:
         self._forget = (*forget, tokens.forget, forget_workspace)
         self._telemetry = telemetry
         self._staging_seconds = staging_seconds
+        self._grace_seconds = grace_seconds
         self._changing = threading.Lock()
         self._deployers: dict[str, Deployer] = {}
         for project in projects.all():
@@ -167,6 +169,7 @@ class Workspaces:
             self._writing,
             secrets=self._secrets(workspace.id),
             staging_seconds=self._staging_seconds,
+            grace_seconds=self._grace_seconds,
         )
 
 

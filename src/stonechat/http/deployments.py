@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -231,4 +232,10 @@ def _record_json(record: DeploymentRecord) -> dict[str, object]:
         "promoted_at": record.promoted_at.replace(" ", "T"),
         "errors": list(record.errors),
         "feedback": [],
+        "filling": [_filling_json(each) for each in record.progress.get("filling", ())],
     }
+
+
+def _filling_json(filling: Mapping[str, Any]) -> dict[str, object]:
+    done, steps = filling["done"], filling["steps"]
+    return {"datasource_name": filling["name"], "steps_done": sum(done.values()), "steps": sum(steps.values())}
