@@ -69,7 +69,7 @@ class Versions:
 
     def plan(self, difference: Difference) -> Plan:
         """The steps from the live project to the wanted one: tables, then backfills, then views, then what goes."""
-        gone = tuple(DropView(name) for name in difference.pipes.deleted if is_view(self.live.pipes[name]))
+        gone = tuple(DropView(name) for name in sorted(self._live_views.keys() - self._wanted_views.keys()))
         dropped = tuple(DropDataSource(name) for name in difference.data_sources.deleted)
         return Plan((*self.tables(), *self.backfills(), *self.view_steps()), (*gone, *dropped))
 
