@@ -26,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Stonechat against named references.")
     parser.add_argument("--markdown", action="store_true", help="print Markdown, as in docs/reference/benchmarks.md")
     parser.add_argument("--writes", action="store_true", help="measure the writes alone")
+    parser.add_argument("--reads", action="store_true", help="measure the reads alone")
     parser.add_argument(
         "--soak", type=float, default=0, metavar="SECONDS", help="full load for so long, and nothing else"
     )
@@ -37,8 +38,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="stonechat-bench-") as folder:
         if options.deployment:
             tables = _deployment(Path(folder), options.deployment)
+        elif options.soak:
+            tables = _soak(Path(folder), options.soak)
         else:
-            tables = _soak(Path(folder), options.soak) if options.soak else run(Path(folder), reads=not options.writes)
+            tables = run(Path(folder), writes=not options.reads, reads=not options.writes)
     print("\n\n".join(table.markdown() if options.markdown else table.text() for table in tables))
 
 
@@ -55,43 +58,56 @@ def _deployment(folder: Path, count: int) -> list[Table]:
         return [deployments.measure(server, files, list(rows(ingestion.ROWS)), count)]
 
 
-def run(folder: Path, *, reads: bool = True) -> list[Table]:
+def run(folder: Path, *, writes: bool = True, reads: bool = True) -> list[Table]:
     """Measure writes, then reads; the processes and their data live in `folder`."""
-    files = _messaging()
+    tables: list[Table] = []
+    process: list[tuple[str, float]] = []
     with HttpProcess("bench.no_op", log=folder / "no-op.log") as no_op:
-        _say("writes")
-        with Stonechat(folder / "writes") as server:
-            process: list[tuple[str, float]] = [
-                ("ready in an empty folder, s", server.ready_seconds),
-                ("memory at rest, empty, MB", server.resident_bytes / _MB),
-            ]
-            tables = [*ingestion.measure(folder, server, no_op, files[_DATA_SOURCE])]
-        if not reads:
-            return [*tables, Table("The process", ("What", "Measured"), process)]
+        if writes:
+            tables += _writes(folder, no_op, process, imports=reads)
+        if reads:
+            tables += _reads(folder, no_op, process)
+    return [*tables, Table("The process", ("What", "Measured"), process)]
+
+
+def _writes(folder: Path, no_op: HttpProcess, process: list[tuple[str, float]], *, imports: bool) -> list[Table]:
+    schema = _messaging()[_DATA_SOURCE]
+    _say("writes")
+    with Stonechat(folder / "writes") as server:
+        process += [
+            ("ready in an empty folder, s", server.ready_seconds),
+            ("memory at rest, empty, MB", server.resident_bytes / _MB),
+        ]
+        tables = [*ingestion.measure(folder, server, no_op, schema)]
+    if imports:
         _say("imports")
         with Stonechat(folder / "imports") as server:
-            tables.append(files_of_rows.measure(folder, server, files[_DATA_SOURCE]))
+            tables.append(files_of_rows.measure(folder, server, schema))
             process.append(("peak memory of the imports, MB", server.peak_bytes / _MB))
-        _say("messages for the reads")
-        home = folder / "reads"
-        with Stonechat(home) as server:
-            server.deploy(files)
-            cpu, rate = endpoints.load_messages(server)
-            process += [("load with materialized views, CPU us/row", cpu), ("the same, rows/s", rate)]
-        shutil.copytree(home, folder / "copy", symlinks=True)
-        _say("reads")
-        with (
-            Stonechat(home) as server,
-            Worker("bench.in_process", "--home", str(folder / "copy"), log=folder / "in-process.log") as engine,
-        ):
-            process += [
-                (f"ready with {endpoints.MESSAGES:,} messages, s", server.ready_seconds),
-                (f"memory at rest with {endpoints.MESSAGES:,} messages, MB", server.resident_bytes / _MB),
-            ]
-            tables += endpoints.measure(server, engine, no_op)
-            process.append(("peak memory of the reads, MB", server.peak_bytes / _MB))
-    tables.append(rendering.measure(files))
-    return [*tables, Table("The process", ("What", "Measured"), process)]
+    return tables
+
+
+def _reads(folder: Path, no_op: HttpProcess, process: list[tuple[str, float]]) -> list[Table]:
+    files = _messaging()
+    _say("messages for the reads")
+    home = folder / "reads"
+    with Stonechat(home) as server:
+        server.deploy(files)
+        cpu, rate = endpoints.load_messages(server)
+        process += [("load with materialized views, CPU us/row", cpu), ("the same, rows/s", rate)]
+    shutil.copytree(home, folder / "copy", symlinks=True)
+    _say("reads")
+    with (
+        Stonechat(home) as server,
+        Worker("bench.in_process", "--home", str(folder / "copy"), log=folder / "in-process.log") as engine,
+    ):
+        process += [
+            (f"ready with {endpoints.MESSAGES:,} messages, s", server.ready_seconds),
+            (f"memory at rest with {endpoints.MESSAGES:,} messages, MB", server.resident_bytes / _MB),
+        ]
+        tables = [*endpoints.measure(server, engine, no_op)]
+        process.append(("peak memory of the reads, MB", server.peak_bytes / _MB))
+    return [*tables, rendering.measure(files)]
 
 
 def _messaging() -> Mapping[str, str]:
