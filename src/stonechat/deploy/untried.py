@@ -6,7 +6,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from stonechat.deploy.evolution import evolve
-from stonechat.deploy.plan import is_view
 from stonechat.project.lineage import NodeKey
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
@@ -16,7 +15,8 @@ from stonechat.project.quarantine import QUARANTINE_SUFFIX
 class Untried:
     """The nodes whose statements, and the data sources whose tables, are others than those that are live.
 
-    `tables` are all that trying takes: those data sources, what the nodes read, and the targets of views among them.
+    `tables` are all that trying takes: those data sources, what the nodes read, and the targets of views and copies
+    among them.
     """
 
     nodes: AbstractSet[NodeKey]
@@ -41,7 +41,7 @@ def untried(live: Project, wanted: Project) -> Untried:
     nodes |= {
         (pipe.name, pipe.output.name)
         for pipe in wanted.pipes.values()
-        if is_view(pipe) and (lineage.targets[pipe.name] in changed or pipe != live.pipes.get(pipe.name))
+        if pipe.name in lineage.targets and (lineage.targets[pipe.name] in changed or pipe != live.pipes.get(pipe.name))
     }
     tables = set(changed)
     for pipe, node in nodes:
