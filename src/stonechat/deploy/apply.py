@@ -308,17 +308,18 @@ class Deployer:
             )
             with self._tables:
                 staging.run()
+            self._going_on()
             assert self._live.candidate is not None
             snapshot = self._live.candidate.snapshot
             with self._store.transaction() as connection:
                 record_status(connection, identity, Status.DATA_READY)
             self._live.stage(Candidate(snapshot, ready=True))
-        except DeploymentInterrupted:
-            raise
-        except DeploymentCancelled:
-            self._discard(identity, Status.DELETED)
-            raise
         except BaseException as error:
+            if self._stopping:
+                raise DeploymentInterrupted("The server stops") from error
+            if self._cancelled:
+                self._discard(identity, Status.DELETED)
+                raise DeploymentCancelled("The deployment was discarded") from error
             _log.warning("a deployment failed", deployment=identity, reason=str(error))
             self._discard(identity, Status.FAILED, [_error(error)])
             raise

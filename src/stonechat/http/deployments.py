@@ -13,10 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import Caller, ScopeType
-from stonechat.deploy.apply import Deployer, DeploymentCancelled, DeploymentInProgress, Outcome
+from stonechat.deploy.apply import Deployer, Outcome
 from stonechat.deploy.diff import Changes, Difference
 from stonechat.deploy.explanation import data_movements, explanation
-from stonechat.deploy.filling import FillingFailed
 from stonechat.deploy.history import DeploymentRecord, Status, deployment, deployments
 from stonechat.deploy.token_changes import TokenChange
 from stonechat.deploy.workspaces import Workspaces
@@ -128,7 +127,7 @@ class _Deployments:
             )
         except InvalidProject as error:
             return _failure(error, key, error.problems)
-        except (DeploymentInProgress, DeploymentCancelled, FillingFailed) as error:
+        except StonechatError as error:
             return _failure(error, key, [error])
         record = None
         if outcome.deployment_id is not None:
