@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.engine.shared import shared_engine
 
 from stonechat.deploy.rehearsal import rehearse
+from stonechat.project.composition import compose_pipe
+from stonechat.project.loader import load_folder
 from stonechat.project.model import Project
 
+_PROJECTS = sorted((Path(__file__).parent / "projects").iterdir())
 _VISITS = (
     "SCHEMA >\n    moment DateTime `json:$.moment`,\n    page String `json:$.page`,\n    n UInt32 `json:$.n`\n"
     "ENGINE MergeTree\nENGINE_SORTING_KEY moment\n"
@@ -68,3 +73,19 @@ def test_what_no_value_can_mend_is_found_where_it_stands(sql: str, line: int, wo
 def test_a_failing_node_is_named_once_and_not_for_all_that_read_it() -> None:
     problems = _problems("SELECT missing FROM visits", "SELECT * FROM node_0", "SELECT * FROM node_1", "SELECT other")
     assert [problem[:12] for problem in problems] == ["3: Node 'nod", "15: Node 'no"]
+
+
+@pytest.mark.parametrize("folder", _PROJECTS, ids=lambda folder: folder.name)
+def test_projects_as_people_write_them_are_sound(folder: Path) -> None:
+    project = Project.from_files(load_folder(folder))
+    assert rehearse(project, shared_engine()) == []
+
+
+def test_a_call_of_such_a_project_is_composed_of_what_it_gives() -> None:
+    (logs,) = (folder for folder in _PROJECTS if folder.name == "logs")
+    project = Project.from_files(load_folder(logs))
+    given = {"start_date": "2024-05-01 00:00:00.000", "environment": "production,preview", "search": "it's"}
+    statement = compose_pipe(project, project.pipes["find_lines"], given).sql
+    assert "AND environment IN ['production','preview']" in statement
+    assert r"concat('%', 'it\'s', '%')" in statement
+    assert "OFFSET 0" in statement
