@@ -151,6 +151,7 @@ def test_a_byte_order_mark_costs_its_line_at_most(server: RunningServer) -> None
         ("zstd", zstandard.compress(bytes(60 * _MB)), 413),
         ("gzip", gzip.compress(bytes(30 * _MB)) * 3, 413),
     ],
+    ids=range(9),
 )
 def test_a_wrong_encoding_and_a_bomb_are_refused(
     server: RunningServer, encoding: str, body: bytes, status: int
