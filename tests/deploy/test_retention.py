@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from tests.engine.shared import shared_engine
 
+from stonechat.datafile.reading import read_datafile
+from stonechat.datafile.resources import DataSource
+from stonechat.deploy.ddl import clone_table, create_quarantine, create_table
 from stonechat.deploy.retention import QuarantineRetention
+from stonechat.engine.contract import Insert
 from stonechat.project.live import Table
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
-from stonechat.server import Server
-from stonechat.settings import Settings
+from stonechat.project.workspaces import DATABASE_PREFIX
 
 _EVENTS = """SCHEMA >
     at DateTime `json:$.at`,
@@ -28,84 +31,86 @@ ENGINE_SORTING_KEY n
 ENGINE_TTL at + toIntervalDay(10)
 """
 _NOW = datetime.now(UTC)
-Start = Callable[..., Server]
+_NUMBERS = itertools.count()
+_QUARANTINE = f"events{QUARANTINE_SUFFIX}"
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with ExitStack() as stack:
-
-        def started(**settings: int) -> Server:
-            stack.close()
-            server = Server(Settings(home=tmp_path / "home", **settings))  # type: ignore[arg-type]  # some of its fields
-            return stack.enter_context(server)
-
-        yield started
-
-
-def _deploy(server: Server, **files: str) -> None:
-    workspace = server.workspaces.default.snapshot.workspace.id
-    server.workspaces.deployer(workspace).deploy({f"{name}.datasource": text for name, text in files.items()})
-
-
-def _table(server: Server, name: str) -> Table:
-    return server.workspaces.default.snapshot.table(name)
+def database() -> Iterator[str]:
+    """The database of a workspace with a data source and its quarantine, both empty."""
+    name = f"{DATABASE_PREFIX}retention{next(_NUMBERS)}"
+    source = read_datafile("events.datasource", _EVENTS)
+    assert isinstance(source, DataSource)
+    engine = shared_engine()
+    engine.command(f"CREATE DATABASE {name}")
+    engine.command(create_table(source, name))
+    engine.command(create_quarantine(source, name))
+    yield name
+    engine.command(f"DROP DATABASE {name} SYNC")
 
 
 def _days_ago(days: int) -> str:
     return (_NOW - timedelta(days=days)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _quarantine(server: Server, name: str, *days: int) -> None:
-    table = _table(server, name + QUARANTINE_SUFFIX)
+def _quarantine(database: str, *days: int) -> None:
     for number in days:
-        moment = f"toDateTime('{_days_ago(number)}')"
-        server.engine.command(f"INSERT INTO {table} (insertion_date, n) SELECT {moment}, '{number}'")
+        shared_engine().command(
+            f"INSERT INTO {Table(database, _QUARANTINE)} (insertion_date, n) "
+            f"SELECT toDateTime('{_days_ago(number)}'), '{number}'"
+        )
 
 
-def _kept(server: Server, table: Table, column: str = "n") -> list[int]:
-    server.engine.command(f"OPTIMIZE TABLE {table} FINAL SETTINGS alter_sync = 2, mutations_sync = 2")
-    rows = server.engine.fetch(f"SELECT toInt64({column}) AS n FROM {table} ORDER BY n")
+def _kept(database: str, name: str) -> list[int]:
+    table = Table(database, name)
+    end = time.monotonic() + 60
+    while shared_engine().fetch(f"SELECT 1 FROM system.mutations WHERE database = '{database}' AND NOT is_done"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    shared_engine().command(f"OPTIMIZE TABLE {table} FINAL SETTINGS alter_sync = 2, mutations_sync = 2")
+    rows = shared_engine().fetch(f"SELECT toInt64(n) AS n FROM {table} ORDER BY n")
     return [int(str(row["n"])) for row in rows]
 
 
-def test_rows_of_a_data_source_go_by_its_ttl(start: Start) -> None:
-    server = start()
-    _deploy(server, events=_EVENTS)
-    snapshot = server.workspaces.default.snapshot
-    identity, source = snapshot.identities["events"].id, snapshot.data_source("events")
-    lines = [json.dumps({"at": _days_ago(days), "n": days, "text": "ü"}) for days in (1, 9, 11, 40)]
-    asyncio.run(server.ingestion.accept(identity, source, "\n".join(lines).encode(), wait=True))
-    assert _kept(server, _table(server, "events")) == [1, 9]
+def test_rows_of_a_data_source_go_by_its_ttl(database: str) -> None:
+    lines = [json.dumps({"at": _days_ago(days), "n": days, "text": "ü"}) + "\n" for days in (1, 9, 11, 40)]
+    data = ["".join(lines).encode()]
+    shared_engine().insert(Insert(database, "events", ("at", "n", "text"), "JSONEachRow", data, "token"))
+    assert _kept(database, "events") == [1, 9]
 
 
-def test_quarantined_rows_go_after_the_days_of_the_setting(start: Start) -> None:
-    server = start(quarantine_days=5)
-    _deploy(server, events=_EVENTS)
-    assert QuarantineRetention(server.engine, 5).apply() == 1
-    assert QuarantineRetention(server.engine, 5).apply() == 0
-    _quarantine(server, "events", 1, 4, 6, 40)
-    assert _kept(server, _table(server, "events_quarantine")) == [1, 4]
+def test_quarantined_rows_go_after_the_days_of_the_setting(database: str) -> None:
+    retention = QuarantineRetention(shared_engine(), 5)
+    assert retention.apply() == 1
+    assert retention.apply() == 0
+    _quarantine(database, 1, 4, 6, 40)
+    assert _kept(database, _QUARANTINE) == [1, 4]
 
 
-def test_a_change_of_the_setting_holds_for_rows_that_are_there(start: Start) -> None:
-    server = start(quarantine_days=0)
-    _deploy(server, events=_EVENTS)
-    QuarantineRetention(server.engine, 0).apply()
-    _quarantine(server, "events", 1, 20, 400)
-    assert _kept(server, _table(server, "events_quarantine")) == [1, 20, 400]
-    server = start(quarantine_days=30)
-    QuarantineRetention(server.engine, 30).apply()
-    assert _kept(server, _table(server, "events_quarantine")) == [1, 20]
-    assert _kept(server, _table(server, "events")) == []
+def test_a_change_of_the_setting_holds_for_rows_that_are_there(database: str) -> None:
+    QuarantineRetention(shared_engine(), 0).apply()
+    _quarantine(database, 1, 20, 400)
+    assert _kept(database, _QUARANTINE) == [1, 20, 400]
+    QuarantineRetention(shared_engine(), 30).apply()
+    assert _kept(database, _QUARANTINE) == [1, 20]
 
 
-def test_the_quarantine_of_a_new_version_has_the_days_too(start: Start) -> None:
-    server = start(quarantine_days=5)
-    _deploy(server, events=_EVENTS)
-    QuarantineRetention(server.engine, 5).apply()
-    _deploy(server, events=_EVENTS.replace("n UInt8", "n UInt16"), more=_EVENTS)
-    QuarantineRetention(server.engine, 5).apply()
-    for name in ("events", "more"):
-        _quarantine(server, name, 1, 6)
-        assert _kept(server, _table(server, name + QUARANTINE_SUFFIX)) == [1]
+def test_the_quarantine_of_another_version_is_found_too(database: str) -> None:
+    QuarantineRetention(shared_engine(), 5).apply()
+    engine, other = shared_engine(), f"{database}_d2"
+    engine.command(f"CREATE DATABASE {other}")
+    try:
+        _quarantine(database, 1, 4)
+        engine.command(clone_table(_QUARANTINE, database, other))
+        assert QuarantineRetention(engine, 3).apply() == 2
+        assert _kept(other, _QUARANTINE) == _kept(database, _QUARANTINE) == [1]
+    finally:
+        engine.command(f"DROP DATABASE {other} SYNC")
+
+
+@pytest.mark.usefixtures("database")
+def test_it_looks_when_it_starts() -> None:
+    retention = QuarantineRetention(shared_engine(), 7)
+    retention.start()
+    retention.close()
+    assert retention.apply() == 0

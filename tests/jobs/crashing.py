@@ -37,8 +37,9 @@ PROJECT = {
     "view.pipe": "NODE sums_of\nSQL >\n    SELECT n % 2 AS m, sum(n) AS total, count() AS rows FROM numbers "
     "GROUP BY m\nTYPE materialized\nDATASOURCE sums\n",
     # Whatever is read again after a kill would show another number of attempts.
-    "copy.pipe": "NODE found\nSQL >\n    %\n    SELECT number AS n, toUnixTimestamp64Nano(now64(9)) AS attempt "
-    "FROM numbers({{UInt64(rows)}})\nTYPE copy\nTARGET_DATASOURCE numbers\n",
+    "copy.pipe": "NODE found\nSQL >\n    %\n    SELECT number AS n, "
+    "toUInt64(toUnixTimestamp64Nano(now64(9))) AS attempt FROM numbers({{UInt64(rows)}})\n"
+    "TYPE copy\nTARGET_DATASOURCE numbers\n",
 }
 
 
