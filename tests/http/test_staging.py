@@ -217,6 +217,29 @@ def test_a_deployment_under_way_is_discarded(server: RunningServer) -> None:
     assert server.deploy(_WANTED).json()["result"] == "success"
 
 
+def test_a_deployment_goes_on_after_the_server_was_stopped(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home")
+    assert server.deploy(_PROJECT).status_code == 200
+    server.send(_rows(*range(1, 401)), name="events")
+    slow = _SUMMING.replace(
+        "sum(n)", "sum(n + arrayCount(x -> sipHash64(hex(sipHash64(toString(x + n)))) = 0, range(100000)))"
+    )
+    deploying = threading.Thread(target=lambda: server.deploy({**_PROJECT, "summing.pipe": slow}))
+    deploying.start()
+    deadline = time.monotonic() + 60
+    while len(listed := server.request("GET", "/v1/deployments").json()["deployments"]) < 2 or not listed[1]["filling"]:
+        assert time.monotonic() < deadline
+    assert server.stop() == 0
+    deploying.join()
+    server = start_server(tmp_path / "home")
+    server.send(_rows(401), name="events")
+    while len(server.request("GET", "/v1/deployments").json()["deployments"]) > 1:
+        time.sleep(0.1)
+    (live,) = server.request("GET", "/v1/deployments").json()["deployments"]
+    assert (live["id"], live["live"]) == ("2", True)
+    assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [sum(range(1, 402))]
+
+
 def test_rows_that_cannot_be_brought_along_end_the_deployment(server: RunningServer) -> None:
     failing = _SUMMING.replace("sum(n)", "toUInt64(sum(n) + throwIf(max(n) > 1))")
     answer = server.deploy({**_PROJECT, "summing.pipe": failing})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -83,6 +83,7 @@ class Outcome:
 
     prepared: Preparation
     deployment_id: int | None
+    ended: Future[None] | None = None
 
 
 class Deployer:
@@ -134,13 +135,20 @@ class Deployer:
         check: bool = False,
         allow_destructive: bool = False,
         auto_promote: bool = True,
-        patience: float | None = None,
     ) -> Outcome:
-        """Begin a deployment and carry it out; with `check` only say what that would do.
+        """Begin a deployment and wait for its end; with `check` only say what it would do.
 
-        Blocks for all of it or for `patience` seconds: the rest goes on in a thread. Raises `InvalidProject` with every
-        problem found, or `DeploymentInProgress`: then nothing has changed. What ends the deployment while the caller
-        waits is raised, too; see `Staging.run`.
+        Raises what `begin` does, and what ended the deployment; see `Staging.run`.
+        """
+        outcome = self.begin(files, check=check, allow_destructive=allow_destructive, auto_promote=auto_promote)
+        if outcome.ended is not None:
+            outcome.ended.result()
+        return outcome
+
+    def begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
+        """Begin a deployment, which a thread of its own carries out; with `check` only say what it would do.
+
+        Raises `InvalidProject` with every problem found, or `DeploymentInProgress`: then nothing has changed.
         """
         self._enter()
         try:
@@ -152,9 +160,7 @@ class Deployer:
             self._one_at_a_time.release()
             return outcome
         ended = self._carry_out_in_thread(outcome.deployment_id, lambda: outcome.prepared.plan)
-        if wait([ended], patience).done:
-            ended.result()
-        return outcome
+        return replace(outcome, ended=ended)
 
     def resume(self) -> None:
         """Go on with a deployment that the end of the process cut short, or wait on for its promotion."""
@@ -394,8 +400,12 @@ class Deployer:
     def _later(self, seconds: float, work: Callable[[], None]) -> None:
         def run() -> None:
             self._timers.discard(timer)
-            if not self._stopping:
+            if self._stopping:
+                return
+            try:
                 work()
+            except StonechatError as error:
+                _log.warning("tables are left for the next start to remove", reason=error.message)
 
         timer = threading.Timer(seconds, run)
         timer.daemon = True
@@ -407,7 +417,10 @@ class Deployer:
             with self._tables:
                 if retired in self._retired:
                     self._retired.remove(retired)
-                self._remove_strays()
+                candidate = self._live.candidate
+                # What a deployment under way has not noted yet looks like a stray; it calls here again at its end.
+                if not self._stopping and (candidate is None or candidate.ready):
+                    self._remove_strays()
 
         self._later(self._grace_seconds, remove)
 

@@ -55,6 +55,12 @@ def _fill_in(connection: sa.Connection) -> None:
     connection.execute(statement.values(**values, progress="{}"))
 
 
+def _note_promotion(connection: sa.Connection) -> None:
+    """The live one has been promoted; of those before it nobody knows."""
+    unknown = _deployments.update().where(_deployments.c.live, _deployments.c.promoted_at.is_(None))
+    connection.execute(unknown.values(promoted_at=_deployments.c.created_at))
+
+
 MIGRATIONS = (
     create_tables("deployments-1", _metadata),
     add_columns(
@@ -63,6 +69,7 @@ MIGRATIONS = (
     ),
     Migration("deployments-3", _fill_in),
     add_columns("deployments-4", _deployments.c.promoted_at),
+    Migration("deployments-5", _note_promotion),
 )
 
 

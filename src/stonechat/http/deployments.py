@@ -118,13 +118,18 @@ class _Deployments:
         deployer = self.workspaces.deployer(caller.workspace_id)
         try:
             outcome = await asyncio.to_thread(
-                deployer.deploy,
+                deployer.begin,
                 files,
                 check=asked.check,
                 allow_destructive=asked.allow_destructive,
                 auto_promote=asked.auto_promote,
-                patience=_PATIENCE if key == "deployment" else None,
             )
+            if outcome.ended is not None:
+                # Not in a thread: the server could not stop before the deployment.
+                ended = asyncio.wrap_future(outcome.ended)
+                done, _ = await asyncio.wait({ended}, timeout=_PATIENCE if key == "deployment" else None)
+                for each in done:
+                    each.result()
         except InvalidProject as error:
             return _failure(error, key, error.problems)
         except StonechatError as error:
