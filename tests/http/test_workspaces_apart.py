@@ -63,7 +63,6 @@ def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbours]
         "SELECT * FROM system.processes",
         "SELECT * FROM information_schema.tables",
         "SELECT currentDatabase()",
-        "SELECT sleep(1)",
         "SELECT * FROM file('/etc/hostname', 'LineAsString', 'line String')",
         "SELECT * FROM remote('127.0.0.1', '{database}', 'orders')",
         "%\nSELECT 1 {% if defined(x) %} FROM {database}.orders {% end %}",

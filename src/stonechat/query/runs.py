@@ -41,7 +41,7 @@ class QueryRuns:
         try:
             result = await self._submit(self._small, query)
         except asyncio.CancelledError:
-            self._engine.cancel(query.query_id)
+            self._cancel(query.query_id)
             raise
         return result or await self._spooled(query, shared=shared)
 
@@ -52,7 +52,7 @@ class QueryRuns:
         except BaseException:
             file.close()
             raise
-        answer = SpooledAnswer(file, work, partial(self._engine.cancel, query.query_id), query.limits)
+        answer = SpooledAnswer(file, work, partial(self._cancel, query.query_id), query.limits)
         try:
             result = await answer.whole()
         except BaseException:
@@ -78,6 +78,10 @@ class QueryRuns:
     def close(self) -> None:
         """Take no more work, and wait for what runs."""
         self._threads.shutdown()
+
+    def _cancel(self, query_id: str) -> None:
+        """End a query, in a thread: the engine may not know it yet, and is asked again for half a second."""
+        asyncio.get_running_loop().run_in_executor(None, self._engine.cancel, query_id)
 
     def _small(self, query: Query) -> QueryResult | None:
         """The answer of a query, or None if it is large, as others of its skeleton are from then on.
