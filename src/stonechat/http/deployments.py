@@ -179,6 +179,8 @@ def _flag(request: Request, name: str) -> bool:
 def _failure(error: StonechatError, key: str, problems: Sequence[StonechatError]) -> Response:
     errors = [_problem(problem) for problem in problems]
     body = {"result": "failed", **problem_body(error), "errors": errors, key: {"errors": errors, "feedback": []}}
+    if key == "deployment":
+        del body["error"]  # where there is one, `tb deploy` shows that alone
     return JSONResponse(body, status_code=STATUS_BY_KIND[error.kind])
 
 
