@@ -165,15 +165,20 @@ class Deployer:
     def resume(self) -> None:
         """Go on with a deployment that the end of the process cut short, or wait on for its promotion."""
         candidate = self._live.candidate
-        if candidate is not None and candidate.ready:
-            self._discard_later(deployment(self._store, self.workspace.id, candidate.snapshot.deployment_id))
-        elif candidate is not None:
+        if candidate is None:
+            return
+        record = deployment(self._store, self.workspace.id, candidate.snapshot.deployment_id)
+        if not candidate.ready:
             self._enter()
-            wanted = candidate.snapshot.project
-            self._carry_out_in_thread(
-                candidate.snapshot.deployment_id,
-                lambda: prepare(self._live.snapshot, wanted, self._engine, allow_destructive=True).plan,
-            )
+            self._carry_out_in_thread(record.id, lambda: self._plan_again(candidate.snapshot.project))
+        elif record.auto_promote:
+            with self.exclusive():
+                self._promote(candidate.snapshot)
+        else:
+            self._discard_later(record)
+
+    def _plan_again(self, wanted: Project) -> Plan:
+        return prepare(self._live.snapshot, wanted, self._engine, allow_destructive=True).plan
 
     def _carry_out_in_thread(self, identity: int, plan: Callable[[], Plan]) -> Future[None]:
         """Carry a deployment out; whoever began it has entered, and the thread leaves."""
