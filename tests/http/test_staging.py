@@ -155,7 +155,7 @@ def test_one_candidate_at_a_time(server: RunningServer) -> None:
     identity = _stage(server)
     answer = server.deploy(_PROJECT | {"more.datasource": _EVENTS})
     assert (answer.status_code, answer.json()["code"]) == (409, "SC703")
-    assert identity in answer.json()["error"]
+    assert identity in answer.json()["errors"][0]["error"]
     assert server.deploy(_PROJECT | {"more.datasource": _EVENTS}, check="true").json()["result"] == "success"
 
 
@@ -246,7 +246,7 @@ def test_rows_that_cannot_be_brought_along_end_the_deployment(server: RunningSer
     assert answer.status_code == 400, answer.text
     body = answer.json()
     assert (body["result"], body["code"]) == ("failed", "SC704")
-    assert "Error on datasource 'sums': Error migrating data" in body["error"]
+    assert "Error on datasource 'sums': Error migrating data" in body["errors"][0]["error"]
     server.send(_rows(3), name="events")
     assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2, 3]
     failed = server.request("GET", "/v1/deployments/2").json()["deployment"]

@@ -56,6 +56,9 @@ _ABOUT_THE_STATEMENT = frozenset(
     }
 )
 
+#: Where the engine goes on to quote the statement, and with it the filter and where the rows lie.
+_QUOTED_STATEMENT = re.compile(r" In (?:scope|query) ")
+
 
 class FilterDoesNotFit(StonechatError):
     """The filter of a token is no condition on the columns of its data source, or there is no such data source."""
@@ -156,7 +159,7 @@ class Narrowing:
 def without_rows(error: EngineFailure) -> EngineFailure:
     """A failure as a caller with filters may see it: a filter itself may fail on a row that is out of sight."""
     if error.name in _ABOUT_THE_STATEMENT:
-        message = error.message.partition(" In scope ")[0].rstrip(".")
+        message = _QUOTED_STATEMENT.split(error.message, maxsplit=1)[0].rstrip(".")
         return type(error)(message, number=error.number, name=error.name, hint=error.hint)
     if error.kind is not Kind.INVALID:
         return error
