@@ -1,8 +1,8 @@
 """Codecs of dates and times.
 
-Text without an offset is in the column's time zone, as ClickHouse reads it; numbers are seconds since 1970, or days
-for dates. A fraction finer than the column is cut off. What lies outside the documented range of the type is refused,
-because the engine would clamp or wrap it.
+Text without an offset is in the column's time zone, as ClickHouse reads it; numbers are seconds since 1970 (with 13, 16
+or 19 digits milli-, micro- or nanoseconds), or days for dates. A fraction finer than the column is cut off. What lies
+outside the documented range of the type is refused, because the engine would clamp or wrap it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[ Tt](\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?)? ?([Zz]|[+-]\d\d(?::?\d\d)?)?", re.ASCII
 )
 _SECONDS_SCALE = {10: 0, 13: 3, 16: 6, 19: 9}
-"""Digits of a string of seconds since 1970, and of its milli-, micro- and nanosecond forms."""
+"""Digits of whole seconds since 1970, and of the milli-, micro- and nanoseconds that clocks of programs count.
+
+As seconds, what has so many digits would be outside the range of every type.
+"""
 
 
 def day(label: str, *, wide: bool) -> Codec:
@@ -63,7 +66,9 @@ def _moment(label: str, zone: str | None, precision: int, low: datetime, high: d
 
     def lenient(text: bytes) -> datetime | str:
         if not text.startswith(b'"'):
-            return _from_seconds(number(text), precision, low, high)
+            seconds = number(text)
+            scale = _SECONDS_SCALE.get(len(text), 0) if text.isdigit() else 0
+            return _from_seconds(seconds.scaleb(-scale), precision, low, high)
         try:
             plain = plain_text(text)
         except UNREADABLE:
