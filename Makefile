@@ -21,21 +21,24 @@ run: $(VENV)/.run
 	@exec $(BIN)/stonechat dev "$(PROJECT)" --port "$(PORT)" --home "$(HOME_DIR)" --load "messages=$(DATA)"
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The unmodified clients of others (`tb`, the SDKs), installed into a folder of their own, against a server.
 test-clients: $(VENV)/.dev $(CLIENTS)/ready
 	$(BIN)/pytest tests/clients
 
-# The longer proof: two hundred kills under load.
+# The longer proof: two hundred kills under load, and many sequences of deployments.
 test-crashes: $(VENV)/.dev
-	STONECHAT_CRASH_CYCLES=200 STONECHAT_DEPLOYMENT_KILLS=0 $(BIN)/pytest tests/system/test_crashes.py \
-		tests/system/test_deployment_crashes.py
+	STONECHAT_CRASH_CYCLES=200 STONECHAT_DEPLOYMENT_KILLS=0 STONECHAT_CHANGE_SEQUENCES=50 $(BIN)/pytest \
+		tests/system/test_crashes.py tests/system/test_deployment_crashes.py tests/system/test_contents_crashes.py \
+		tests/ingest/test_crashes.py tests/system/test_random_deployments.py tests/deploy/test_random_changes.py
 
 # Random inputs for whatever reads text or bytes, about ten minutes on two cores; tests/fuzz/running.py says how to run
-# fewer of them, or one again.
+# fewer of them, or one again. And more examples of the properties that `make test` tries a few of.
+PROPERTIES := tests/sql/test_fencing.py tests/http/test_hidden_rows.py tests/ingest/test_inference.py \
+	tests/ingest/test_verdicts_hold.py
 fuzz: $(VENV)/.dev
-	$(BIN)/pytest tests/fuzz -o python_files="fuzz_*.py" --timeout 1800 -n 2 --dist load $(FUZZ)
+	STONECHAT_EXAMPLES=1000 $(BIN)/pytest tests/fuzz $(PROPERTIES) -o python_files="fuzz_*.py" --timeout 1800 -n 2 --dist load $(FUZZ)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -18,6 +18,23 @@ import pytest
 REPOSITORY = Path(__file__).parent.parent
 MESSAGING = REPOSITORY / "src" / "stonechat" / "starters" / "messaging"
 SHARED = REPOSITORY.parent / "shared"
+_LONGEST = (
+    "docs/test_commands.py",
+    "deploy/test_corpus.py",
+    "http/test_copies.py",
+    "ingest/test_crashes.py",
+    "http/test_staging.py",
+    "system/test_crashes.py",
+    "system/test_deployment_crashes.py",
+    "system/test_contents_crashes.py",
+)
+"""Files that take long, in the order in which they begin: at the end, one of them would leave a worker idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the order is the same otherwise."""
+    places = {str(Path(__file__).parent / name): place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
 
 
 class RunningServer:

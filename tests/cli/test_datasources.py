@@ -56,7 +56,7 @@ def _values(server: RunningServer) -> list[int]:
     ("name", "content"),
     [
         ("rows.csv", b"sensor;value\na;1\nb;2\n"),
-        ("rows.csv.gz", gzip.compress(b"a,1\nb,2\n")),
+        ("rows.csv.gz", gzip.compress(b"a,1\nb,2\n", mtime=0)),
         ("rows.tsv", b"a\t1\nb\t2\n"),
         ("rows.ndjson", b'{"sensor": "a", "value": 1}\n{"sensor": "b", "value": 2}\n'),
         ("rows", b'{"sensor": "a", "value": 1}\n{"sensor": "b", "value": 2}\n'),

@@ -33,9 +33,9 @@ SQL >
 TYPE endpoint
 """
 _PATH = "/v0/pipes/many"
-_SLOW = "SELECT repeat('x', 20) AS text, sleepEachRow(0.000007) AS pause FROM numbers(1000000000)"
+_SLOW = "SELECT repeat('x', 20) AS text, sleepEachRow(0.000002) AS pause FROM numbers(1000000000)"
 _FILES = {"many.pipe": _PIPE, "slow.pipe": f"NODE n\nSQL >\n    {_SLOW}\n\nTYPE endpoint\n"}
-# Some MB a second: it would take long to run into a limit.
+# Some MB a second, the first after a million rows: it would take long to run into a limit.
 _SLOW_PATH = "/v0/pipes/slow.ndjson"
 
 
@@ -43,7 +43,11 @@ _SLOW_PATH = "/v0/pipes/slow.ndjson"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server that runs one query at a time."""
     home = tmp_path_factory.mktemp("streaming") / "home"
-    settings = {"STONECHAT_QUERY_CONNECTIONS": "1", "STONECHAT_QUERY_SECONDS": "60"}
+    settings = {
+        "STONECHAT_QUERY_CONNECTIONS": "1",
+        "STONECHAT_QUERY_SECONDS": "60",
+        "STONECHAT_QUERY_RESULT_BYTES": "1000000000",
+    }
     server = RunningServer(home, arguments=("serve",), environment=settings)
     assert server.deploy(_FILES).status_code == 200
     yield server
@@ -191,7 +195,7 @@ def test_the_files_of_answers_are_closed(server: RunningServer) -> None:
 
 
 def test_a_limit_holds_for_answers_of_any_size(tmp_path: Path, start_server: StartServer) -> None:
-    server = start_server(tmp_path / "home", STONECHAT_QUERY_RESULT_BYTES="8000000")
+    server = start_server(tmp_path / "home", STONECHAT_QUERY_RESULT_BYTES="3000000")
     assert server.deploy(_FILES).status_code == 200
     at_once = {"q": "SELECT repeat('nine long', 1000000) FORMAT TSV"}
     response = server.request("GET", "/v0/sql", params=at_once)

@@ -116,13 +116,14 @@ def main(folder: Path, cycle: int, step: str, count: int) -> None:
         "synced": lambda: _die_after_sync(count),
         "removal": lambda: _die_at_audited("os.remove", ".wal", count),
         "saving": lambda: _die_at_audited("os.rename", ".keys.new", count),
-        "merge": lambda: _die_while_merging(engine, count),
     }
     prepare.get(step, lambda: None)()
     ingestion = Ingestion.open(
         folder / "log", dying, lambda _identity: destination, IngestionSettings(segment_bytes=20_000)
     )
     _say(json.dumps(_state(engine)))
+    if step == "merge":
+        _die_while_merging(engine, count)
     asyncio.run(_ingest(ingestion, source, cycle))
 
 

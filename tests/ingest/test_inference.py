@@ -28,6 +28,7 @@ from stonechat.ingest.inference import SAMPLED_BYTES, SAMPLED_ROWS, Inference, N
 from stonechat.ingest.rows import RowReader
 from stonechat.ingest.verdicts import Verdicts
 
+_EXAMPLES = int(os.environ.get("STONECHAT_EXAMPLES", "100"))
 CORPUS = sorted((Path(__file__).parent / "corpus_inference").glob("*.txt"))
 
 
@@ -64,10 +65,15 @@ def test_without_a_row_there_is_nothing_to_infer(body: bytes) -> None:
         infer_ndjson(body)
 
 
-@pytest.mark.parametrize("body", [b"", b"\n\n", b"\xff\xfe", b'a,b\n"' + b"x" * 200_000 + b'",1\n'])
+@pytest.mark.parametrize("body", [b"", b"\n\n", b"\xff\xfe", b"a,b\n1\r2,3\n"])
 def test_without_a_row_of_csv_there_is_nothing_to_infer(body: bytes) -> None:
     with pytest.raises(NothingToInfer):
         infer_csv(body)
+
+
+def test_a_cell_of_csv_may_be_long() -> None:
+    (row,) = infer_csv(b'a,b\n"' + b"x" * 200_000 + b'",1\n').rows
+    assert json.loads(row) == {"a": "x" * 200_000, "b": "1"}
 
 
 def test_the_share_of_rows_with_a_value_is_told() -> None:
@@ -110,7 +116,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=_EXAMPLES, deadline=None)
 @given(st.lists(st.dictionaries(_KEYS, _VALUES, max_size=4), min_size=1, max_size=5))
 @example([{"a": [{"b": [1]}, None]}, {"a": [{"b": None}]}])
 @example([{"a": [[], [{"b": 1}]]}, {"a": [None]}])
@@ -128,7 +134,7 @@ def test_the_columns_of_any_rows_take_these_rows_in(rows: list[dict[str, object]
 _CELLS = _TEXTS.filter(lambda cell: "\0" not in cell) | st.integers().map(str) | st.floats().map(str) | st.just("\\N")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=_EXAMPLES, deadline=None)
 @given(st.lists(st.lists(_CELLS, min_size=1, max_size=4), min_size=1, max_size=5), st.sampled_from(",;\t|"))
 def test_the_columns_of_any_csv_take_its_rows_in(rows: list[list[str]], delimiter: str) -> None:
     text = io.StringIO()
@@ -140,7 +146,7 @@ def test_the_columns_of_any_csv_take_its_rows_in(rows: list[list[str]], delimite
     assert fits(inference), (inference.schema, verdicts_on(inference).quarantined)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=_EXAMPLES, deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_make_the_inference_fail(body: bytes) -> None:
     for infer in (infer_ndjson, infer_csv):

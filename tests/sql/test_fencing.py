@@ -111,7 +111,7 @@ def test_a_case_of_the_corpus(path: Path) -> None:
     assert "a row of b" not in answer
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=int(os.environ.get("STONECHAT_EXAMPLES", "60")), deadline=None)
 @given(statement=statements)
 def test_no_statement_tells_whether_there_are_hidden_rows(statement: str) -> None:
     fenced = _rows(_answer(_fenced(statement), _EMPTY))

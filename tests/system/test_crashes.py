@@ -120,7 +120,7 @@ def test_acknowledged_events_survive_kills_and_are_counted_once(
         reader = _Reader(server)
         for thread in (*writers, reader):
             thread.start()
-        time.sleep(rng.uniform(0.05, 0.8))
+        time.sleep(rng.uniform(0.02, 0.4))
         server.kill()
         for writer in writers:
             writer.join()

@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -115,12 +116,14 @@ def test_a_caller_that_hangs_up_frees_its_connection(start_server: StartServer) 
 
 
 def test_too_many_queries_are_refused_with_the_time_to_wait(start_server: StartServer) -> None:
-    server = start_server(STONECHAT_QUERY_CONNECTIONS="1", STONECHAT_QUERY_QUEUE="1")
-    slow = {"q": "SELECT sum(cityHash64(number)) FROM numbers(2000000000) FORMAT JSON"}
+    """One runs, one waits, and neither ends while there is a server: all others are refused."""
+    server = start_server(STONECHAT_QUERY_CONNECTIONS="1", STONECHAT_QUERY_QUEUE="1", STONECHAT_QUERY_SECONDS="600")
+    endless = {"q": "SELECT sum(cityHash64(number, rand())) FROM numbers(100000000000000) FORMAT JSON"}
     with ThreadPoolExecutor(6) as threads:
-        answers = list(threads.map(lambda _: server.request("GET", "/v0/sql", params=slow), range(6)))
-    refused = [answer for answer in answers if answer.status_code == 503]
-    assert len(refused) >= 3
+        asked = [threads.submit(server.request, "GET", "/v0/sql", params=endless, timeout=60) for _ in range(6)]
+        refused = [answer.result() for answer in islice(as_completed(asked), 4)]
+        server.kill()
+    assert [answer.status_code for answer in refused] == [503] * 4
     assert all(answer.headers["retry-after"] == "1" for answer in refused)
 
 

@@ -10,6 +10,7 @@ from itertools import islice, zip_longest
 
 import msgspec
 
+from stonechat.ingest.csv_reading import csv_reader
 from stonechat.ingest.infer_types import STRING, cell_type
 from stonechat.ingest.inference import (
     SAMPLED_BYTES,
@@ -72,7 +73,7 @@ def _delimiter(text: str) -> str:
 
 def _rows(text: str, delimiter: str, most: int) -> list[list[str]]:
     try:
-        return list(islice((row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row), most))
+        return list(islice((row for row in csv_reader(io.StringIO(text), delimiter=delimiter) if row), most))
     except csv.Error as error:
         raise NothingToInfer(f"The rows are no CSV: {error}") from error
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import BinaryIO
 
 from stonechat.datafile.resources import Column
+from stonechat.ingest.csv_reading import csv_reader
 from stonechat.ingest.feeding import FedColumn, fed_columns
 from stonechat.ingest.files.batches import BATCH_BYTES, Judge, UnreadableFile
 from stonechat.ingest.files.cells import CellReader, Row
@@ -29,7 +30,6 @@ _MOST_MISTAKES = 1000
 _KEPT_OF_LONG_LINE = 64 * 1024
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _SHARE_OF_ZEROS = 10
-csv.field_size_limit(LONGEST_ROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class _Records:
                 yield line, Row(cells, raw)
 
     def _new_reader(self) -> Iterator[list[str]]:
-        return csv.reader(
+        return csv_reader(
             self._lines(), delimiter=self._dialect.delimiter, escapechar=self._dialect.escape, strict=True
         )
 
@@ -251,7 +251,7 @@ def _sample(begin: bytes) -> str:
 def _first_row(sample: str, dialect: Dialect) -> Sequence[str]:
     text = io.StringIO(sample, newline=dialect.new_line)
     try:
-        rows = csv.reader(text, delimiter=dialect.delimiter, escapechar=dialect.escape)
+        rows = csv_reader(text, delimiter=dialect.delimiter, escapechar=dialect.escape)
         return next((row for row in rows if row), [])
     except csv.Error:
         return []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.csv_reading import csv_reader
 
 _DELIMITERS = ",\t;|"
 _ROWS_LOOKED_AT = 100
@@ -72,7 +73,7 @@ def guessed_delimiter(text: str) -> str:
 
     def score(delimiter: str) -> tuple[int, int]:
         try:
-            rows = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
+            rows = (row for row in csv_reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
             widths = Counter(map(len, islice(rows, _ROWS_LOOKED_AT)))
         except csv.Error:
             return (0, 0)
