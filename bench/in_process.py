@@ -19,7 +19,7 @@ from bench.processes import answer_questions
 from stonechat.engine.contract import Query, QueryLimits
 from stonechat.engine.formats import JSON
 from stonechat.project.composition import Composed, compose_pipe
-from stonechat.server import Server
+from stonechat.server.serving import Server
 from stonechat.settings import Settings
 from stonechat.sql.quoting import parameter_text
 

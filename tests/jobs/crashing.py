@@ -19,12 +19,12 @@ from pathlib import Path
 
 import structlog
 
-from stonechat import server as composition
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Fill, QueryResult
 from stonechat.jobs import staging
 from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe
-from stonechat.server import Server
+from stonechat.server import parts as composition
+from stonechat.server.serving import Server
 from stonechat.settings import Settings
 
 ROWS = 3500

@@ -108,7 +108,7 @@ def _checked(folder: Path, *, engine: bool) -> Project:
         for notice in resource.notices:
             err.print(f"note {notice.position} {notice.message}", markup=False)
     if engine:
-        from stonechat.server import throwaway_engine  # noqa: PLC0415 - the engine takes half a second to import
+        from stonechat.server.parts import throwaway_engine  # noqa: PLC0415 - the engine takes half a second to import
 
         with throwaway_engine() as trial:
             problems = rehearse(project, trial)

@@ -19,7 +19,7 @@ from stonechat.errors import StonechatError
 from stonechat.project.fixtures import fixtures_of
 from stonechat.project.loader import load_folder
 from stonechat.project.secrets import ENVIRONMENT_FILE, local_secrets
-from stonechat.server import Server
+from stonechat.server.serving import Server
 from stonechat.testing.places import load_fixture
 
 

@@ -11,7 +11,7 @@ import structlog
 from stonechat.cli.console import out
 from stonechat.cli.develop import Development
 from stonechat.cli.rows import FirstRows
-from stonechat.server import Server, run
+from stonechat.server.serving import Server, run
 from stonechat.settings import Settings
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from stonechat.server import Server, run
+from stonechat.server.serving import Server, run
 from stonechat.settings import Settings
 
 

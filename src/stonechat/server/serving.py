@@ -1,0 +1,116 @@
+"""A server on its port, from its start until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import replace
+
+import uvicorn
+import uvloop
+
+from stonechat.errors import Kind, StonechatError
+from stonechat.server.parts import Parts
+from stonechat.server.routes import application_of
+from stonechat.settings import Settings
+
+_SHUTDOWN_SECONDS = 10
+
+
+class PortTaken(StonechatError):
+    """The address to listen on is in use or not this machine's."""
+
+    code = "SC901"
+    kind = Kind.CONFLICT
+
+
+class Server(Parts):
+    """The parts of a server, and the answering of HTTP with them."""
+
+    async def serve(self, *, when_ready: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
+        listener = _listener(self.settings)
+        self.settings = replace(self.settings, port=listener.getsockname()[1])
+        config = uvicorn.Config(
+            application_of(self),
+            loop="none",
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        )
+        http = _HttpServer(config)
+        _collect_garbage_rarely()
+        serving = asyncio.create_task(http.serve(sockets=[listener]))
+        beside = asyncio.create_task(_when(http, when_ready)) if when_ready else None
+        with _stopping_on_signals(http):
+            await serving
+        if beside is not None:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
+
+
+def run(work: Coroutine[None, None, None]) -> None:
+    """Run what serves on an event loop of its own, to its end. uvicorn chooses none: its own start is not used."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn without its own signal handlers: they end the process by the signal, not with exit code 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _collect_garbage_rarely() -> None:
+    """What the start has made stays for good, and requests leave no cycles: most collections would find nothing."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
+async def _when(http: uvicorn.Server, ready: Callable[[], Awaitable[None]]) -> None:
+    while not http.started:  # noqa: ASYNC110 - uvicorn has a flag and no event
+        await asyncio.sleep(0.01)
+    await ready()
+
+
+@contextlib.contextmanager
+def _stopping_on_signals(http: uvicorn.Server) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        http.force_exit = http.should_exit  # the second signal does not wait for open requests
+        http.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _listener(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it: without, an answer's second packet waits 40 ms for the first one's acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}", hint="Choose another with --port."
+        ) from error
+    return listener
