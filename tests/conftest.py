@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,14 @@ class RunningServer:
         parts.append(("context://", ("cli-version", b"1.0.0", "text/plain")))
         return self.request("POST", "/v1/deploy", params={"auto_promote": "true", **params}, files=parts)
 
+    def new_workspace(self) -> RunningServer:
+        """The same server as it is for the admin of a new, empty workspace."""
+        owner = self.client.get("/tokens").json()["user_token"]
+        params = {"name": f"w{os.urandom(6).hex()}"}
+        seen = copy(self)
+        seen.token = self.request("POST", "/v1/workspaces", params=params, token=owner).json()["token"]
+        return seen
+
     def tokens(self) -> dict[str, str]:
         """Values of all tokens by name, as the owner of the data folder sees them."""
         command = [sys.executable, "-m", "stonechat", "token", "ls", "--json", "--url", self.url]
@@ -151,6 +160,18 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
     yield start
     for server in started:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server for the tests of a module, each of which has a workspace of its own."""
+    server = RunningServer(tmp_path_factory.mktemp("module") / "home", arguments=("serve",), environment={})
+    try:
+        yield server
+        assert server.stop() == 0
+    finally:
         if server.process.poll() is None:
             server.kill()
 

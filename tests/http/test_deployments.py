@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,11 @@ _PROJECT = {
 
 
 @pytest.fixture
-def server(start_server: StartServer) -> Iterator[RunningServer]:
-    server = start_server()
+def server(module_server: RunningServer) -> RunningServer:
+    server = module_server.new_workspace()
     response = server.deploy(_PROJECT)
     assert response.json()["result"] == "success", response.text
-    yield server
-    assert server.stop() == 0
+    return server
 
 
 def _event(kind: str) -> str:

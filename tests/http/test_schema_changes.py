@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -60,11 +60,10 @@ _WIDER = _EVENTS.replace("`n` UInt32", "`n` UInt64")
 
 
 @pytest.fixture
-def server(start_server: StartServer) -> Iterator[RunningServer]:
-    server = start_server()
+def server(module_server: RunningServer) -> RunningServer:
+    server = module_server.new_workspace()
     assert server.deploy(_PROJECT).json()["result"] == "success"
-    yield server
-    assert server.stop() == 0
+    return server
 
 
 def _rows(first: int, count: int) -> str:

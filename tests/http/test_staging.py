@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +45,11 @@ _STAGING = {"__tb__deployment": "staging"}
 
 
 @pytest.fixture
-def server(start_server: StartServer) -> Iterator[RunningServer]:
-    server = start_server()
+def server(module_server: RunningServer) -> RunningServer:
+    server = module_server.new_workspace()
     assert server.deploy(_PROJECT).json()["result"] == "success"
     server.send(_rows(1, 2), name="events")
-    yield server
-    assert server.stop() == 0
+    return server
 
 
 def _rows(*numbers: int) -> str:
@@ -69,6 +67,11 @@ def _values(server: RunningServer, statement: str, **params: str) -> list[Any]:
     answer = server.request("GET", "/v0/sql", params={"q": f"{statement} FORMAT JSONCompact", **params})
     assert answer.status_code == 200, answer.text
     return [value for (value,) in answer.json()["data"]]
+
+
+def _live(server: RunningServer) -> str:
+    (live,) = server.request("GET", "/v1/deployments").json()["deployments"]
+    return str(live["id"])
 
 
 def test_what_is_written_goes_to_both(server: RunningServer) -> None:
@@ -114,6 +117,7 @@ def test_events_for_the_staged_deployment_stay_there(server: RunningServer) -> N
 
 
 def test_a_promotion_makes_it_live_with_all_that_was_written(server: RunningServer) -> None:
+    former = _live(server)
     identity = _stage(server)
     server.send(_rows(3), name="events")
     body = server.request("POST", f"/v1/deployments/{identity}/set-live").json()
@@ -124,7 +128,7 @@ def test_a_promotion_makes_it_live_with_all_that_was_written(server: RunningServ
     listed = server.request("GET", "/v1/deployments", params={"history": "true"}).json()["deployments"]
     assert [(each["id"], each["live"], each["status"]) for each in listed] == [
         (identity, True, "data_ready"),
-        ("1", False, "deleted"),
+        (former, False, "deleted"),
     ]
     assert server.request("POST", f"/v1/deployments/{identity}/set-live").json()["code"] == "SC706"
     assert server.request("DELETE", f"/v1/deployments/{identity}").json()["code"] == "SC706"
@@ -140,15 +144,16 @@ def test_a_discarded_deployment_leaves_nothing(server: RunningServer) -> None:
     answer = server.request("GET", "/v0/sql", params={"q": "SELECT 1", **_STAGING})
     assert (answer.status_code, answer.json()["code"]) == (404, "SC981")
     assert server.request("DELETE", f"/v1/deployments/{identity}").status_code == 200
-    assert server.request("DELETE", "/v1/deployments/77").status_code == 404
+    assert server.request("DELETE", "/v1/deployments/7777").status_code == 404
 
 
 def test_the_live_deployment_is_listed_before_its_candidate(server: RunningServer) -> None:
+    live = _live(server)
     identity = _stage(server)
     listed = server.request("GET", "/v1/deployments").json()["deployments"]
-    assert [(each["id"], each["live"]) for each in listed] == [("1", True), (identity, False)]
+    assert [(each["id"], each["live"]) for each in listed] == [(live, True), (identity, False)]
     server.request("DELETE", f"/v1/deployments/{identity}")
-    assert [each["id"] for each in server.request("GET", "/v1/deployments").json()["deployments"]] == ["1"]
+    assert _live(server) == live
 
 
 def test_one_candidate_at_a_time(server: RunningServer) -> None:
@@ -208,10 +213,11 @@ def test_a_deployment_under_way_is_discarded(server: RunningServer) -> None:
         assert time.monotonic() < deadline
         assert not answers, answers[0].text
     assert server.deploy(_WANTED).json()["code"] == "SC703"
-    assert server.request("DELETE", "/v1/deployments/2").status_code == 200
+    path = f"/v1/deployments/{listed[1]['id']}"
+    assert server.request("DELETE", path).status_code == 200
     deploying.join()
     assert (answers[0].status_code, answers[0].json()["code"]) == (409, "SC707")
-    assert server.request("GET", "/v1/deployments/2").json()["deployment"]["status"] == "deleted"
+    assert server.request("GET", path).json()["deployment"]["status"] == "deleted"
     server.send(_rows(100), name="events")
     assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [sum(range(1, 90)) + 100]
     assert server.deploy(_WANTED).json()["result"] == "success"
@@ -249,6 +255,8 @@ def test_rows_that_cannot_be_brought_along_end_the_deployment(server: RunningSer
     assert "Error on datasource 'sums': Error migrating data" in body["errors"][0]["error"]
     server.send(_rows(3), name="events")
     assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2, 3]
-    failed = server.request("GET", "/v1/deployments/2").json()["deployment"]
+    listed = server.request("GET", "/v1/deployments", params={"history": "true"}).json()["deployments"]
+    (identity,) = (each["id"] for each in listed if not each["live"])
+    failed = server.request("GET", f"/v1/deployments/{identity}").json()["deployment"]
     assert failed["status"] == "failed"
     assert "Error migrating data" in failed["errors"][0]["error"]
