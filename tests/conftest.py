@@ -28,6 +28,12 @@ _LONGEST = (
     "system/test_crashes.py",
     "system/test_deployment_crashes.py",
     "system/test_contents_crashes.py",
+    "system/test_faults.py",
+    "system/test_lifecycle.py",
+    "http/test_schema_changes.py",
+    "jobs/test_copy_crashes.py",
+    "cli/test_initial.py",
+    "cli/test_datasources.py",
 )
 """Files that take long, in the order in which they begin: at the end, one of them would leave a worker idle."""
 

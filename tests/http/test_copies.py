@@ -492,9 +492,9 @@ def test_a_server_that_is_killed_during_a_copy_goes_on_with_it(start_server: Sta
 def test_a_server_that_stops_during_a_copy_goes_on_with_it(start_server: StartServer) -> None:
     server = start_server()
     assert server.deploy(_PROJECT).status_code == 200
-    identity = run(server, "many", rows="6000000", _mode="append").json()["job"]["id"]
+    identity = run(server, "many", rows="3000000", _mode="append").json()["job"]["id"]
     time.sleep(0.3)
     assert server.stop() == 0
     server = start_server()
     assert ended(server, identity)["status"] == "done"
-    assert server.value("SELECT count() FROM pages") == 6_000_000
+    assert server.value("SELECT count() FROM pages") == 3_000_000

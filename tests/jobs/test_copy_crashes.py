@@ -1,8 +1,12 @@
-"""A copy that a kill cuts short is there once, as a whole, after the next start."""
+"""A copy that a kill cuts short is there once, as a whole, after the next start.
+
+Every second step is tried; with STONECHAT_CRASH_CYCLES all of them are.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -17,6 +21,7 @@ from tests.jobs.crashing import BEFORE, ROWS
 # What moves rows: staging them, then four blocks; writing them beside, then the swaps of the table and its view's.
 _APPENDING = [("after", 1), ("after", 2), ("before", 4), ("after", 5)]
 _REPLACING = [("after", 1), ("before", 2), ("after", 2), ("after", 3)]
+_TRIED = slice(None, None, 1 if "STONECHAT_CRASH_CYCLES" in os.environ else 2)
 
 
 def _run(home: Path, mode: str, *ends: str) -> dict[str, Any] | None:
@@ -46,13 +51,13 @@ def test_a_copy_without_a_kill_is_there_once(tmp_path: Path, mode: str) -> None:
     _require_once(_run(tmp_path / "home", mode), mode)
 
 
-@pytest.mark.parametrize(("step", "count"), _APPENDING)
+@pytest.mark.parametrize(("step", "count"), _APPENDING[_TRIED])
 def test_an_appending_copy_survives_a_kill_at_each_step(tmp_path: Path, step: str, count: int) -> None:
     assert _run(tmp_path / "home", "append", step, str(count)) is None
     _require_once(_run(tmp_path / "home", "append"), "append")
 
 
-@pytest.mark.parametrize(("step", "count"), _REPLACING)
+@pytest.mark.parametrize(("step", "count"), _REPLACING[_TRIED])
 def test_a_replacing_copy_survives_a_kill_at_each_step(tmp_path: Path, step: str, count: int) -> None:
     assert _run(tmp_path / "home", "replace", step, str(count)) is None
     _require_once(_run(tmp_path / "home", "replace"), "replace")
