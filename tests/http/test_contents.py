@@ -193,7 +193,10 @@ def test_a_target_with_another_partition_key_is_named_or_left_as_it_is(running: 
     ("condition", "code"),
     [
         ("", None),
-        ("nothing = 1", "SC800"),
+        ("nothing = 1", "SC530"),
+        ("shop + 1", "SC530"),
+        ("'a'", "SC530"),
+        ("amount IN (SELECT nothing FROM shops)", "SC530"),
         ("day <", "SC800"),
         ("1) OR (1", "SC530"),
         ("1; DROP TABLE sales", "SC800"),
@@ -207,13 +210,24 @@ def test_a_target_with_another_partition_key_is_named_or_left_as_it_is(running: 
 def test_a_condition_is_one_expression_over_what_the_caller_may_read(
     server: RunningServer, condition: str, code: str | None
 ) -> None:
-    answer = server.request("POST", "/v0/datasources/sales/delete", data={"delete_condition": condition})
-    if answer.status_code == 200:
-        job = _ended(server, answer)
-        assert job["status"] == "error"
-    else:
+    for path in ("/v0/datasources/sales/delete", "/v1/datasources/sales/delete"):
+        answer = server.request("POST", path, data={"delete_condition": condition})
         assert answer.status_code in {400, 403}, answer.text
-    assert (answer.json().get("code") or "SC800") == (code or "SC953"), answer.text
+        assert answer.json()["code"] == (code or "SC953"), answer.text
+        assert "ws_" not in answer.text
+    assert _amounts(server) == [1, 2, 4, 8]
+
+
+def test_a_replacement_whose_condition_makes_no_sense_is_refused_before_any_row_is_read(server: RunningServer) -> None:
+    for path, params in (
+        ("/v0/datasources", {"mode": "replace", "name": "sales"}),
+        ("/v1/datasources/sales/replace", {}),
+    ):
+        answer = server.request(
+            "POST", path, params={**params, "replace_condition": "nothing = 1"}, content="not,a,sale\n"
+        )
+        assert (answer.status_code, answer.json()["code"]) == (400, "SC530"), answer.text
+    assert server.value("SELECT count() FROM sales_quarantine") == 0
     assert _amounts(server) == [1, 2, 4, 8]
 
 
@@ -264,6 +278,17 @@ def test_a_lightweight_deletion_is_answered_when_the_rows_are_gone(server: Runni
     assert server.value("SELECT arraySort(groupArray(amount)) FROM sales") == [1, 2]
     form = {"delete_condition": "1", "partition": "202401", "wait": "false"}
     assert _ended(server, server.request("POST", "/v1/datasources/sales/delete", data=form))["rows_affected"] == 2
+
+
+@pytest.mark.parametrize("path", ["/v0/datasources/sales/delete", "/v1/datasources/sales/delete"])
+def test_a_dry_run_counts_and_deletes_nothing(server: RunningServer, path: str) -> None:
+    form = {"delete_condition": "amount > 3", "dry_run": "true"}
+    for sent in ({"data": form}, {"params": form}, {"json": {**form, "dry_run": True}}):
+        answer = server.request("POST", path, **sent)
+        assert answer.json() == {"rows_to_be_deleted": 2, "delete_condition": "amount > 3"}
+    assert _amounts(server) == [1, 2, 4, 8]
+    of_a_partition = server.request("POST", "/v1/datasources/sales/delete", data=form | {"partition": "202401"})
+    assert of_a_partition.json()["rows_to_be_deleted"] < 2
 
 
 def test_a_condition_may_look_into_other_data_sources(server: RunningServer) -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import threading
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -158,6 +159,13 @@ def test_a_parquet_file_cut_in_half_is_refused_whole(server: RunningServer) -> N
     assert _stored(server, "c2") == []
 
 
+def _zipped(content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("rows.csv", content)
+    return archive.getvalue()
+
+
 _REFUSED: dict[str, tuple[bytes, dict[str, str], int, str]] = {
     "no file": (b"", {}, 400, "SC959"),
     "no name": (b"x", {"name": ""}, 400, "SC952"),
@@ -166,6 +174,9 @@ _REFUSED: dict[str, tuple[bytes, dict[str, str], int, str]] = {
     "unknown data source": (b"x", {"name": "nothing"}, 404, "SC305"),
     "create": (b"x", {"mode": "create", "name": "new"}, 403, "SC956"),
     "bad delimiter": (b"x", {"dialect_delimiter": "||"}, 400, "SC652"),
+    "a url of another kind": (b"", {"url": "file:///etc/passwd"}, 400, "SC654"),
+    "no url": (b"", {"url": "rows.csv"}, 400, "SC654"),
+    "zip": (_zipped(b"d,2024-01-01 10:00:00,1,\n"), {}, 400, "SC650"),
     "both": (b"x", {"url": "http://example.com/"}, 400, "SC959"),
     "latin-1": ("d,2024-01-01 10:00:00,1,é\n".encode("latin-1"), {}, 400, "SC650"),
     "utf-16": (_HEADER.encode("utf-16"), {}, 400, "SC650"),

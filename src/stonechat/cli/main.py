@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,6 @@ from stonechat.sql.statements import with_clause, words_of
 from stonechat.starters.generator import messages
 
 app = typer.Typer(
-    help="Real-time analytics from plain text files: data sources and pipes become an ingestion API and SQL endpoints.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -57,6 +57,21 @@ class InvalidOption(StonechatError):
 
     code = "SC964"
     kind = Kind.INVALID
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stonechat {version('stonechat')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Real-time analytics from plain text files: data sources and pipes become an ingestion API and SQL endpoints."""
 
 
 @app.command()

@@ -72,9 +72,7 @@ class _Handlers:
         target = self._target(request)
         condition = await self._condition(target, values)
         if _is_true(values, "dry_run"):
-            count = partial(self.room.contents.count, target.snapshot, target.source, condition)
-            rows = await asyncio.get_running_loop().run_in_executor(self.room.threads, count)
-            return JSONResponse({"rows_to_be_deleted": rows, "delete_condition": values["delete_condition"]})
+            return await self._counted(target, condition, values)
         new = self._job(target, condition, values, lightweight=False)
         return await self._answer(request, new, wait=False)
 
@@ -85,6 +83,8 @@ class _Handlers:
         condition = await self._condition(target, values)
         if partition := values.get("partition"):
             condition = f"({condition} AND (_partition_id = {literal(partition)}))"
+        if _is_true(values, "dry_run"):
+            return await self._counted(target, condition, values)
         new = self._job(target, condition, values, lightweight=True)
         return await self._answer(request, new, wait=values.get("wait", "true").lower() in _TRUE)
 
@@ -103,7 +103,12 @@ class _Handlers:
             raise UnreadableParameters(
                 "The parameter 'delete_condition' is missing", hint="To remove all rows, truncate."
             )
-        return await asyncio.to_thread(target.condition, values["delete_condition"], self.room.engine.explain)
+        return await asyncio.to_thread(target.condition, values["delete_condition"], self.room.engine)
+
+    async def _counted(self, target: Target, condition: str, values: Mapping[str, str]) -> Response:
+        count = partial(self.room.contents.count, target.snapshot, target.source, condition)
+        rows = await asyncio.get_running_loop().run_in_executor(self.room.threads, count)
+        return JSONResponse({"rows_to_be_deleted": rows, "delete_condition": values["delete_condition"]})
 
     def _job(self, target: Target, condition: str, values: Mapping[str, str], *, lightweight: bool) -> NewJob:
         shown = values["delete_condition"]

@@ -22,6 +22,7 @@ from stonechat.http.jobs import begun_json
 from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.http.uploads import Upload, receive
 from stonechat.ingest.files.dialect import DialectParameters
+from stonechat.ingest.files.fetching import require_url
 from stonechat.ingest.files.formats import FileFormat, format_by_name, format_of
 from stonechat.ingest.imports import Tally
 from stonechat.jobs.contents import Replacement
@@ -117,7 +118,7 @@ class _Handlers:
         values = received.values
         condition = values.get("replace_condition")
         if condition:
-            condition = await asyncio.to_thread(target.condition, condition, self.imports.engine.explain)
+            condition = await asyncio.to_thread(target.condition, condition, self.imports.engine)
         skip = values.get("skip_incompatible_partition_key", "").lower() == "true"
         return replace(order, replacement=Replacement(condition or None, skip_incompatible=skip))
 
@@ -181,6 +182,8 @@ def _order(received: _Received) -> ImportOrder:
         )
     if url and upload.size:
         raise InvalidImport("There are both a file and a URL", hint="Send one of them.")
+    if url:
+        require_url(url)
     dialect = DialectParameters.checked(
         values.get("dialect_delimiter"), values.get("dialect_new_line"), values.get("dialect_escapechar")
     )

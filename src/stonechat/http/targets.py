@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import DataSource
+from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.snapshots import Snapshots
+from stonechat.jobs.contents import placed
 from stonechat.project.live import Snapshot, UnknownDataSource
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
-from stonechat.sql.conditions import checked_condition
-from stonechat.sql.references import Ask
+from stonechat.sql.conditions import InvalidCondition, checked_condition
+
+_QUOTED_STATEMENT = re.compile(r"[.:,]? in (?:scope|query)\b", re.IGNORECASE)
 
 
 class OnlyByDeployment(StonechatError):
@@ -49,10 +53,10 @@ class Target:
         """The data source's id."""
         return self.snapshot.identities[self.source.name].id
 
-    def condition(self, text: str, ask: Ask) -> str:
+    def condition(self, text: str, engine: Engine) -> str:
         """A condition over the data source's rows that names nothing the caller may not read. Blocks.
 
-        Raises what `checked_condition` does.
+        Raises what `checked_condition` does, and `InvalidCondition` where the engine finds no sense in it.
         """
         caller = self.caller
         readable = {
@@ -61,7 +65,17 @@ class Target:
             if caller.may(ScopeType.READ_DATA_SOURCE, name) and name not in caller.filters
             for suffix in ("", QUARANTINE_SUFFIX)
         }
-        return checked_condition(text, self.source.name, readable, ask)
+        condition = checked_condition(text, self.source.name, readable, engine.explain)
+        table = self.snapshot.table(self.source.name)
+        statement = f"EXPLAIN QUERY TREE SELECT count() FROM {table} WHERE {placed(self.snapshot, condition)}"
+        try:
+            engine.query(Query(statement, self.snapshot.workspace.database, format="Null"))
+        except EngineFailure as error:
+            if error.kind is not Kind.INVALID:
+                raise
+            reason = _QUOTED_STATEMENT.split(error.message)[0]
+            raise InvalidCondition(f"The condition does not fit '{self.source.name}': {reason}") from error
+        return condition
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ LONGEST_CONDITION = 65_536
 
 
 class InvalidCondition(StonechatError):
-    """The condition is empty, or is more than one expression."""
+    """The condition is empty, is more than one expression, or makes no sense over its table."""
 
     code = "SC530"
     kind = Kind.INVALID

@@ -12,6 +12,7 @@ from stonechat.ingest.files.batches import FileTooLarge, UnreadableFile
 
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_NOT_TAKEN = {b"PK\x03\x04": "a ZIP archive", b"\xfd7zX": "compressed with xz"}
 _PIECE = 1024
 """Bytes handed to a decompressor at once: of zstd, so many grow to 32 MB at most."""
 _LARGEST_RATIO = 400
@@ -22,11 +23,14 @@ _FAILURES = (zlib.error, zstandard.ZstdError)
 def plain(file: BinaryIO, limit: int) -> BinaryIO:
     """The file without its compression, which its first bytes tell: gzip, zstd or none.
 
-    Reading raises `FileTooLarge` beyond `limit` bytes, or where a file grows far beyond its size as only bombs do;
-    and `UnreadableFile` where the compression is damaged or ends too early.
+    Raises `UnreadableFile` for other compressions. Reading raises `FileTooLarge` beyond `limit` bytes, or where
+    a file grows far beyond its size as only bombs do; and `UnreadableFile` where the compression is damaged or ends too
+    early.
     """
     begin = file.read(len(_ZSTD))
     file.seek(0)
+    if begin in _NOT_TAKEN:
+        raise UnreadableFile(f"The file is {_NOT_TAKEN[begin]}", hint="Send what is in it, or compress it with gzip.")
     if begin.startswith(_GZIP):
         return io.BufferedReader(_Plain(file, limit, _gzip))
     if begin.startswith(_ZSTD):

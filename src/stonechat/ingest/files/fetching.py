@@ -75,6 +75,11 @@ def fetch(url: str, into: BinaryIO, limits: FetchLimits) -> Fetched:
     raise FetchFailed(f"{_shown(url)} redirects more than {_MOST_REDIRECTS} times")
 
 
+def require_url(text: str) -> None:
+    """Raise `FetchFailed` for what is no URL of a file, whatever is behind it."""
+    _checked(text)
+
+
 @contextmanager
 def _opened(client: httpx.Client, url: httpx.URL, limits: FetchLimits) -> Iterator[httpx.Response]:
     """The response of a URL, over a connection to the very address that was checked."""
