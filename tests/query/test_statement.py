@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stonechat.auth.access import Caller, Scope
 from stonechat.project.model import Project
 from stonechat.query.statement import (
     LONGEST_STATEMENT,
@@ -23,10 +24,17 @@ _PROJECT = Project.from_files(
 )
 
 
-def _composed(statement: str, *names: str, pipe: str | None = None) -> str:
+def _caller(*scopes: str) -> Caller:
+    return Caller.of("w", "t", "token", [Scope.parse(scope) for scope in scopes])
+
+
+_ADMIN = _caller("ADMIN")
+
+
+def _composed(statement: str, *names: str, pipe: str | None = None, caller: Caller = _ADMIN) -> str:
     references = References("SELECT", tables=frozenset((None, name) for name in names))
     own = Rendered(statement)
-    composed = compose_own(_PROJECT, own, references, {}, _PROJECT.pipes[pipe] if pipe else None)
+    composed = compose_own(_PROJECT, own, references, {}, _PROJECT.pipes[pipe] if pipe else None, caller=caller)
     return " ".join(composed.sql.split())
 
 
@@ -41,6 +49,14 @@ def test_pipes_stand_behind_a_fence() -> None:
     )
 
 
+def test_the_fence_has_a_limit_where_the_pipe_reads_more_than_the_caller_may() -> None:
+    limited = "SELECT * FROM n ) LIMIT 18446744073709551615) ) SELECT count() FROM p"
+    for scopes in (["PIPES:READ:p"], ["PIPES:READ:p", "DATASOURCES:READ:others"]):
+        assert _composed("SELECT count() FROM p", "p", caller=_caller(*scopes)).endswith(limited)
+    for scopes in (["WORKSPACE:READ_ALL"], ["PIPES:READ:p", "DATASOURCES:READ:rows"]):
+        assert "LIMIT" not in _composed("SELECT count() FROM p", "p", caller=_caller(*scopes))
+
+
 def test_underscore_and_nodes_belong_to_the_pipe_that_is_asked() -> None:
     assert "WITH `_` AS ( SELECT * FROM view(" in _composed("SELECT * FROM _", "_", pipe="p")
     assert "WITH `n` AS ( SELECT * FROM view(" in _composed("SELECT * FROM n", "n", pipe="p")
@@ -49,14 +65,16 @@ def test_underscore_and_nodes_belong_to_the_pipe_that_is_asked() -> None:
 
 def test_a_table_is_read_as_it_stands() -> None:
     references = References("SELECT", tables=frozenset({(None, "rows")}))
-    composed = compose_own(_PROJECT, Rendered("SELECT * FROM rows"), references, {}, None)
+    composed = compose_own(_PROJECT, Rendered("SELECT * FROM rows"), references, {}, None, caller=_ADMIN)
     assert composed.sql == "SELECT * FROM rows"
     assert composed.reads == {"rows"}
 
 
 def test_a_pipes_secret_is_bound_whatever_the_request_says() -> None:
     references = References("SELECT", tables=frozenset({(None, "hidden")}))
-    composed = compose_own(_PROJECT, Rendered("SELECT * FROM hidden"), references, {"KEY": "guess"}, None)
+    composed = compose_own(
+        _PROJECT, Rendered("SELECT * FROM hidden"), references, {"KEY": "guess"}, None, caller=_ADMIN
+    )
     assert composed.bound == {"KEY": "hunter2"}
     assert "hunter2" not in composed.sql
 

@@ -24,7 +24,7 @@ from stonechat.query.coalescing import Coalescing
 from stonechat.query.explain import PLAN, Explanation, explaining, node_of, without_secrets
 from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
-from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, without_rows
+from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told
 from stonechat.query.prepared import Call, Prepared, PreparedCalls
 from stonechat.query.runs import QueryRuns
 from stonechat.query.spool import SpooledAnswer
@@ -190,7 +190,7 @@ class QueryService:
                 output = replace(output, name=named.format, media_type=media_type_of(named.format))
                 own = replace(own, sql=without_format(own.sql))
             output = with_csv_header(output, request.csv_header)
-            composed = compose_own(snapshot.project, own, named, request.values, pipe, fixed=caller.fixed)
+            composed = compose_own(snapshot.project, own, named, request.values, pipe, caller=caller)
             prepared = await self._ready(snapshot, caller, composed, output, request.settings)
         with stages.stage("query"):
             outcome = await self._outcome(caller, prepared, None)
@@ -250,13 +250,16 @@ class QueryService:
             query = replace(query, statement=await self._runs.in_thread(narrowed), database=EMPTY_DATABASE)
             composed = replace(composed, sql=query.statement)
         if FINALIZE in settings:
-            query = await self._runs.in_thread(finalized, query, self._engine)
+            try:
+                query = await self._runs.in_thread(finalized, query, self._engine)
+            except EngineFailure as error:
+                raise as_told(error, caller, composed.reads) from error
         return Prepared.of(snapshot, composed, query)
 
     def _wrapped(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Composed:
         """The caller's statement over `_`, admitted and composed. Asks the engine."""
         own = render_statement(request.wrap or "", request.values, None, self._engine.explain)
-        return compose_own(snapshot.project, own, self._gate.wrap(own), request.values, pipe, fixed=caller.fixed)
+        return compose_own(snapshot.project, own, self._gate.wrap(own), request.values, pipe, caller=caller)
 
     def _admitted(
         self, snapshot: Snapshot, caller: Caller, request: StatementRequest, pipe: Pipe | None
@@ -268,12 +271,10 @@ class QueryService:
 
     async def _outcome(self, caller: Caller, prepared: Prepared, known_etag: str | None) -> _Outcome:
         """The answer that is kept, or that of the query, which equal requests share."""
-        if not caller.filters:
-            return await self._found(prepared, known_etag)
         try:
             return await self._found(prepared, known_etag)
         except EngineFailure as error:
-            raise without_rows(error) from error
+            raise as_told(error, caller, prepared.reads) from error
 
     async def _found(self, prepared: Prepared, known_etag: str | None) -> _Outcome:
         known = self._known(prepared, known_etag)

@@ -20,6 +20,7 @@ from stonechat.project.live import Snapshot
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified, service_database
+from stonechat.project.workspaces import DATABASE_PREFIX
 from stonechat.sql.fencing import Place, fence
 from stonechat.sql.gate import TABLE_FUNCTIONS, SettingNotAllowed, require_read_only
 from stonechat.sql.quoting import identifier
@@ -58,6 +59,7 @@ _ABOUT_THE_STATEMENT = frozenset(
 
 #: Where the engine goes on to quote the statement, and with it the filter and where the rows lie.
 _QUOTED_STATEMENT = re.compile(r" In (?:scope|query) ")
+_DATABASE = re.compile(rf"\b{DATABASE_PREFIX}[0-9a-f]{{12}}\w*\.")
 
 
 class FilterDoesNotFit(StonechatError):
@@ -156,17 +158,30 @@ class Narrowing:
         return node
 
 
+def as_told(error: EngineFailure, caller: Caller, reads: Iterable[str]) -> EngineFailure:
+    """A failure of a query over data sources as its caller may see it.
+
+    The engine's own words are for those who may read every row behind the query: they quote values of rows that its
+    filter, or the endpoint, leaves out. No words name the databases in which the engine keeps the tables.
+    """
+    may_read_all = not caller.filters and all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in reads)
+    told = error if may_read_all else without_rows(error)
+    message = _DATABASE.sub("", told.message)
+    return told if message == told.message else _reworded(error, message, told.hint)
+
+
 def without_rows(error: EngineFailure) -> EngineFailure:
-    """A failure as a caller with filters may see it: a filter itself may fail on a row that is out of sight."""
+    """A failure without anything of a row in its text: only what is about the statement alone is in it."""
     if error.name in _ABOUT_THE_STATEMENT:
-        message = _QUOTED_STATEMENT.split(error.message, maxsplit=1)[0].rstrip(".")
-        return type(error)(message, number=error.number, name=error.name, hint=error.hint)
+        return _reworded(error, _QUOTED_STATEMENT.split(error.message, maxsplit=1)[0].rstrip("."), error.hint)
     if error.kind is not Kind.INVALID:
         return error
-    hint = "With a token that has filters, the engine's own words are left out."
-    return type(error)(
-        f"The engine refused the statement: {error.name}", number=error.number, name=error.name, hint=hint
-    )
+    hint = "The engine's own words are for tokens that may read all data behind this."
+    return _reworded(error, f"The engine refused the statement: {error.name}", hint)
+
+
+def _reworded(error: EngineFailure, message: str, hint: str | None) -> EngineFailure:
+    return type(error)(message, number=error.number, name=error.name, hint=hint)
 
 
 def _columns(snapshot: Snapshot, name: str) -> frozenset[str]:

@@ -3,7 +3,9 @@
 The engine looks names of a CTE up where the CTE is used. So a pipe stands behind a fence: in front of
 `SELECT * FROM p`, a caller's own `WITH tenants AS (...)`, alias or lambda would otherwise take the place of a table or
 function inside `p`, and lift the filter that the caller may only see through. Inside `view(...)` no name from outside
-is known.
+is known. And where the caller may not read all that the pipe reads, the fence has a LIMIT. Below it the engine pushes
+nothing: else it evaluates the caller's conditions on rows that a join or a group in the pipe leaves out, and says in an
+error what is in them.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import EngineFailure
 from stonechat.errors import Kind, StonechatError
@@ -19,6 +22,7 @@ from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, qualified
 from stonechat.query.gate import UNDERSCORE
+from stonechat.sql.fencing import NO_LIMIT
 from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, References, require_text
@@ -83,22 +87,22 @@ def compose_own(
     values: Values,
     pipe: Pipe | None,
     *,
-    fixed: Mapping[str, Values] | None = None,
+    caller: Caller,
 ) -> Composed:
-    """An admitted statement with the pipes and the nodes of `pipe` that it names; `_` are the rows of `pipe`.
+    """An admitted statement of a caller with the pipes and the nodes of `pipe` that it names. `_` are its rows.
 
-    `fixed` has values by pipe that the caller may not choose. Raises what rendering a pipe does.
+    Raises what rendering a pipe does.
     """
     names = frozenset(name for database, name in named.tables if database is None)
-    parts = dict(_parts(project, names, values, pipe, fixed))
-    sql = with_clause([(name, _fenced(part.sql)) for name, part in parts.items()], own.sql)
+    parts = dict(_parts(project, names, values, pipe, caller.fixed))
+    sql = with_clause([(name, _fenced(part, caller)) for name, part in parts.items()], own.sql)
     services = {qualified(name) for database, name in named.tables if database == NAMESPACE}
     reads = (names & _tables(project)) | services
     return _united(sql, own, reads, list(parts.values()))
 
 
 def _parts(
-    project: Project, names: frozenset[str], values: Values, pipe: Pipe | None, fixed: Mapping[str, Values] | None
+    project: Project, names: frozenset[str], values: Values, pipe: Pipe | None, fixed: Mapping[str, Values]
 ) -> Iterator[tuple[str, Composed]]:
     nodes = {node.name: node for node in pipe.nodes} if pipe else {}
     for name in sorted(names):
@@ -108,8 +112,10 @@ def _parts(
             yield name, compose_pipe(project, project.pipes[name], values, fixed=fixed)
 
 
-def _fenced(sql: str) -> str:
-    return f"SELECT * FROM view(SELECT * FROM (\n{with_clause([], sql)}\n))"
+def _fenced(part: Composed, caller: Caller) -> str:
+    open_to_caller = all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in part.reads)
+    limit = "" if open_to_caller else f" LIMIT {NO_LIMIT}"
+    return f"SELECT * FROM view(SELECT * FROM (\n{with_clause([], part.sql)}\n){limit})"
 
 
 def _united(sql: str, own: Rendered, reads: frozenset[str], parts: Sequence[Composed]) -> Composed:

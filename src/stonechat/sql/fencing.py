@@ -21,7 +21,7 @@ from stonechat.sql.references import UnreadableStatement
 from stonechat.sql.row_filters import conjunction
 from stonechat.sql.scopes import IN_FUNCTIONS, Node, Scope, TableName, UnboundName, Walk
 
-_NO_LIMIT = 18_446_744_073_709_551_615
+NO_LIMIT = 18_446_744_073_709_551_615
 #: Of a table expression: they choose rows or versions of rows of the table itself.
 _OF_THE_TABLE = ("final", "sample_size", "sample_offset")
 #: With these, no row of the first table is lost or made by a join, so PREWHERE may as well come after it.
@@ -138,7 +138,7 @@ def _view(place: Place, of_the_table: Mapping[str, Any]) -> Node:
     """The call of `view` over the rows of a table that may be seen."""
     named = {"type": "TableIdentifier", **_qualified(place)}
     table = {"type": "TableExpression", "database_and_table_name": named, **of_the_table}
-    limit = {"type": "Literal", "value": {"field_type": "UInt64", "value": _NO_LIMIT}}
+    limit = {"type": "Literal", "value": {"field_type": "UInt64", "value": NO_LIMIT}}
     select = _select_from(table, where=deepcopy(conjunction(place.conditions)), limit_length=limit)
     return {"type": "Function", "name": "view", "arguments": {"type": "ExpressionList", "children": [select]}}
 

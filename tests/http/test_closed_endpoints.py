@@ -1,0 +1,101 @@
+"""Callers who may only call an endpoint: nothing they send is evaluated on rows that the endpoint leaves out.
+
+Each endpoint shows the visits of the tenant `a` alone, in its own way. `toUInt32(secret)` holds for these, and fails on
+those of `b`, with the secret in the engine's words.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tests.conftest import RunningServer
+from tests.http.conftest import TENANT_ROWS, TENANTS_PROJECT
+
+_ENDPOINTS = {
+    "joined": "SELECT secret, n FROM visits JOIN (SELECT 'a' AS tenant) AS mine USING (tenant)",
+    "left_joined": "SELECT secret, n FROM visits LEFT JOIN (SELECT 'a' AS tenant, 1 AS x) AS m USING (tenant) WHERE x",
+    "grouped": "SELECT secret, any(n) AS n FROM visits GROUP BY secret HAVING any(tenant) = 'a'",
+    "windowed": "SELECT secret, n FROM visits QUALIFY row_number() OVER (PARTITION BY secret) = 1 AND tenant = 'a'",
+    "filtered": "SELECT secret, n FROM visits WHERE tenant = {{String(tenant)}}",
+    "in_a_set": "SELECT secret, n FROM visits WHERE tenant IN (SELECT tenant FROM plans WHERE plan = 'free')",
+}
+_CONDITIONS = (
+    "WHERE toUInt32(secret) >= 0",
+    "WHERE throwIf(secret LIKE 'HIDDEN%') = 0",
+    "JOIN numbers(3) AS x ON toUInt32(secret) = x.number",
+    "WHERE secret IN (SELECT toString(number) FROM numbers(5)) AND intDiv(1, secret != 'HIDDEN1')",
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    server = RunningServer(tmp_path_factory.mktemp("closed") / "home", arguments=("serve",), environment={})
+    try:
+        pipes = {
+            f"endpoints/{name}.pipe": f"NODE output\nSQL >\n    %\n    {sql}\nTYPE endpoint\n"
+            for name, sql in _ENDPOINTS.items()
+        }
+        judging = "SELECT count() AS c FROM visits WHERE toUInt32(secret) > {{UInt32(least, 0)}} AND tenant = 'a'"
+        pipes["endpoints/judging.pipe"] = f"NODE output\nSQL >\n    %\n    {judging}\nTYPE endpoint\n"
+        response = server.deploy({**TENANTS_PROJECT, **pipes})
+        assert response.status_code == 200, response.text
+        server.send("\n".join(map(json.dumps, TENANT_ROWS)), name="visits")
+        server.send('{"tenant":"a","plan":"free"}\n{"tenant":"b","plan":"gold"}', name="plans")
+        yield server
+        assert server.stop() == 0
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def caller(server: RunningServer) -> str:
+    """A token that may call the endpoints, `filtered` for the tenant `a` alone."""
+    scopes = [
+        {"type": "PIPES:READ", "resource": name, "fixed_params": {"tenant": "a"} if name == "filtered" else None}
+        for name in [*_ENDPOINTS, "judging"]
+    ]
+    params = {"name": "a", "expiration_time": str(int(time.time()) + 600)}
+    return str(server.request("POST", "/v0/tokens", params=params, json={"scopes": scopes}).json()["token"])
+
+
+@pytest.mark.parametrize("condition", _CONDITIONS)
+@pytest.mark.parametrize("name", _ENDPOINTS)
+def test_a_condition_of_the_callers_own_meets_no_row_that_the_endpoint_leaves_out(
+    server: RunningServer, caller: str, name: str, condition: str
+) -> None:
+    statement = f"SELECT secret FROM {{}} {condition} ORDER BY secret"
+    called = server.request(
+        "GET", f"/v0/pipes/{name}.ndjson", token=caller, params={"q": statement.format("_"), "tenant": "b"}
+    )
+    named = _sql(server, caller, statement.format(name), tenant="b")
+    asked = _sql(server, caller, statement.format("_"), pipeline=name, tenant="b")
+    for answer in (called, named, asked):
+        assert answer.status_code == 200, answer.text
+        assert answer.text == '{"secret":"0"}\n{"secret":"1"}\n{"secret":"2"}\n'
+
+
+def test_an_error_quotes_no_row_to_whoever_may_not_read_it(server: RunningServer, caller: str) -> None:
+    path = "/v0/pipes/judging.json"
+    assert "HIDDEN" in server.request("GET", path).json()["error"]
+    refused = server.request("GET", path, token=caller)
+    assert refused.json()["error"] == "The engine refused the statement: CANNOT_PARSE_TEXT"
+    failed = server.request("GET", "/v0/pipes/joined.json", token=caller, params={"q": "SELECT toDate(secret) FROM _"})
+    assert failed.json()["error"] == "The engine refused the statement: CANNOT_PARSE_DATE"
+    unknown = server.request("GET", "/v0/pipes/joined.json", token=caller, params={"q": "SELECT nothing FROM _"})
+    assert unknown.json()["error"] == "Unknown expression identifier `nothing`"
+
+
+@pytest.mark.parametrize("statement", ["SELECT * FROM visits SAMPLE 1", "SELECT * FROM visits FINAL"])
+def test_an_error_names_no_database_of_the_engine(server: RunningServer, statement: str) -> None:
+    refused = _sql(server, server.token, statement)
+    assert refused.status_code == 400
+    assert "ws_" not in refused.text
+
+
+def _sql(server: RunningServer, token: str, statement: str, **params: str) -> httpx.Response:
+    return server.request("GET", "/v0/sql", token=token, params={"q": f"{statement} FORMAT JSONEachRow", **params})
