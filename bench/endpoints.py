@@ -131,6 +131,7 @@ def _time(moment: datetime) -> str:
 def _round(calls: Calls, server: Stonechat, engine: Worker, no_op: HttpProcess) -> Round:
     alone_calls = calls.take(_ALONE)
     requests = calls.requests(alone_calls, server.token)
+    _settle(server)  # the record of tens of thousands of cached calls belongs to them
     before = server.cpu_seconds
     alone = run_load(server.port, requests, connections=1, status=200, count=_ALONE)
     cpu = server.cpu_seconds - before

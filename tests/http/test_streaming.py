@@ -200,9 +200,18 @@ def test_a_limit_holds_for_answers_of_any_size(tmp_path: Path, start_server: Sta
     at_once = {"q": "SELECT repeat('nine long', 1000000) FORMAT TSV"}
     response = server.request("GET", "/v0/sql", params=at_once)
     assert (response.status_code, response.json()["code"]) == (413, "SC802")
-    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
-        server.request("GET", _SLOW_PATH)
+    assert any(_is_cut_short(server) for _ in range(10))
     assert "answer cut short" in server.log.read_text()
+
+
+def _is_cut_short(server: RunningServer) -> bool:
+    """Whether the slow answer begins and has no end; on a busy machine it is refused before it begins."""
+    try:
+        response = server.request("GET", _SLOW_PATH)
+    except httpx.RemoteProtocolError as error:
+        return "without sending complete message body" in str(error)
+    assert (response.status_code, response.json()["code"]) == (413, "SC802")
+    return False
 
 
 def _spooled(name: str) -> tuple[SpooledAnswer, asyncio.Future[QueryResult]]:

@@ -86,6 +86,17 @@ def test_what_waits_when_the_queue_closes_is_written(tables: _Tables) -> None:
     assert [row["pipe_id"] for _, _, rows in tables.batches for row in rows] == ["first", "while the first is written"]
 
 
+def test_events_are_written_at_once_when_they_take_half_of_the_place(tables: _Tables) -> None:
+    tables.go.clear()
+    queue = EventQueue(tables.write, _Silent(), capacity=6, linger=_FOR_EVER)
+    for number in range(4):
+        queue.offer("a", _call(str(number)))
+    assert tables.entered.wait(30)
+    tables.go.set()
+    queue.close()
+    assert queue.counters.written == 4
+
+
 def test_events_beyond_the_capacity_are_dropped_and_counted(tables: _Tables) -> None:
     tables.go.clear()
     queue = EventQueue(tables.write, _Silent(), capacity=3, linger=0.0)

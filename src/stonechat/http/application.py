@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
 from stonechat.http.authentication import rate_limit_headers
+from stonechat.http.beaten_paths import BeatenPaths
 from stonechat.http.observing import REQUEST_ID, record_call
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
 from stonechat.http.repeats import Repeats
@@ -37,13 +37,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _CALLER_WENT_AWAY = 499
 
 
-def application(
-    routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats, frequent: Sequence[Route] = ()
-) -> Starlette:
-    """The application over its routes. Every request is recorded, and those that `repeats` knows reach no route.
-
-    `frequent` are those of the routes that skip the router: with paths without parameters, answered in one piece.
-    """
+def application(routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats) -> Starlette:
+    """The application over its routes. Every request is recorded, and those that `repeats` knows reach no route."""
     app = Starlette(
         routes=list(routes),
         exception_handlers={
@@ -53,8 +48,7 @@ def application(
         },
     )
     paths: dict[object, str] = {route.endpoint: route.path for route in routes}
-    direct = {(method, route.path): _Direct(route) for route in frequent for method in route.methods or ()}
-    app.add_middleware(EveryAnswer, telemetry=telemetry, repeats=repeats, paths=paths, direct=direct)
+    app.add_middleware(EveryAnswer, telemetry=telemetry, repeats=repeats, paths=paths)
     return app
 
 
@@ -71,10 +65,9 @@ class EveryAnswer:
         telemetry: Telemetry,
         repeats: Repeats,
         paths: Mapping[object, str],
-        direct: Mapping[tuple[str, str], _Direct],
     ) -> None:
         self._app = app
-        self._direct = direct
+        self._beaten = BeatenPaths()
         self._telemetry = telemetry
         self._repeats = repeats
         self._paths = paths
@@ -97,9 +90,7 @@ class EveryAnswer:
                 message["headers"] = [*message["headers"], *_CORS, (b"x-request-id", request_id.encode()), *own]
             await send(message)
 
-        early = (
-            _early_answer(scope) or self._direct.get((scope["method"], scope["path"])) or self._repeats.answer(scope)
-        )
+        early = _early_answer(scope) or self._repeats.answer(scope) or self._beaten.find(scope)
         try:
             await (early or self._app)(scope, receive, send_with_headers)
         except Exception:
@@ -111,27 +102,10 @@ class EveryAnswer:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = self._paths.get(scope.get("endpoint"), "unknown")
         method = scope["method"] if scope["method"] in _METHODS else "other"
+        if status < 400:
+            self._beaten.learn(scope)
         self._telemetry.requests.add(route, method, status, seconds)
         record_call(self._telemetry, scope, status, seconds)
-
-
-class _Direct:
-    """A route without what Starlette puts around routes, which costs as much as a small request itself."""
-
-    def __init__(self, route: Route) -> None:
-        self._endpoint = route.endpoint
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        scope["endpoint"] = self._endpoint
-        request = Request(scope, receive)
-        try:
-            response: Response = await self._endpoint(request)
-        except StonechatError as error:
-            response = await on_stonechat_error(request, error)
-        except ClientDisconnect:
-            return
-        await response(scope, receive, send)
 
 
 def _without_trailing_slash(scope: Scope) -> Scope:

@@ -90,9 +90,11 @@ class Repeats:
 
     def answer(self, scope: Scope) -> _FromMemory | None:
         """The answer to a request, if it is known; noted as a call, and counted as one of its caller's."""
+        if scope["method"] != "GET":
+            return None
         key = _key(scope)
         known = self._known.get(key)
-        if known is None or scope["method"] != "GET":
+        if known is None:
             return None
         try:
             caller = self._authenticator.identified(known.token)

@@ -46,16 +46,15 @@ def application_of(parts: Parts) -> ASGIApp:
     snapshots = Snapshots(parts.projects)
     repeats = Repeats(authenticator, snapshots, parts.queries)
     targets = Targets(snapshots, parts.settings.missing_is_forbidden)
-    frequent = events.routes(
-        authenticator,
-        snapshots,
-        parts.ingestion,
-        parts.telemetry,
-        max_body_bytes=parts.settings.max_body_bytes,
-    )
     return application(
         [
-            *frequent,
+            *events.routes(
+                authenticator,
+                snapshots,
+                parts.ingestion,
+                parts.telemetry,
+                max_body_bytes=parts.settings.max_body_bytes,
+            ),
             *pipes.routes(authenticator, snapshots, parts.schedules),
             *openapi.routes(authenticator, snapshots, EndpointDocuments(parts.engine)),
             *documentation.routes(),
@@ -97,7 +96,6 @@ def application_of(parts: Parts) -> ASGIApp:
         ],
         parts.telemetry,
         repeats,
-        frequent,
     )
 
 

@@ -6,6 +6,7 @@ Calls of an endpoint, and statements that an application makes, are such.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # Strings, and what may hold a quote without being one. From what only the lexer can end, all is kept. Each alternative
 # begins with a character of its own: the search then skips quickly what begins none. Only strings end in a group.
@@ -26,9 +27,16 @@ _PLAIN = re.compile(
 _VALUES = re.compile(r"'[^']*+'|(?<![\w.$])\d{1,15}(?:\.\d{1,15})?(?![\w.])", re.ASCII)
 
 
+_REMEMBERED = 256
+_LONGEST_REMEMBERED = 20_000
+
+
 def skeleton(statement: str) -> str:
-    """The statement with nothing in its strings; comments, names and numbers stay."""
-    return _STRINGS.sub(_emptied, statement)
+    """The statement with nothing in its strings; comments, names and numbers stay.
+
+    Several stages on the way of one statement ask for it: the latest are remembered.
+    """
+    return _remembered(statement) if len(statement) <= _LONGEST_REMEMBERED else _skeleton(statement)
 
 
 def plain_skeleton(statement: str) -> str | None:
@@ -38,6 +46,13 @@ def plain_skeleton(statement: str) -> str | None:
     if not _PLAIN.fullmatch(statement):
         return None
     return _VALUES.sub(lambda match: "''" if match[0][0] == "'" else "0", statement)
+
+
+def _skeleton(statement: str) -> str:
+    return _STRINGS.sub(_emptied, statement)
+
+
+_remembered = lru_cache(_REMEMBERED)(_skeleton)
 
 
 def _emptied(match: re.Match[str]) -> str:

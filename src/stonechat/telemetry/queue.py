@@ -39,7 +39,8 @@ class Source(Protocol):
 
 
 _CAPACITY = 20_000
-_LINGER = 1.0
+_LINGER = 5.0
+"""Seconds from an event to the batch it is in, unless somebody reads, or half of the place is taken."""
 _REST = 20
 """Between two batches lies at least so many times what the last one took: at most 5 % of one core, whatever comes."""
 _LONGEST_REST = 10.0
@@ -80,8 +81,8 @@ class EventQueue:
         self._clock = clock
         self._items: deque[Item] = deque()
         self._something = threading.Event()
-        self._hurry = threading.Event()
-        self._closing = False
+        self._crowded = threading.Event()
+        self._closing = threading.Event()
         self._rested = 0.0
         self._batch = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
@@ -94,10 +95,13 @@ class EventQueue:
 
     def offer(self, database: str, event: Event) -> None:
         """Take an event, or drop it when too many wait."""
-        if len(self._items) >= self._capacity:
+        waiting = len(self._items)
+        if waiting >= self._capacity:
             self.counters.dropped += 1
             return
         self._items.append((database, event))
+        if waiting * 2 >= self._capacity and not self._crowded.is_set():
+            self._crowded.set()
         self.wake()
 
     def wake(self) -> None:
@@ -124,16 +128,18 @@ class EventQueue:
 
     def close(self) -> None:
         """Write what waits, and stop."""
-        self._closing = True
-        self._hurry.set()
-        self._something.set()
+        with self._batch:  # no batch is taken meanwhile, which would clear what wakes the thread
+            self._closing.set()
+            self._crowded.set()
+            self._something.set()
         self._thread.join()
         self.flush()
 
     def _run(self) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._something.wait(self._source.due())
-            self._hurry.wait(max(self._linger, self._rested - self._clock()))
+            self._crowded.wait(self._linger)
+            self._closing.wait(max(self._rested - self._clock(), 0))
             try:
                 self.flush()
             except Exception:  # the thread goes on whatever happens: the next batch may be fine
@@ -141,7 +147,9 @@ class EventQueue:
 
     def _flush(self) -> None:
         began = self._clock()
-        self._something.clear()
+        if not self._closing.is_set():
+            self._something.clear()
+            self._crowded.clear()
         # Counters first: what they tell of was there before what is offered meanwhile.
         items = [*self._source.events()]
         items += [self._items.popleft() for _ in range(len(self._items))]
