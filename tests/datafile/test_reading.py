@@ -14,6 +14,7 @@ from stonechat.datafile.instructions import INSTRUCTIONS, KNOWN
 from stonechat.datafile.problems import MAXIMUM_PROBLEMS, InvalidDatafile
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Connection, DataSource, NodeType, Pipe
+from stonechat.datafile.scanner import source_lines
 from stonechat.errors import Kind, Position
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -146,7 +147,7 @@ def _seconds(text: str) -> float:
 
 
 def _reads_or_refuses(path: str, text: str) -> None:
-    lines = text.removeprefix("\ufeff").split("\n")
+    lines = source_lines(text)
     try:
         read_datafile(path, text)
     except InvalidDatafile as error:

@@ -44,8 +44,9 @@ def test_template_expressions_group_what_they_hold() -> None:
     assert _words("""TAGS {{ tb_secret("A", "# '") }}x y""") == [("""{{ tb_secret("A", "# '") }}x""", 6), ("y", 35)]
 
 
-def test_number_sign_comments_only_where_a_word_begins() -> None:
-    assert _words("TAGS a#b #c") == [("a#b", 6)]
+def test_number_sign_begins_a_comment_outside_of_quotes() -> None:
+    assert _words("TAGS a#b #c") == [("a", 6)]
+    assert _words("TAGS 'a#b' c'#'d#e") == [("a#b", 7), ("c'#'d", 12)]
     assert _scan("# TAGS a\n   # TAGS b\n") == []
 
 
@@ -80,7 +81,7 @@ def test_lines_of_a_block_are_spans_without_the_space_around_them() -> None:
 
 
 def test_line_ends_and_byte_order_mark_leave_no_trace() -> None:
-    assert source_lines("\ufeffa\r\nb\n\rc") == ["a", "b", "\rc"]
+    assert source_lines("\ufeffa\r\nb\n\rc") == ["a", "b", "", "c"]
 
 
 def test_last_instruction_counts_and_a_notice_says_so() -> None:

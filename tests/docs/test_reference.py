@@ -12,7 +12,7 @@ from tests.docs.markdown import Heading, Page, page
 
 from stonechat.auth.access import ScopeType
 from stonechat.cli.requests import REQUESTS_FILE
-from stonechat.datafile.instructions import IGNORED, INSTRUCTIONS, REFUSED, FileKind
+from stonechat.datafile.instructions import IGNORED, IGNORED_IN_PIPES, INSTRUCTIONS, REFUSED, FileKind
 from stonechat.datafile.resources import NodeType
 from stonechat.engine.formats import BY_EXTENSION, MEDIA_TYPES
 from stonechat.errors import StonechatError
@@ -156,7 +156,7 @@ def test_every_instruction_of_datafiles_is_documented(kind: FileKind) -> None:
 
 
 def test_instructions_without_effect_and_refused_ones_are_documented() -> None:
-    assert set(_DATAFILES.codes(0, _section(_DATAFILES, "Without effect"))) == set(IGNORED)
+    assert set(_DATAFILES.codes(0, _section(_DATAFILES, "Without effect"))) == {*IGNORED, *IGNORED_IN_PIPES}
     assert set(_DATAFILES.codes(0, _section(_DATAFILES, "Refused"))) == set(REFUSED)
 
 

@@ -61,7 +61,23 @@ def test_a_number_of_a_million_digits_costs_no_time() -> None:
     assert (verdicts.good_rows, verdicts.quarantined_rows) == (0, 3)
 
 
-@pytest.mark.parametrize("path", ["$.a[0]", "$.", "$..a", "a", "$.a.[:]", "$[:].a", "$.a[*]", "@.a"])
+@pytest.mark.parametrize(
+    ("path", "event", "value"),
+    [
+        ("$['user.id']", {"user.id": "x"}, "x"),
+        ("$.user['first name'].short", {"user": {"first name": {"short": "x"}}}, "x"),
+        ('$.["a"]["b.c"]', {"a": {"b.c": "x"}}, "x"),
+        ("$['list.l'][:]['key.k']", {"list.l": [{"key.k": "x"}, {"key.k": "y"}]}, ["x", "y"]),
+    ],
+)
+def test_keys_between_brackets_may_hold_what_bare_ones_may_not(path: str, event: object, value: object) -> None:
+    kind = "Array(String)" if isinstance(value, list) else "String"
+    column = replace(data_source(f"a {kind}").columns[0], jsonpath=path)
+    verdicts = RowReader([column]).read(json.dumps(event).encode())
+    assert json.loads(verdicts.good) == {"a": value}
+
+
+@pytest.mark.parametrize("path", ["$.a[0]", "$.", "$..a", "a", "$.a.[:]", "$[:].a", "$.a[*]", "@.a", "$['a", "$['']"])
 def test_a_path_that_cannot_be_read_is_refused_with_its_column(path: str) -> None:
     column = replace(data_source("a String").columns[0], jsonpath=path)
     with pytest.raises(UnsupportedJsonPath, match="of column 'a' is not supported") as caught:

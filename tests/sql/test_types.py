@@ -44,6 +44,7 @@ CANONICAL = [
 ]
 
 OTHER_SPELLINGS = {
+    "Array(Int)": "Array(Int32)",
     "varchar(10)": "String",
     "INT": "Int32",
     "bigint": "Int64",
@@ -62,8 +63,9 @@ REFUSED = [
     ("Strin", 0, "Unknown data type family: Strin"),
     ("Array(Foo)", 6, "Unknown data type family: Foo"),
     ("Nullable(boolean)", 9, "Boolean is not supported"),
-    ("Array(Int)", 6, "Int needs a width"),
+    ("Int", 0, "Int needs a width"),
     ("UInt", 0, "UInt needs a width"),
+    ("Array(UInt)", 6, "UInt needs a width"),
     ("DateTime64", 0, "DateTime64 needs a precision"),
     ("DateTime64(12)", 11, "DateTime64 does not take 12"),
     ("DateTime(UTC)", 9, "DateTime does not take UTC"),

@@ -15,7 +15,7 @@ from stonechat.sql.types import DataType, InvalidType, parse_type
 
 _BARE_NAME = re.compile(r"(?!')(?:(?!--)[A-Za-z0-9._*<>+'-])+")
 _JSON_MARK = "json:"
-_JSONPATH = re.compile(r"[$#](?:\.[^.\[\]`]+|\[:\])*")
+_JSONPATH = re.compile(r"""[$#](?:\.?\['[^'`]+'\]|\.?\["[^"`]+"\]|\.[^.\[\]`]+|\[:\])*""")
 
 
 class InvalidColumn(DatafileProblem):
@@ -109,8 +109,11 @@ class _ColumnReader:
 
     def column(self, name: str, position: Position) -> Column:
         """The column of that name from all that follows the name."""
-        data_type = self._type()
         clauses = _Clauses()
+        data_type = self._type()
+        if not data_type.name and self._index < len(self._run) and _is_jsonpath(self._run[self._index]):
+            self._clause(clauses)
+            data_type = self._type()
         while self._index < len(self._run):
             self._clause(clauses)
         if not data_type.name and clauses.default is None:
@@ -123,7 +126,7 @@ class _ColumnReader:
         """The column's name, which comes first."""
         token = self._run[0]
         name = token.name
-        if not name or _is_jsonpath(token):
+        if not name or _is_jsonpath(token) or token.text.startswith('"'):
             hint = "Put names with other characters than A-Z a-z 0-9 . _ * < > + - ' in backticks"
             raise InvalidColumn(f"Expected a column name, found '{token.text}'", self._at(token), hint=hint)
         if any(character.isspace() for character in name):
@@ -166,7 +169,7 @@ class _ColumnReader:
     def _jsonpath(self, token: Token) -> str:
         path = token.text[1:-1].removeprefix(_JSON_MARK)
         if not _JSONPATH.fullmatch(path) or path == "#":
-            hint = "Paths look like $.key, $.key.inner, $.list[:], $.list[:].key or $"
+            hint = "Paths look like $.key, $.key.inner, $['any key'], $.list[:], $.list[:].key or $"
             where = self._schema.at(token.start + 1 + len(_JSON_MARK))
             raise InvalidColumn(f"Invalid JSONPath '{path}'", where, hint=hint)
         return path
@@ -190,7 +193,7 @@ class _ColumnReader:
             return False
         if token.upper == "NOT":
             return self._text_at(self._index + 1).upper() == "NULL" and self._run[self._index - 1].upper != "IS"
-        return token.upper in {"MATERIALIZED", "ALIAS", "TTL"}
+        return token.upper in {"DEFAULT", "MATERIALIZED", "ALIAS", "TTL"}
 
     def _codec(self, token: Token) -> str:
         opening = self._index

@@ -11,12 +11,13 @@ from stonechat.datafile.schedules import schedule
 from stonechat.datafile.values import choice, is_templated, switch
 
 _PREFIXES = ("KAFKA_", "IMPORT_", "PG_")
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "kafka": ("KAFKA_CONNECTION_NAME", "KAFKA_TOPIC", "KAFKA_GROUP_ID"),
-    "dynamodb": ("IMPORT_CONNECTION_NAME", "IMPORT_TABLE_ARN", "IMPORT_EXPORT_BUCKET"),
-    "import": ("IMPORT_CONNECTION_NAME", "IMPORT_BUCKET_URI", "IMPORT_SCHEDULE"),
-    "postgres": ("PG_CONNECTION_NAME", "PG_TABLE"),
+_REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "kafka": ("Kafka", ("KAFKA_CONNECTION_NAME", "KAFKA_TOPIC", "KAFKA_GROUP_ID")),
+    "dynamodb": ("DynamoDB", ("IMPORT_CONNECTION_NAME", "IMPORT_TABLE_ARN", "IMPORT_EXPORT_BUCKET")),
+    "import": ("connection", ("IMPORT_CONNECTION_NAME", "IMPORT_BUCKET_URI", "IMPORT_SCHEDULE")),
+    "postgres": ("Postgres", ("PG_CONNECTION_NAME", "PG_TABLE")),
 }
+"""By subject: how messages call it, and what it needs."""
 
 
 def read_connector(given: Mapping[str, Instruction], findings: Findings) -> dict[str, str]:
@@ -27,10 +28,11 @@ def read_connector(given: Mapping[str, Instruction], findings: Findings) -> dict
         with findings.collecting():
             settings[command.lower()] = _setting(instruction)
     for subject in sorted({_subject(command, own) for command in own}):
-        missing = [command for command in _REQUIRED[subject] if command not in own or not own[command].value.text]
+        shown, required = _REQUIRED[subject]
+        missing = [command for command in required if command not in own or not own[command].value.text]
         if missing:
             first = next(own[command] for command in own if _subject(command, own) == subject)
-            findings.report(MissingSettings(subject, [command.lower() for command in missing], first.position))
+            findings.report(MissingSettings(shown, [command.lower() for command in missing], first.position))
     return settings
 
 

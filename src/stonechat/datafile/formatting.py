@@ -81,7 +81,7 @@ def _instruction(instruction: Instruction, line: str, columns: Sequence[Column])
     command = RENAMED.get(instruction.command, instruction.command)
     start, end = _value_bounds(instruction, line)
     comment = line[end:].strip()
-    value = ">" if _as_block(instruction) else line[start:end]
+    value = ">" if _as_block(instruction) and not instruction.is_block else line[start:end]
     yield " ".join(filter(None, (command, value, comment and f" {comment}")))
     if _as_block(instruction):
         yield from _block(instruction, columns)

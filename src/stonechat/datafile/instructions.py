@@ -61,10 +61,11 @@ IGNORED = {
     "IMPORT_EXTERNAL_DATASOURCE": "IMPORT_EXTERNAL_DATASOURCE is deprecated and has no effect",
     "EXPORT_SERVICE": "EXPORT_SERVICE is deprecated and has no effect: the connection names its service",
     "KAFKA_TARGET_PARTITIONS": "KAFKA_TARGET_PARTITIONS is deprecated and has no effect",
-    "FILTER": "FILTER has no effect",
-    "SCOPE": "SCOPE has no effect",
 }
 """Instructions that are read and do nothing, with what to tell about them."""
+
+IGNORED_IN_PIPES = {"FILTER": "FILTER has no effect", "SCOPE": "SCOPE has no effect"}
+"""The same, in pipes alone."""
 
 REFUSED = {
     "INCLUDE": ("INCLUDE is not supported yet", "Write the included lines into this file"),
@@ -75,11 +76,11 @@ REFUSED = {
         "KAFKA_KEY_AVRO_DESERIALIZATION is deprecated and not supported",
         "Use KAFKA_KEY_FORMAT avro",
     ),
-    "SETTINGS": ("SETTINGS is not a valid option", "Use ENGINE_SETTINGS"),
+    "SETTINGS": ("SETTINGS is not allowed, use ENGINE_SETTINGS instead", None),
 }
 """Instructions that are known and refused: the message, and what to write instead."""
 
-KNOWN = frozenset().union(*INSTRUCTIONS.values(), IGNORED, REFUSED)
+KNOWN = frozenset().union(*INSTRUCTIONS.values(), IGNORED, IGNORED_IN_PIPES, REFUSED)
 """Words that end a multi-line block when a line begins with one of them."""
 
 _BLOCKS = frozenset(

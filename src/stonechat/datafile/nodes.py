@@ -170,9 +170,12 @@ def _options(node: str, kind: NodeType, given: Mapping[str, Instruction], findin
         if command in {"SQL", "TYPE", "DESCRIPTION"}:
             continue
         with findings.collecting():
-            if command not in readers:
+            if command in readers:
+                options[command.lower()] = readers[command](instruction)
+            elif kind is NodeType.ENDPOINT:
+                findings.notice(f"{command} has no effect on an endpoint", instruction.position)
+            else:
                 raise InvalidAttribute(kind, node, instruction)
-            options[command.lower()] = readers[command](instruction)
     missing = [command.lower() for command in required if command not in given or not given[command].value.text]
     if missing:
         findings.report(MissingSettings(f"{kind.value} node", missing, given["TYPE"].position))

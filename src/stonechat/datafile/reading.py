@@ -9,7 +9,15 @@ from pathlib import PurePosixPath
 
 from stonechat.datafile.connection import read_connection
 from stonechat.datafile.datasource import read_datasource
-from stonechat.datafile.instructions import IGNORED, INSTRUCTIONS, REFUSED, RENAMED, FileKind, takes_block
+from stonechat.datafile.instructions import (
+    IGNORED,
+    IGNORED_IN_PIPES,
+    INSTRUCTIONS,
+    REFUSED,
+    RENAMED,
+    FileKind,
+    takes_block,
+)
 from stonechat.datafile.pipe import read_pipe
 from stonechat.datafile.problems import DatafileProblem, Findings
 from stonechat.datafile.resources import Connection, DataSource, Pipe
@@ -87,10 +95,11 @@ def _kind(path: str, start: Position, findings: Findings) -> FileKind:
 def _accepted(kind: FileKind, instructions: Sequence[Instruction], findings: Findings) -> list[Instruction]:
     """The instructions that this kind of file takes, older spellings renamed; the others are reported."""
     accepted: list[Instruction] = []
+    ignored = IGNORED | IGNORED_IN_PIPES if kind is FileKind.PIPE else IGNORED
     for instruction in instructions:
         command = instruction.command
-        if command in IGNORED:
-            findings.notice(IGNORED[command], instruction.position)
+        if command in ignored:
+            findings.notice(ignored[command], instruction.position)
             continue
         with findings.collecting():
             _check(kind, instruction)

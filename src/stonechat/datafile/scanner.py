@@ -17,12 +17,6 @@ class UnclosedQuote(DatafileProblem):
     code = "SC110"
 
 
-class TextAfterBlockMark(DatafileProblem):
-    """A `>` opens a block of lines, and something follows it on its own line."""
-
-    code = "SC111"
-
-
 @dataclass(frozen=True)
 class Instruction:
     """One instruction of a file.
@@ -39,8 +33,8 @@ class Instruction:
 
 
 def source_lines(text: str) -> list[str]:
-    """The lines of a file: no byte order mark in front, no line ends."""
-    return [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    """The lines of a file: no byte order mark in front, no line ends, be they those of Unix, Windows or old Macs."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def scan(path: str, lines: Sequence[str], findings: Findings) -> list[Instruction]:
@@ -72,12 +66,15 @@ def _instructions(path: str, lines: Sequence[str], findings: Findings) -> Iterat
         if not words:
             continue
         command, *arguments = words
+        if line[words[-1].end : words[-1].end + 1] == "#":
+            where = Span(line, start).at(words[-1].end)
+            findings.notice("'#' begins a comment here: put what it belongs to in quotes", where)
         if arguments and arguments[0].raw == ">":
             end = _block_end(lines, number)
             value = Span("\n".join(lines[number:end]), Position(path, number + 1, 1))
             if len(arguments) > 1:
                 where = arguments[1].span.position
-                findings.report(TextAfterBlockMark("Unexpected text after '>'", where, hint="Begin on the next line"))
+                findings.notice("What follows '>' on its line has no effect: a block begins on the next line", where)
             number = end
         else:
             value = _value(Span(line, start), command, arguments)
@@ -120,7 +117,7 @@ def _value(line: Span, command: _Word, arguments: Sequence[_Word]) -> Span:
 def _words(line: str, start: Position) -> Iterator[_Word]:
     """Words as a shell sees them. A quotation, or a `{{ }}` expression, groups what is inside it.
 
-    A quote inside a word that is never closed is an apostrophe.
+    A quote inside a word that is never closed is an apostrophe. A `#` begins a comment even inside a word.
     """
     here = Span(line, start)
     last = {closing: line.rfind(closing) for closing in ("'", '"', "}}")}
@@ -142,7 +139,7 @@ def _words(line: str, start: Position) -> Iterator[_Word]:
 
 def _word_end(line: str, offset: int, last: dict[str, int]) -> int:
     """The end of the word at an offset. `last` tells where each closing mark occurs for the last time."""
-    while offset < len(line) and not line[offset].isspace():
+    while offset < len(line) and not line[offset].isspace() and line[offset] != "#":
         closing = "}}" if line.startswith("{{", offset) else line[offset]
         if last.get(closing, -1) > offset:
             offset = line.index(closing, offset + 1) + len(closing)

@@ -23,17 +23,30 @@ _FIELDS: tuple[tuple[int, int, list[str]], ...] = (
 )
 """Lowest and highest number of minute, hour, day, month and weekday, and the names that numbers have."""
 
+_NICKNAMES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+
 _ITEM = re.compile(r"(?:\*|(?P<low>\w+)(?:-(?P<high>\w+))?)(?:/(?P<step>[0-9]{1,3}))?", re.ASCII)
 
 
 def schedule(instruction: Instruction, words: Sequence[str], *, cron: bool) -> str:
-    """The value as one of the words, such as `@on-demand`, or as a cron expression where that is allowed.
+    """The value as one of the words, such as `@on-demand`, or as a cron expression where that is allowed: `@daily` and
+    its like in the five fields that they stand for.
 
     Raises `InvalidValue` for anything else. Text that holds secrets is taken as it is.
     """
     text = instruction.value.text
     if text.lower() in words:
         return text.lower()
+    if cron and text.lower() in _NICKNAMES:
+        return _NICKNAMES[text.lower()]
     if is_templated(text) or (cron and is_cron(text)):
         return text
     options = (*words, "a cron expression such as '*/5 * * * *'") if cron else words

@@ -9,6 +9,7 @@ from stonechat.datafile.expressions import Token, group_end, split_at_commas, to
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Column
 from stonechat.datafile.spans import Span
+from stonechat.errors import Position
 
 _AGGREGATES = re.compile(r"(?:sum|count|avg|min|max|any|groupArray|groupUniqArray|uniq)(?:Merge)?")
 _BARE_COLUMN = re.compile(r"[A-Za-z]\w*", re.ASCII)
@@ -28,35 +29,36 @@ def is_empty_key(key: Span) -> bool:
 def check_sorting_key(key: Span, columns: Mapping[str, Column], version_column: str | None) -> None:
     """Raise `InvalidSortingKey` where a key holds a nullable or an aggregate column, an aggregate or an unknown column.
 
-    `version_column` is the one that a ReplacingMergeTree tells versions apart by: rows that differ in it must be equal
-    in the key, so it cannot be part of it.
+    Columns within functions count too, whatever the function makes of them. `version_column` is the one that a
+    ReplacingMergeTree tells versions apart by: rows that differ in it must be equal in the key, so it cannot be part of
+    it.
     """
     for element in filter(None, _elements(tokens(key))):
         for token, following in zip(element, [*element[1:], None], strict=True):
             where = key.at(token.start)
-            if following and following.text == "(" and _AGGREGATES.fullmatch(token.text):
-                raise InvalidSortingKey(f"The sorting key has the aggregate function '{token.text}'", where)
-        if len(element) == 1 and element[0].name:
-            _check_column(key, element[0], element[0].name, columns)
-            if element[0].name == version_column:
-                hint = "Rows of one key are versions of each other: leave the column out of the key"
-                message = f"The sorting key has the ENGINE_VER column '{version_column}'"
-                raise InvalidSortingKey(message, key.at(element[0].start), hint=hint)
-
-
-def _check_column(key: Span, token: Token, name: str, columns: Mapping[str, Column]) -> None:
-    where = key.at(token.start)
-    column = columns.get(name)
-    if column is None:
+            if following and following.text == "(" and token.kind == "word":
+                if _AGGREGATES.fullmatch(token.text):
+                    raise InvalidSortingKey(f"The sorting key has the aggregate function '{token.text}'", where)
+            elif column := columns.get(token.name or ""):
+                _check_column(column, version_column, where)
+        name = element[0].name if len(element) == 1 else None
         # Names with dots may be parts of columns, and those with leading underscores are the connectors' own. Without
         # any column, SCHEMA itself is at fault.
-        if columns and _BARE_COLUMN.fullmatch(name):
+        if name and columns and name not in columns and _BARE_COLUMN.fullmatch(name):
+            where = key.at(element[0].start)
             raise InvalidSortingKey(f"The sorting key has the column '{name}', which SCHEMA has not", where)
-    elif column.nullable:
+
+
+def _check_column(column: Column, version_column: str | None, where: Position) -> None:
+    name = column.name
+    if name == version_column:
+        hint = "Rows of one key are versions of each other: leave the column out of the key"
+        raise InvalidSortingKey(f"The sorting key has the ENGINE_VER column '{name}'", where, hint=hint)
+    if column.nullable:
         hint = "Make the column not nullable, with a DEFAULT for rows without it"
         raise InvalidSortingKey(f"The sorting key has the nullable column '{name}'", where, hint=hint)
-    elif column.type.name == "AggregateFunction":
-        raise InvalidSortingKey(f"The sorting key has the AggregateFunction column '{name}'", where)
+    if column.type.name in {"AggregateFunction", "SimpleAggregateFunction"}:
+        raise InvalidSortingKey(f"The sorting key has the {column.type.name} column '{name}'", where)
 
 
 def _elements(found: Sequence[Token]) -> list[list[Token]]:

@@ -1,7 +1,8 @@
-"""Where in an event a column's value stands: `$.a.b`, `$.tags[:]`, `$.items[:].price`, `$`."""
+"""Where in an event a column's value stands: `$.a.b`, `$['a.b']`, `$.tags[:]`, `$.items[:].price`, `$`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,13 +54,21 @@ def path_of(column: Column) -> JsonPath:
         return JsonPath(((column.name,),))
     if text == "$":
         return JsonPath(((),))
-    if not text.startswith("$."):
+    if not _PATH.fullmatch(text):
         raise UnsupportedJsonPath(column)
-    steps = text.removeprefix("$.").removesuffix(EACH).split(f"{EACH}.")
-    groups = tuple(tuple(step.split(".")) for step in steps)
-    if any(not key or "[" in key or "]" in key for group in groups for key in group):
+    groups: list[list[str]] = [[]]
+    for step in _STEP.finditer(text.removesuffix(EACH), 1):
+        if step[0] == EACH:
+            groups.append([])
+        else:
+            groups[-1].append(next(filter(None, step.groups())))
+    if not all(groups):
         raise UnsupportedJsonPath(column)
-    return JsonPath(groups)
+    return JsonPath(tuple(map(tuple, groups)))
+
+
+_STEP = re.compile(rf"""\.?\['([^']+)'\]|\.?\["([^"]+)"\]|\.([^.\[\]]+)|{re.escape(EACH)}""")
+_PATH = re.compile(rf"\$(?:{_STEP.pattern})+")
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])

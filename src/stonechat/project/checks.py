@@ -12,6 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe
+from stonechat.datafile.scanner import source_lines
 from stonechat.datafile.spans import place_in
 from stonechat.errors import Position
 from stonechat.project.lineage import Lineage, NodeKey, target_of
@@ -201,7 +202,7 @@ def name_position(node: Node, name: str) -> Position:
 
 def _instruction_position(files: Mapping[str, str], start: Position, command: str) -> Position:
     """The line, from `start` on, that begins with an instruction; `start` itself when there is none."""
-    lines = files.get(start.file, "").split("\n")
+    lines = source_lines(files.get(start.file, ""))
     for number, line in enumerate(lines[start.line - 1 :], start.line):
         if line.upper().split(None, 1)[:1] == [command]:
             return Position(start.file, number, len(line) - len(line.lstrip()) + 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe, TableEngine
+from stonechat.datafile.scanner import source_lines
 from stonechat.errors import Kind, Position, StonechatError
 
 Resource = DataSource | Pipe | Connection
@@ -174,7 +175,7 @@ def _engine_texts(engine: TableEngine) -> dict[str, str]:
 
 def _place(expression: str, text: str, file: str) -> Position:
     """Where an expression stands in a file, comments aside."""
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(source_lines(text), 1):
         if expression in line and not line.lstrip().startswith("#"):
             return Position(file, number, line.index(expression) + 1)
     return Position(file, 1, 1)

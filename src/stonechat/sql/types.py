@@ -187,7 +187,7 @@ class _Parser:
         if self._next.kind != "word":
             self._fail(f"Expected a type, found '{self._next.text}'" if self._next.text else "Expected a type")
         token = self._advance()
-        family = _family(token)
+        family = _family(token, alone=depth == 1)
         start = self._index
         if self._next.text == "(":
             arguments = self._arguments(family, token, depth)
@@ -281,11 +281,11 @@ class _Parser:
         raise InvalidType(message, offset=self._next.offset)
 
 
-def _family(token: _Token) -> str:
+def _family(token: _Token, *, alone: bool) -> str:
     name, lower = token.text, token.text.lower()
     if lower == "boolean":
         raise InvalidType("Boolean is not supported", offset=token.offset, hint="Use Bool or UInt8")
-    if name in {"Int", "UInt"}:
+    if name == "UInt" or (name == "Int" and alone):
         widths = ", ".join(f"{name}{bits}" for bits in (8, 16, 32, 64, 128, 256))
         raise InvalidType(f"{name} needs a width", offset=token.offset, hint=f"Use one of {widths}")
     family = name if name in _FAMILIES else _ANY_CASE.get(lower) or _ALIASES.get(lower)
