@@ -83,6 +83,13 @@ def test_a_known_answer_is_not_sent_again_until_it_changes(messaging_server: Run
     params = {"conversation_id": "etag"}
     unchanged = messaging_server.request("GET", _PATH, params=params, headers=headers)
     assert (unchanged.status_code, unchanged.content) == (304, b"")
+    for known in (f'"other", {etag}', etag.removeprefix("W/"), f'{etag},W/"other"'):
+        assert (
+            messaging_server.request("GET", _PATH, params=params, headers={"If-None-Match": known}).status_code == 304
+        )
+    for unknown in ('"other"', "", etag[:-1], etag.replace('"', "")):
+        answer = messaging_server.request("GET", _PATH, params=params, headers={"If-None-Match": unknown})
+        assert answer.status_code == 200
     messaging_server.send(_event("etag"))
     changed = messaging_server.request("GET", _PATH, params=params, headers=headers)
     assert changed.status_code == 200

@@ -71,6 +71,8 @@ def test_parameters_come_by_url_form_or_json(messaging_server: RunningServer) ->
 def test_a_statement_over_underscore_sees_the_endpoints_rows(messaging_server: RunningServer) -> None:
     params = {"conversation_id": "conv1", "q": "SELECT count() AS n, sum(read) AS r FROM _"}
     assert messaging_server.rows(f"{_PATH}.json", **params) == [{"n": 5, "r": 2}]
+    params["q"] = "SELECT count() AS n, (SELECT sum(read) FROM _) AS r FROM get_messages_by_conversation"
+    assert messaging_server.rows(f"{_PATH}.json", **params) == [{"n": 5, "r": 2}]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +80,7 @@ def test_a_statement_over_underscore_sees_the_endpoints_rows(messaging_server: R
     [
         "SELECT * FROM messages",
         "SELECT * FROM _, messages",
+        "SELECT * FROM peak_hours",
         "SELECT * FROM system.tables",
         "SELECT * FROM file('/etc/passwd', 'LineAsString')",
         "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",

@@ -160,6 +160,27 @@ def test_a_huge_or_deep_statement_is_refused_or_answered_and_harms_nobody(
     assert server.value("SELECT 1") == 1
 
 
+def test_a_form_of_a_browser_holds_parameters_and_no_files(server: RunningServer) -> None:
+    fields = [("q", "% SELECT {{Array(x)}} AS x FORMAT JSONEachRow"), ("x", "1"), ("x", "é\r\n2")]
+    form = [(name, (None, value)) for name, value in fields]
+    assert server.request("POST", "/v0/sql", files=form).text == '{"x":["1","é\\r\\n2"]}\n'
+    called = server.request("POST", "/v0/pipes/own_visits.ndjson", files=[("without", (None, "home"))])
+    assert '"site":"home"' not in called.text
+    assert '"site":"shop"' in called.text
+    refused = server.request("POST", "/v0/sql", files=[("q", ("q.sql", "SELECT 1"))])
+    assert (refused.status_code, refused.json()["error"]) == (400, "The parameter 'q' is sent as a file")
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/json"])
+def test_a_pipe_takes_json_whatever_it_is_called(server: RunningServer, kind: str) -> None:
+    headers = {"content-type": kind} if kind else {}
+    for body in ('{"without": "home"}', ' {"without": ["home"]}', "without=home"):
+        if body.startswith("w") and kind == "application/json":
+            continue
+        answer = server.request("POST", "/v0/pipes/own_visits.ndjson", content=body, headers=headers)
+        assert [json.loads(line)["site"] for line in answer.text.splitlines()] == ["shop"], body
+
+
 def test_the_statement_may_be_as_long_as_its_limit(server: RunningServer) -> None:
     statement = f"SELECT length('{'é' * 30_000}') AS n FORMAT JSONEachRow"
     response = server.request("POST", "/v0/sql", content=statement.encode(), headers={"content-type": "text/plain"})

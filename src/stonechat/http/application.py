@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,7 +45,6 @@ def application(routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats)
         exception_handlers={
             StonechatError: on_stonechat_error,
             HTTPException: on_http_exception,
-            Exception: on_unexpected,
         },
     )
     paths: dict[object, str] = {route.endpoint: route.path for route in routes}
@@ -93,9 +93,12 @@ class EveryAnswer:
         early = _early_answer(scope) or self._repeats.answer(scope) or self._beaten.find(scope)
         try:
             await (early or self._app)(scope, receive, send_with_headers)
-        except Exception:
-            status = 500
-            raise
+        except ClientDisconnect:
+            pass  # nobody is there to be told
+        except Exception as error:
+            if status != _CALLER_WENT_AWAY:
+                raise  # the answer has begun
+            await (await on_unexpected(Request(scope), error))(scope, receive, send_with_headers)
         finally:
             self._record(scope, status, time.perf_counter() - began)
 

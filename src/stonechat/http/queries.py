@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
 from stonechat.http.encodings import chosen_encoding, encoded
+from stonechat.http.form_data import FORM_DATA, InvalidBody, form_fields
 from stonechat.http.observing import QUERY_API, Call, note_call
 from stonechat.http.repeats import Body, Repeats, answer_headers
 from stonechat.http.snapshots import Snapshots
@@ -32,6 +34,9 @@ _NOT_PARAMETERS = frozenset(
     {"token", "q", "cli_version", "from", "debug", "explain", "release_replacements", "__tb__semver"}
 )
 _TRUE = frozenset({"true", "1"})
+_JSON = "application/json"
+_JSON_OBJECT = re.compile(r"\s*\{(?![{%#])")
+_FORM = "application/x-www-form-urlencoded"
 _MAX_PARAMETER_BYTES = 1_000_000
 # Seconds. To watch for the end of a connection costs a tenth of a small query, which is over by then.
 _WATCHED_AFTER = 0.05
@@ -45,13 +50,6 @@ class CallerGone(StonechatError):
 
     code = "SC940"
     kind = Kind.UNAVAILABLE
-
-
-class InvalidBody(StonechatError):
-    """The body of a call is not the parameters that its content type announces."""
-
-    code = "SC941"
-    kind = Kind.INVALID
 
 
 def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QueryService, repeats: Repeats) -> list[Route]:
@@ -153,12 +151,15 @@ async def _end_with_caller(request: Request, task: asyncio.Task[Any] | None) -> 
 
 
 async def request_values(request: Request, raw_key: str | None = None) -> Values:
-    """Parameters of the URL and then of the body: a form, a JSON object or, where `raw_key` names one, plain text."""
+    """Parameters of the URL and then of the body: a form, a JSON object or, where `raw_key` names one, plain text.
+
+    The content type is not to be relied on: a browser's `fetch` calls a JSON text plain text, `curl -d` a form.
+    """
     pairs = list(request.query_params.multi_items())
     if request.method == "POST":
         body = await read_body(request, _MAX_PARAMETER_BYTES)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        pairs += _body_pairs(body, kind, raw_key)
+        pairs += await form_fields(request, body) if kind == FORM_DATA else _body_pairs(body, kind, raw_key)
     values: Values = {}
     for key, value in pairs:
         before = values.get(key)
@@ -176,9 +177,9 @@ def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[s
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidBody(f"The request body is not UTF-8 at byte {error.start}") from error
-    if kind == "application/json":
+    if kind == _JSON or _JSON_OBJECT.match(text):
         return _json_pairs(text)
-    pairs = parse_qsl(text, keep_blank_values=True) if kind == "application/x-www-form-urlencoded" else []
+    pairs = parse_qsl(text, keep_blank_values=True) if raw_key is None or kind == _FORM else []
     # `curl -d 'SELECT 1'` calls a statement a form: what has no such key is the statement itself.
     if raw_key is not None and raw_key not in dict(pairs):
         return [(raw_key, text)]

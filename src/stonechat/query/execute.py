@@ -32,6 +32,7 @@ from stonechat.query.statement import compose_own, render_statement
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.references import References
+from stonechat.sql.zeros import without_zeros
 from stonechat.template.render import Rendered
 
 _MOST_THREADS = os.cpu_count() or 1
@@ -41,7 +42,7 @@ _MOST_THREADS = os.cpu_count() or 1
 class EndpointRequest:
     """A call of an endpoint: its parameters, a statement `wrap` over `_` if any, and settings of the output.
 
-    `known_etag` is what the caller has already.
+    `known_etag` names what the caller has already: one ETag, or several.
     """
 
     pipe: str
@@ -259,7 +260,7 @@ class QueryService:
     def _wrapped(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Composed:
         """The caller's statement over `_`, admitted and composed. Asks the engine."""
         own = render_statement(request.wrap or "", request.values, None, self._engine.explain)
-        return compose_own(snapshot.project, own, self._gate.wrap(own), request.values, pipe, caller=caller)
+        return compose_own(snapshot.project, own, self._gate.wrap(own, pipe), request.values, pipe, caller=caller)
 
     def _admitted(
         self, snapshot: Snapshot, caller: Caller, request: StatementRequest, pipe: Pipe | None
@@ -298,7 +299,8 @@ class QueryService:
         versions = self._versions.of(prepared.workspace_id, prepared.reads)
         result = self._cache.get(prepared.key, versions)
         etag = prepared.etag(self._versions.epoch, versions)
-        if etag is not None and etag == known_etag:
+        # Of several tags, and from proxies that make strong ones of weak ones, any that is this one will do.
+        if etag is not None and known_etag and etag.removeprefix("W/") in known_etag:
             return _Outcome(None, CacheStatus.HIT, etag)
         return None if result is None else _Outcome(result, CacheStatus.HIT, etag)
 
@@ -308,7 +310,7 @@ class QueryService:
         # How many threads is a limit, and connections are made for their limits.
         threads = min(int(chosen.pop("max_threads", self._limits.threads)), _MOST_THREADS)
         return Query(
-            snapshot.placed(composed.sql),
+            snapshot.placed(without_zeros(composed.sql)),
             database=snapshot.workspace.database,
             format=output.name,
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},

@@ -61,10 +61,13 @@ class StatementGate:
         """Whether a statement as written is admitted or refused at once, without asking the engine."""
         return statement.isascii() and plain_skeleton(statement) in self._known
 
-    def wrap(self, statement: Rendered) -> References:
-        """Admit a statement over the rows of an endpoint: it reads `_` alone. Raises what `require_read_only` does."""
+    def wrap(self, statement: Rendered, pipe: Pipe) -> References:
+        """Admit a statement over the rows of an endpoint: it reads `_`, or the pipe by its name, and nothing else.
+
+        Raises what `require_read_only` does.
+        """
         references = self._classify(statement)
-        require_read_only(references, tables={(None, UNDERSCORE)}, settings=True)
+        require_read_only(references, tables={(None, UNDERSCORE), (None, pipe.name)}, settings=True)
         return references
 
     def statement(self, statement: Rendered, project: Project, caller: Caller, pipe: Pipe | None) -> References:

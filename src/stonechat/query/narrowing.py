@@ -27,6 +27,7 @@ from stonechat.sql.quoting import identifier
 from stonechat.sql.references import exact_statement_of, references_of, tree_of
 from stonechat.sql.row_filters import InvalidRowFilter, parse_row_filter
 from stonechat.sql.scopes import Node, TableName
+from stonechat.sql.zeros import without_zeros
 
 EMPTY_DATABASE = "stonechat_empty"
 """Where these statements run: a table that no fence was put around is not there."""
@@ -100,7 +101,7 @@ class Narrowing:
         `require_read_only` does: names of databases would lead around the fences.
         """
         ask = self._engine.explain
-        tree = tree_of(composed.sql, ask)
+        tree = tree_of(without_zeros(composed.sql), ask)
         references = references_of(tree, composed.bound)
         places = self._places(snapshot, caller)
         nameable = {table for table in references.tables if table[0] is None} | places.keys()

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from stonechat.engine.contract import Engine, EngineBusy, Query, QueryResult, QueryTooLarge
+from stonechat.engine.totals import in_order
 from stonechat.query.clauses import without_clauses
 from stonechat.query.spool import STREAMED_FROM, SpooledAnswer
 from stonechat.sql.skeletons import skeleton
@@ -43,7 +44,10 @@ class QueryRuns:
         except asyncio.CancelledError:
             self._cancel(query.query_id)
             raise
-        return result or await self._spooled(query, shared=shared)
+        answer = result or await self._spooled(query, shared=shared)
+        if isinstance(answer, QueryResult) and not answer.rows:
+            return replace(answer, data=in_order(answer.data, query.format))
+        return answer
 
     async def _spooled(self, query: Query, *, shared: bool) -> QueryResult | SpooledAnswer:
         file = self._engine.scratch_file()
