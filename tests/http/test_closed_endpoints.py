@@ -97,5 +97,36 @@ def test_an_error_names_no_database_of_the_engine(server: RunningServer, stateme
     assert "ws_" not in refused.text
 
 
+def test_a_signed_token_is_not_told_what_there_is(server: RunningServer, caller: str) -> None:
+    """Pipes, data sources and tables that it may not use are like those that do not exist."""
+    for hidden, missing in (("all_visits", "nothing"), ("visits_of", "nothing"), ("visits", "nothing")):
+        for path in (
+            "/v0/pipes/{}",
+            "/v0/pipes/{}.json",
+            "/v1/pipes/{}.pipe",
+            "/v0/pipes/{}/explain",
+            "/v0/datasources/{}",
+            "/v0/datasources/{}.datasource",
+            "/v0/datasources/{}/quarantine",
+            "/v0/sql?q=SELECT+1&pipeline={}",
+            "/v0/sql?q=SELECT+count()+FROM+{}",
+            "/examples/query.http?pipe={}",
+        ):
+            answers = [server.request("GET", path.format(name), token=caller) for name in (hidden, missing)]
+            assert {answer.status_code for answer in answers} == {403}, path
+            assert answers[0].text.replace(hidden, missing) == answers[1].text
+        for path in ("/v0/events?name={}", "/v0/datasources/{}/truncate", "/v0/pipes/{}/copy"):
+            answers = [server.request("POST", path.format(name), token=caller) for name in (hidden, missing)]
+            assert {answer.status_code for answer in answers} == {403}, path
+            assert answers[0].text.replace(hidden, missing) == answers[1].text
+
+
+def test_a_static_token_is_told_what_it_lacks(server: RunningServer) -> None:
+    token = server.request("POST", "/v0/tokens", params={"name": "s", "scope": "PIPES:READ:joined"}).json()["token"]
+    assert server.request("GET", "/v0/pipes/nothing.json", token=token).status_code == 404
+    refused = server.request("GET", "/v0/pipes/grouped.json", token=token)
+    assert (refused.status_code, "PIPES:READ:grouped" in refused.json()["error"]) == (403, True)
+
+
 def _sql(server: RunningServer, token: str, statement: str, **params: str) -> httpx.Response:
     return server.request("GET", "/v0/sql", token=token, params={"q": f"{statement} FORMAT JSONEachRow", **params})

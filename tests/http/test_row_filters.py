@@ -292,6 +292,35 @@ def test_descriptions_do_not_count_what_is_out_of_sight(server: RunningServer, v
     assert (one["statistics"], one["quarantine_rows"]) == ({"bytes": None, "row_count": None}, None)
 
 
+@pytest.mark.parametrize("path", ["/v0/pipes/all_visits.json", "/v0/pipes/all_visits.csv"])
+def test_no_answer_counts_the_rows_that_were_scanned(server: RunningServer, visitor: str, path: str) -> None:
+    fixed = _signed(server, {"type": "PIPES:READ", "resource": "all_visits", "fixed_params": {"x": "y"}})
+    for _ in range(3):  # by a query, from what is kept, and as a repeat
+        assert _scanned(_get(server, path, visitor)) == _scanned(_get(server, path, fixed)) == (0, 0)
+        assert _scanned(_get(server, path, server.token))[0] == 7
+
+
+def _scanned(answer: httpx.Response) -> tuple[int, int]:
+    statistics = answer.json()["statistics"] if "x-db-statistics" not in answer.headers else None
+    statistics = statistics or json.loads(answer.headers["x-db-statistics"])
+    return statistics["rows_read"], statistics["bytes_read"]
+
+
+def test_a_large_answer_does_not_count_them_either(server: RunningServer, visitor: str) -> None:
+    statement = "SELECT x.number, repeat('x', 100) AS s FROM visits, numbers(10000) AS x"
+    answer = _sql(server, visitor, statement)
+    assert "content-length" not in answer.headers
+    document = answer.json()
+    assert document["rows"] == len(document["data"]) == 30_000
+    assert (document["statistics"]["rows_read"], document["statistics"]["bytes_read"]) == (0, 0)
+    whole = _sql(server, server.token, statement).json()["statistics"]
+    assert whole["rows_read"] > 10_000
+    progress = server.request(
+        "GET", "/v0/sql", token=visitor, params={"q": "SELECT 1 FORMAT JSONStringsEachRowWithProgress"}
+    )
+    assert (progress.status_code, progress.json()["code"]) == (400, "SC501")
+
+
 def test_a_filter_goes_with_no_right_on_the_workspace(server: RunningServer) -> None:
     scopes = ["DATASOURCES:READ:visits:tenant = 'a'"]
     for wide in (

@@ -65,6 +65,16 @@ class AccessDenied(StonechatError):
     kind = Kind.FORBIDDEN
 
 
+class BeyondScopes(AccessDenied):
+    """What a JSON Web Token asks for is not in its scopes, or is not there: it cannot tell which."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token has not enough permissions for this, or it does not exist",
+            hint="Its scopes name the pipes and data sources that it may use.",
+        )
+
+
 class GrantRefused(StonechatError):
     """A caller would give or see a right through a token that it does not have itself."""
 
@@ -137,6 +147,11 @@ class Caller:
     def is_admin(self) -> bool:
         """Whether the caller may do everything in its workspace."""
         return Scope(ScopeType.ADMIN) in self.scopes and not self.is_narrowed
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it is a JSON Web Token, for somebody outside, who is not told what there is beside its scopes."""
+        return bool(self.counted_as)
 
     @property
     def is_narrowed(self) -> bool:

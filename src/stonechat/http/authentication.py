@@ -12,6 +12,8 @@ from stonechat.auth.limits import Allowance, RateLimit, RateLimited
 from stonechat.auth.tokens import TokenRegistry
 from stonechat.project.live import LiveProjects
 
+CALLER = "stonechat.caller"
+"""The key in a request's scope of the caller, once it is known."""
 _SCHEME = "bearer "
 _ALLOWANCE = "stonechat.allowance"
 
@@ -26,7 +28,7 @@ class Authenticator:
 
     def caller(self, request: Request) -> Caller:
         """The caller. Raises `auth.access.InvalidToken` for a missing or unknown token, or `RateLimited`."""
-        caller = self.identified(token_of(request))
+        caller = request.scope[CALLER] = self.identified(token_of(request))
         self.count(request.scope, caller)
         if any(scope.resource.startswith("t_") for scope in caller.scopes):
             return caller.with_names(self._projects.of(caller.workspace_id).snapshot.names_by_id)

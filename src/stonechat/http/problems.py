@@ -9,8 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from stonechat.auth.access import AccessDenied, BeyondScopes, Caller
 from stonechat.errors import Kind, StonechatError
+from stonechat.http.authentication import CALLER
 from stonechat.http.observing import note_error
+from stonechat.project.live import UnknownDataSource, UnknownPipe
 from stonechat.project.model import InvalidProject
 from stonechat.template.errors import TemplateCustomError
 
@@ -31,6 +34,8 @@ STATUS_BY_KIND: Mapping[Kind, int] = {
     Kind.UNAVAILABLE: 503,
 }
 _RETRY_SECONDS = 1
+#: Which of them a name leads to tells whether there is something of that name.
+_TELLING = (AccessDenied, UnknownPipe, UnknownDataSource)
 #: What routing and parsing refuse before any code of ours runs; everything else of that kind is SC903.
 _ROUTING_CODES: Mapping[int, str] = {404: "SC904", 405: "SC905"}
 
@@ -70,6 +75,9 @@ async def on_stonechat_error(request: Request, error: Exception) -> Response:
     """Exception handler for the program's own errors."""
     assert isinstance(error, StonechatError)
     note_error(request, error)
+    caller: Caller | None = request.scope.get(CALLER)
+    if caller is not None and caller.is_signed and isinstance(error, _TELLING):
+        error = BeyondScopes()
     if error.kind is Kind.INTERNAL:
         _log.error("internal error", code=error.code, message=str(error))
     return problem_response(error)

@@ -21,6 +21,7 @@ from stonechat.http.encodings import chosen_encoding, encoded
 from stonechat.http.form_data import FORM_DATA, InvalidBody, form_fields
 from stonechat.http.observing import QUERY_API, Call, note_call
 from stonechat.http.repeats import Body, Repeats, answer_headers
+from stonechat.http.scanned import without_scanned
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
 from stonechat.project.live import UnknownPipe
@@ -101,12 +102,15 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
 
     async def respond(request: Request, call: Call, answer: Answer) -> Response:
         call.answer = answer
-        headers, accepted = answer_headers(answer), request.headers.get("accept-encoding", "")
+        narrowed = call.caller.is_narrowed
+        headers, accepted = answer_headers(answer, narrowed=narrowed), request.headers.get("accept-encoding", "")
         if answer.result is None:
             return Response(status_code=304, headers=headers)
         if isinstance(answer.result, SpooledAnswer):
-            return StreamedResponse(answer.result, headers, answer.media_type, chosen_encoding(accepted))
-        data, encoding = await encoded(answer.result.data, accepted)
+            encoding = chosen_encoding(accepted)
+            return StreamedResponse(answer.result, headers, answer.media_type, encoding, narrowed=narrowed)
+        whole = without_scanned(answer.result.data) if narrowed else answer.result.data
+        data, encoding = await encoded(whole, accepted)
         repeats.learn(request, call, answer, Body(answer.result, data, encoding, answer.media_type))
         if encoding is not None:
             headers["content-encoding"] = encoding

@@ -31,12 +31,16 @@ _LARGEST_SHARE = 32
 _Key = tuple[bytes, bytes, bytes, bytes]
 
 
-def answer_headers(answer: Answer) -> dict[str, str]:
-    """What an answer from the read path says of itself, whatever its body."""
+def answer_headers(answer: Answer, *, narrowed: bool) -> dict[str, str]:
+    """What an answer from the read path says of itself, whatever its body.
+
+    `narrowed` ones are for callers from whom rows are hidden.
+    """
     headers = {"server-timing": answer.timing, "x-cache": answer.cache.value, "vary": "Accept-Encoding"}
     if answer.media_type != JSON.media_type and isinstance(result := answer.result, QueryResult):
         # JSON has them in the body.
-        cost = f'"elapsed":{result.elapsed:.9f},"rows_read":{result.rows_read},"bytes_read":{result.bytes_read}'
+        scanned = (0, 0) if narrowed else (result.rows_read, result.bytes_read)
+        cost = f'"elapsed":{result.elapsed:.9f},"rows_read":{scanned[0]},"bytes_read":{scanned[1]}'
         headers["x-db-statistics"] = f"{{{cost}}}"
     if answer.etag is not None:
         headers |= {"etag": answer.etag, "cache-control": "no-cache"}
@@ -110,7 +114,7 @@ class Repeats:
         self._known.move_to_end(key)
         scope["endpoint"] = known.endpoint
         note_call(scope, Call(snapshot, caller, known.pipe, known.values, answer))
-        return _FromMemory(answer, known.body)
+        return _FromMemory(answer, known.body, caller.is_narrowed)
 
     def learn(self, request: Request, call: Call, answer: Answer, body: Body) -> None:
         """Remember how a request was answered, if one like it can be answered the same way."""
@@ -168,9 +172,13 @@ class _FromMemory:
 
     answer: Answer
     body: Body
+    narrowed: bool
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = [(name.encode(), value.encode()) for name, value in answer_headers(self.answer).items()]
+        headers = [
+            (name.encode(), value.encode())
+            for name, value in answer_headers(self.answer, narrowed=self.narrowed).items()
+        ]
         if self.answer.result is None:
             await send({"type": "http.response.start", "status": 304, "headers": headers})
             await send({"type": "http.response.body"})

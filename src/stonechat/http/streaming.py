@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stonechat.errors import StonechatError
+from stonechat.http.scanned import streamed_without_scanned
 from stonechat.query.spool import SpooledAnswer
 
 _PATIENCE = 30.0
@@ -27,7 +28,7 @@ class _Compressor(Protocol):
 
 
 class StreamedResponse(Response):
-    """An answer in chunks, compressed with `encoding` if any.
+    """An answer in chunks, compressed with `encoding` if any; `narrowed` ones do not tell how much was scanned.
 
     It releases the answer at its end, or when the caller hangs up or takes no byte for `patience` seconds. What cannot
     be finished has no end: the connection is closed before the last chunk, so that no part passes for the whole.
@@ -39,6 +40,8 @@ class StreamedResponse(Response):
         headers: Mapping[str, str],
         media_type: str,
         encoding: str | None,
+        *,
+        narrowed: bool = False,
         patience: float = _PATIENCE,
     ) -> None:
         super().__init__(headers=headers, media_type=media_type)
@@ -47,6 +50,7 @@ class StreamedResponse(Response):
             self.headers["Content-Encoding"] = encoding
         self._answer = answer
         self._encoding = encoding
+        self._narrowed = narrowed
         self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +80,9 @@ class StreamedResponse(Response):
             _log.warning("answer cut short", error=str(error) or "the caller stopped reading")
 
     async def _send(self, send: Send) -> None:
-        async for chunk in _compressed(self._answer.chunks(), self._encoding):
+        chunks = self._answer.chunks()
+        chunks = streamed_without_scanned(chunks) if self._narrowed else chunks
+        async for chunk in _compressed(chunks, self._encoding):
             async with asyncio.timeout(self._patience):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body"})

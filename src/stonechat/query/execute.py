@@ -181,6 +181,8 @@ class QueryService:
         with stages.stage("find"):
             pipe = _pipe(snapshot, request.pipe) if request.pipe else None
         with stages.stage("authorise"):
+            if pipe is not None:
+                caller.require(ScopeType.READ_PIPE, pipe.name)
             if self._gate.knows(request.statement):
                 own, named = self._admitted(snapshot, caller, request, pipe)
             else:

@@ -23,6 +23,8 @@ from stonechat.template.render import Rendered
 UNDERSCORE = "_"
 _REMEMBERED = 1000
 _LONGEST_REMEMBERED = 5000
+#: It tells as it goes how many rows are scanned, hidden ones among them.
+_WITH_PROGRESS = "jsonstringseachrowwithprogress"
 _MEDIA_TYPES = {name.lower(): media_type for name, media_type in MEDIA_TYPES.items()}
 
 
@@ -75,7 +77,8 @@ class StatementGate:
         references = self._classify(statement)
         readable = {(None, name) for name in _readable(project, caller, pipe)} | _readable_services(caller)
         require_read_only(references, tables=readable, settings=True, output_format=True)
-        if references.format is not None and references.format.lower() not in _MEDIA_TYPES:
+        output = references.format and references.format.lower()
+        if output and (output not in _MEDIA_TYPES or (output == _WITH_PROGRESS and caller.is_narrowed)):
             raise FormatRefused(references.format)
         return references
 
