@@ -77,9 +77,10 @@ class StatementGate:
         references = self._classify(statement)
         readable = {(None, name) for name in _readable(project, caller, pipe)} | _readable_services(caller)
         require_read_only(references, tables=readable, settings=True, output_format=True)
-        output = references.format and references.format.lower()
-        if output and (output not in _MEDIA_TYPES or (output == _WITH_PROGRESS and caller.is_narrowed)):
-            raise FormatRefused(references.format)
+        if (output := references.format) is not None:
+            told = output.lower() == _WITH_PROGRESS and caller.is_narrowed
+            if told or output.lower() not in _MEDIA_TYPES:
+                raise FormatRefused(output)
         return references
 
     def _classify(self, statement: Rendered) -> References:
