@@ -423,12 +423,15 @@ def test_a_copy_is_in_a_staged_version_of_its_data_source_too(start_server: Star
     assert len(pages(server)) == 1
 
 
-def test_a_view_that_fails_is_told_and_the_rows_are_there_once(start_server: StartServer) -> None:
+def test_a_view_that_fails_is_told_and_the_rows_are_there_and_in_other_views_once(start_server: StartServer) -> None:
     server = start_server()
     view = _PROJECT["materializations/by_letter.pipe"].replace(
         "count() AS rows FROM pages", "count() + throwIf(max(page = 'x1'), 'thirteen') AS rows FROM pages"
     )
-    deployed = server.deploy({**_PROJECT, "materializations/by_letter.pipe": view})
+    sound = _PROJECT["materializations/by_letter.pipe"].replace("DATASOURCE totals", "DATASOURCE others")
+    project = {**_PROJECT, "materializations/by_letter.pipe": view, "materializations/sound.pipe": sound}
+    project["datasources/others.datasource"] = _PROJECT["datasources/totals.datasource"]
+    deployed = server.deploy(project)
     assert deployed.status_code == 200, deployed.text
     job = ended(server, run(server, "many", rows="14", _mode="append").json()["job"]["id"])
     assert job["status"] == "error"
@@ -439,6 +442,7 @@ def test_a_view_that_fails_is_told_and_the_rows_are_there_once(start_server: Sta
     server.request("POST", f"/v0/jobs/{job['id']}/retry")
     assert ended(server, job["id"])["status"] == "error"
     assert len(pages(server)) == 14
+    assert server.value("SELECT sum(rows) FROM others") == 14, "a view that does not fail has all rows"
 
 
 def test_what_runs_did_is_in_the_service_data_sources(server: RunningServer) -> None:

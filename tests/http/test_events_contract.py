@@ -103,6 +103,15 @@ def test_a_failing_view_is_told_and_its_row_is_there_once(server: RunningServer)
     assert viewed == [{"n": 203, "hits": 1}]
 
 
+def test_no_sender_is_told_the_values_of_another(server: RunningServer) -> None:
+    """They may share a block, and its view fails for all of them."""
+    answer = server.send('{"n":204,"payload":"poison"}', name="hits")
+    assert answer.status_code == 422
+    assert "fills_counts" in answer.json()["error"]
+    assert "poison" not in answer.text
+    assert "no view takes it" not in answer.text
+
+
 def _until(server: RunningServer, statement: str, value: int) -> None:
     for _ in range(200):
         if server.value(statement) == value:

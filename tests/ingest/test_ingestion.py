@@ -382,19 +382,43 @@ def test_a_block_too_large_for_the_memory_is_split_in_the_end(
 
 
 @pytest.mark.parametrize("size", [2, 50_000])
-def test_a_failing_view_is_told_and_the_rows_are_kept(start: Open, fed: Fed, size: int) -> None:
+def test_a_failing_view_is_told_and_the_table_and_all_other_views_have_the_rows(
+    start: Open, fed: Fed, size: int
+) -> None:
     engine, database = fed.engine, fed.database
     window = "SETTINGS non_replicated_deduplication_window = 1000"
-    engine.command(f"CREATE TABLE {database}.u (m UInt32) ORDER BY tuple() {window}")
-    engine.command(
-        f"CREATE MATERIALIZED VIEW {database}.v TO {database}.u AS SELECT toUInt32(text) AS m FROM {database}.t"
-    )
+    for view, query in {
+        "u1": f"SELECT toUInt32(text) AS m FROM {database}.t",
+        "u2": f"SELECT n AS m FROM {database}.t",
+        "u3": f"SELECT m FROM {database}.u2",
+    }.items():
+        engine.command(f"CREATE TABLE {database}.{view} (m UInt32) ORDER BY tuple() {window}")
+        engine.command(f"CREATE MATERIALIZED VIEW {database}.to_{view} TO {database}.{view} AS {query}")
     ingestion = start()
-    with pytest.raises(ViewFailed, match="the rows are in the data source"):
+    told = (
+        r"^The rows are in the data source, but the materialized view 'to_u1' cannot take them \(CANNOT_PARSE_TEXT\)$"
+    )
+    with pytest.raises(ViewFailed, match=told):
         send(ingestion, fed, events(*range(size)))
-    assert fed.count() == size
-    assert fed.count("u") == 0
+    assert [fed.count(), fed.count("u1"), fed.count("u2"), fed.count("u3")] == [size, 0, size, size]
     assert fed.count("t_quarantine") == 0
+    assert ingestion.block_counters.view_failures == 1
+
+
+def test_a_view_that_runs_out_of_memory_doubles_nothing(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    """The table has the rows by then, so the block must not be split."""
+
+    def fault(insert: Insert) -> None:
+        if not insert.past_failing_views:
+            faulty.engine.insert(insert)
+            raise QueryTooLarge("Memory limit exceeded: while pushing to view d.v.", number=241)
+
+    faulty.fault = fault
+    ingestion = start()
+    with pytest.raises(CommitDelayed):
+        send(ingestion, fed, events(*range(10)))
+    assert ingestion.flush(20)
+    assert numbers(fed) == list(range(10))
     assert ingestion.block_counters.view_failures == 1
 
 

@@ -72,7 +72,8 @@ class Insert:
     """One block of rows. The same `token` on the same table again is acknowledged and changes nothing, views included.
 
     `data` is a sequence of chunks which together are text of `format`; `columns` names the columns that the rows may
-    have.
+    have. With `past_failing_views` views that fail are passed over; else the first that fails ends the insert, and the
+    views behind it miss the rows that the table has taken.
     """
 
     database: str
@@ -81,6 +82,7 @@ class Insert:
     format: str
     data: Sequence[bytes]
     token: str
+    past_failing_views: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Fill:
 
     `columns` are those of the statement's rows, by the names that they have in the table too. With a `token` all rows
     are one block, held in memory, which is in or not: the same token again changes nothing, views included. Without
-    one, a fill that fails may have left a part of its rows.
+    one, a fill that fails may have left a part of its rows. `past_failing_views` is that of `Insert`.
     """
 
     database: str
@@ -97,6 +99,7 @@ class Fill:
     columns: Sequence[str]
     query: Query
     token: str = ""
+    past_failing_views: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ def fill_options(fill: Fill) -> Mapping[str, str]:
         "max_memory_usage": str(limits.memory_bytes),
         "max_threads": str(limits.threads),
         "http_max_tries": "1",
+        "materialized_views_ignore_errors": str(int(fill.past_failing_views)),
     }
     if not fill.token:
         return {**fill.query.settings, **_BLOCKS, **bounds}

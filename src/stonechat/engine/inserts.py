@@ -100,7 +100,8 @@ class Writer:
 
 def _statement(insert: Insert) -> str:
     columns = ", ".join(map(identifier, insert.columns))
+    past = ", materialized_views_ignore_errors = 1" if insert.past_failing_views else ""
     return (
         f"INSERT INTO {identifier(insert.database)}.{identifier(insert.table)} ({columns}) "
-        f"SETTINGS insert_deduplication_token = {literal(insert.token)}"
+        f"SETTINGS insert_deduplication_token = {literal(insert.token)}{past}"
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ import structlog
 
 from stonechat.engine.contract import Engine, EngineFailure, Insert, QueryTooLarge
 from stonechat.errors import Kind, StonechatError
-from stonechat.ingest.destinations import Destination, Destinations, is_transient, is_view_failure
+from stonechat.ingest.destinations import Destination, Destinations, is_transient, is_view_failure, view_of
 from stonechat.ingest.events import shown
 from stonechat.ingest.log import Log
 from stonechat.ingest.quarantine import REFUSED, quarantine_row
@@ -41,6 +41,14 @@ class ViewFailed(StonechatError):
 
     code = "SC622"
     kind = Kind.HALF_DONE
+
+    def __init__(self, view: str, reason: str) -> None:
+        # A block has rows of several senders. What the engine says would show the values of one to all of them.
+        super().__init__(
+            f"The rows are in the data source, but the materialized view '{view}' cannot take them ({reason})",
+            hint="Do not send them again. The server's log has the reason. "
+            "Once the view's query is mended and deployed, what it fills is computed again from all rows.",
+        )
 
 
 class DataSourceGone(StonechatError):
@@ -206,18 +214,25 @@ class _Commit:
         target = self._destination
         token = self._committer.token(self._planned, path)
         insert = Insert(target.database, target.table, target.columns, "JSONEachRow", chunks, token)
-        for attempt in range(_VIEW_ATTEMPTS):
+        for _ in range(_VIEW_ATTEMPTS):
             try:
                 self._committer.insert(insert)
+                break
             except EngineFailure as failure:
-                if is_view_failure(failure) and not is_transient(failure):
-                    if attempt == _VIEW_ATTEMPTS - 1:
-                        self._note_view_failure(failure)
-                    continue
-                return self._committer.refuse(self._planned, path, self._fate(failure, count), failure.message)
-            break
+                if not self._is_of_a_view(failure):
+                    return self._committer.refuse(self._planned, path, self._fate(failure, count), failure.message)
+                failed = failure
+        else:
+            # The table has the rows already: to send parts of them again, under other tokens, would double them.
+            self._committer.insert(replace(insert, past_failing_views=True))
+            self._note_view_failure(failed)
         self._committer.take(self._planned, path)
         return None
+
+    def _is_of_a_view(self, failure: EngineFailure) -> bool:
+        """Whether the table has the rows, and waiting does not help a view behind it to take them."""
+        patient = isinstance(failure, QueryTooLarge) and self._attempt >= _ATTEMPTS_BEFORE_SPLIT
+        return is_view_failure(failure) and (patient or not is_transient(failure))
 
     def _fate(self, failure: EngineFailure, count: int) -> Fate:
         """What to do with a refused part. Raises the failure where waiting is the better answer."""
@@ -231,9 +246,7 @@ class _Commit:
     def _note_view_failure(self, failure: EngineFailure) -> None:
         self._committer.counters.view_failures += 1
         _logger.error("a materialized view failed", table=self._destination.table, reason=failure.message)
-        self.view_failure = ViewFailed(
-            f"A materialized view failed, the rows are in the data source: {failure.message}"
-        )
+        self.view_failure = ViewFailed(view_of(failure), failure.name)
 
 
 def _rejected(line: bytes, reason: str, now: float) -> bytes:

@@ -114,3 +114,8 @@ def is_transient(failure: EngineFailure) -> bool:
 def is_view_failure(failure: EngineFailure) -> bool:
     """Whether the table took the rows and a materialized view behind it did not."""
     return _VIEW in failure.message
+
+
+def view_of(failure: EngineFailure) -> str:
+    """The name of the view that failed."""
+    return failure.message.rpartition(_VIEW)[2].strip().partition(".")[2].rstrip(".").strip("`")

@@ -82,8 +82,8 @@ class Publisher:
             sent(view_failure)
 
 
-def _sent(send: Callable[[], None]) -> str | None:
-    """Send a chunk; what a view failed of that does not take it after several attempts."""
+def _sent(send: Callable[..., None]) -> str | None:
+    """Send a chunk, in the end past the views that do not take it; what one of these failed of."""
     for attempt in range(1, _VIEW_ATTEMPTS + 1):
         try:
             send()
@@ -92,6 +92,7 @@ def _sent(send: Callable[[], None]) -> str | None:
                 raise
             if attempt == _VIEW_ATTEMPTS:
                 _log.error("a materialized view failed", reason=failure.message)
+                send(past_failing_views=True)
                 return failure.message
         else:
             break

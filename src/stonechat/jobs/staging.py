@@ -110,7 +110,7 @@ class Staging:
         )
         return position
 
-    def send(self, batch: Batch, number: int, target: Table, token: str) -> None:
+    def send(self, batch: Batch, number: int, target: Table, token: str, *, past_failing_views: bool = False) -> None:
         """Put one chunk of a batch into a table, as one block, as far as the table has its columns."""
         stored = table_columns(self._engine, target)
         columns = [name for name in batch.columns if name in stored]
@@ -121,7 +121,7 @@ class Staging:
             f"WHERE {position} >= {start} AND {position} < {start + batch.chunk} ORDER BY {position}"
         )
         query = Query(statement, self.database, limits=self._limits)
-        self._engine.fill(Fill(target.database, target.name, columns, query, token))
+        self._engine.fill(Fill(target.database, target.name, columns, query, token, past_failing_views))
 
 
 def given_columns(engine: Engine, query: Query, target: Table) -> Mapping[str, str]:
