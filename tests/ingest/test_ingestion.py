@@ -165,12 +165,11 @@ def test_blocks_stay_within_their_limits(start: Open, fed: Fed, faulty: FaultyEn
     ingestion = start(blocks=BlockLimits(rows=100))
     faulty.gate.clear()
 
-    async def burst() -> None:
-        await asyncio.gather(
-            *(ingestion.accept("t_1", fed.source, events(*range(n, n + 30))) for n in range(0, 900, 30))
-        )
+    async def one_after_the_other() -> None:
+        for n in range(0, 900, 30):
+            await ingestion.accept("t_1", fed.source, events(*range(n, n + 30)))
 
-    asyncio.run(burst())
+    asyncio.run(one_after_the_other())
     faulty.gate.set()
     assert ingestion.flush(10)
     assert numbers(fed) == list(range(900))

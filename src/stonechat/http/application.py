@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stonechat.errors import StonechatError
 from stonechat.http.authentication import rate_limit_headers
 from stonechat.http.beaten_paths import BeatenPaths
+from stonechat.http.headers import header
 from stonechat.http.observing import REQUEST_ID, record_call
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
 from stonechat.http.repeats import Repeats
@@ -100,13 +101,13 @@ class EveryAnswer:
                 raise  # the answer has begun
             await (await on_unexpected(Request(scope), error))(scope, receive, send_with_headers)
         finally:
+            if early is None and status < 400:
+                self._beaten.learn(scope)
             self._record(scope, status, time.perf_counter() - began)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = self._paths.get(scope.get("endpoint"), "unknown")
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        if status < 400:
-            self._beaten.learn(scope)
         self._telemetry.requests.add(route, method, status, seconds)
         record_call(self._telemetry, scope, status, seconds)
 
@@ -118,10 +119,9 @@ def _without_trailing_slash(scope: Scope) -> Scope:
 
 
 def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        given = str(value, "latin-1") if name == b"x-request-id" else ""
-        if given.isascii() and given.isprintable() and 0 < len(given) <= 100:
-            return given
+    given = header(scope, b"x-request-id") or ""
+    if given.isascii() and given.isprintable() and 0 < len(given) <= 100:
+        return given
     return f"{random.getrandbits(128):032x}"
 
 

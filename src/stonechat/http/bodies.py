@@ -6,9 +6,10 @@ import asyncio
 import zlib
 
 import zstandard
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from stonechat.errors import Kind, StonechatError
+from stonechat.http.headers import header
 
 _LARGEST_INLINE = 4096
 """Bytes that are decompressed on the event loop: larger ones would hold up everybody else."""
@@ -32,17 +33,21 @@ class InvalidEncoding(StonechatError):
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, without its Content-Encoding (gzip, deflate, zstd or none); at most `limit` bytes."""
-    length = request.headers.get("content-length", "")
+    length = header(request.scope, b"content-length") or ""
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
         chunks.append(chunk)
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    encoding = (header(request.scope, b"content-encoding") or "identity").strip().lower()
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     if encoding == "identity" or size <= _LARGEST_INLINE:
         return decompressed(body, encoding, limit)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Scope
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import DataSource
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator, token_of
 from stonechat.http.bodies import read_body
+from stonechat.http.headers import header
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.idempotency import LONGEST_KEY
 from stonechat.ingest.ingestion import Ingestion
@@ -22,6 +22,7 @@ from stonechat.project.live import Snapshot
 from stonechat.telemetry.recorder import Telemetry
 
 _MOST_HEADS = 1000
+_IDEMPOTENCY_KEY = b"idempotency_key"
 
 
 class MissingName(StonechatError):
@@ -60,11 +61,11 @@ class _Targets:
     def __init__(self, authenticator: Authenticator, snapshots: Snapshots) -> None:
         self._authenticator = authenticator
         self._snapshots = snapshots
-        self._known: dict[tuple[bytes, bytes], _Target] = {}
+        self._known: dict[tuple[bytes, str], _Target] = {}
 
     def of(self, request: Request) -> _Target:
         """The target, with the request counted as one of its caller's. Raises what is wrong with the request."""
-        head = request.scope["query_string"], _authorization(request.scope)
+        head = request.scope["query_string"], header(request.scope, b"authorization") or ""
         known = self._known.get(head)
         if known is not None:
             caller = self._authenticator.identified(known.token)
@@ -73,7 +74,7 @@ class _Targets:
                 return known
             self._known.clear()  # so that no snapshot is kept that is not live any more
         target = self._read(request)
-        if b"idempotency_key" not in head[0] and target.caller == self._authenticator.identified(target.token):
+        if _IDEMPOTENCY_KEY not in head[0] and target.caller == self._authenticator.identified(target.token):
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
             self._known[head] = target
@@ -129,13 +130,6 @@ def routes(
     return [Route("/v0/events", send_events, methods=["POST"])]
 
 
-def _authorization(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return bytes(value)
-    return b""
-
-
 def _format(text: str) -> Format:
     match text:
         case "ndjson" | "json":
@@ -146,7 +140,10 @@ def _format(text: str) -> Format:
 
 def _idempotency_key(request: Request) -> str:
     """What the sender calls this request, so that sending it again does no harm; empty where it has no name."""
-    key = request.headers.get("idempotency-key") or request.query_params.get("idempotency_key", "")
+    key = header(request.scope, b"idempotency-key") or ""
+    query = request.scope["query_string"]
+    if not key and (_IDEMPOTENCY_KEY in query or b"%" in query):
+        key = request.query_params.get("idempotency_key", "")
     if len(key) > LONGEST_KEY:
         raise InvalidParameter(f"The idempotency key is longer than {LONGEST_KEY} characters", hint="Use a UUID.")
     return key

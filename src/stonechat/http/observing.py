@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from stonechat.auth.access import Caller
 from stonechat.engine.contract import QueryResult
+from stonechat.http.headers import header
 from stonechat.project.live import Snapshot
 from stonechat.query.cache import CacheStatus
 from stonechat.query.execute import Answer
@@ -96,7 +97,7 @@ def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[E
         request_id=scope[REQUEST_ID],
         parameters=parameters,
         method=scope["method"],
-        user_agent=_header(scope, b"user-agent"),
+        user_agent=(header(scope, b"user-agent") or "")[:_LONGEST_TEXT] or None,
         client_ip=scope["client"][0] if scope.get("client") else None,
     )
     if failed:
@@ -143,10 +144,3 @@ def _url(scope: Scope) -> str:
         query = b"&".join(parts)
     whole: bytes = path + b"?" + query if query else path
     return whole.decode("latin-1")
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value).decode("latin-1")[:_LONGEST_TEXT]
-    return None

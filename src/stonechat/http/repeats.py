@@ -20,6 +20,7 @@ from stonechat.engine.contract import QueryResult
 from stonechat.engine.formats import JSON
 from stonechat.errors import StonechatError
 from stonechat.http.authentication import Authenticator, token_of
+from stonechat.http.headers import header
 from stonechat.http.observing import Call, note_call
 from stonechat.http.snapshots import Snapshots
 from stonechat.project.live import Snapshot
@@ -105,7 +106,7 @@ class Repeats:
             snapshot = self._snapshots.of(Request(scope), caller)
             if caller != known.caller or known.snapshot() is not snapshot:
                 return None
-            answer = self._queries.repeated(known.prepared, known.body.media_type, _header(scope, b"if-none-match"))
+            answer = self._queries.repeated(known.prepared, known.body.media_type, header(scope, b"if-none-match"))
             if answer is None or (answer.result is not None and answer.result is not known.body.result):
                 return None
             self._authenticator.count(scope, caller)
@@ -201,10 +202,3 @@ def _key(scope: Scope) -> _Key:
         elif name == b"accept-encoding":
             encodings = encodings or value
     return scope.get("raw_path") or scope["path"].encode(), scope["query_string"], authorization, encodings
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            return str(value, "latin-1")
-    return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ import structlog
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.batching import Batches
 from stonechat.ingest.blocks import BlockCommitter, BlockCounters
 from stonechat.ingest.destinations import Destinations
 from stonechat.ingest.idempotency import Claim, IdempotencyKeys, Kept, request_key
@@ -99,6 +100,7 @@ class Ingestion:
         self._readers: dict[str, tuple[DataSource, RowReader]] = {}
         self._checkers = ThreadPoolExecutor(1, "check")
         self._mailbox: Mailbox | None = None
+        self._batches: Batches
 
     @classmethod
     def open(
@@ -336,7 +338,7 @@ class Ingestion:
         mailbox = self._mailbox_of(asyncio.get_running_loop())
         while True:
             ended = mailbox.future()
-            found = self._keys.claim(key, partial(mailbox.post, ended, None))
+            found = self._keys.claim(key, partial(mailbox.post, [ended], None))
             if isinstance(found, Kept):
                 return found
             if found is Claim.GO_ON:
@@ -348,7 +350,7 @@ class Ingestion:
         if wait:
             mailbox = self._mailbox_of(asyncio.get_running_loop())
             flushed = mailbox.future()
-            self._writer.when_flushed(partial(mailbox.post, flushed, None))
+            self._writer.when_flushed(partial(mailbox.post, [flushed], None))
             try:
                 await asyncio.wait_for(flushed, _LONGEST_FLUSH)
             except TimeoutError:
@@ -363,15 +365,25 @@ class Ingestion:
         """Put the rows into the log; returns once they are kept. The future that it gives ends with their commit."""
         mailbox = self._mailbox_of(asyncio.get_running_loop())
         synced, committed = mailbox.future(), mailbox.future() if wait else None
-        if committed is not None:
+        if rows.key is None and rows.staged is None and rows.size <= _INLINE_BYTES:
+            self._batches.add(rows, synced, committed)
+        else:
+            self._hand_in_for(rows, [synced], [committed] if committed else [])
+        await synced
+        return committed
+
+    def _hand_in_for(
+        self, rows: Rows, synced: Sequence[asyncio.Future[None]], committed: Sequence[asyncio.Future[None]]
+    ) -> None:
+        """Give rows to the log for those who wait for these futures."""
+        mailbox = self._mailbox_of(asyncio.get_running_loop())
+        if committed:
             rows.committed = partial(mailbox.post, committed)
         try:
             self._hand_in(rows, partial(self._logged, rows, partial(mailbox.post, synced)))
         except StonechatError:
             self._release(rows.key)
             raise
-        await synced
-        return committed
 
     def _hand_in(self, rows: Rows, settled: Settled) -> None:
         """Give rows to the log. What raises was not given; what fails later is told to `settled`."""
@@ -393,6 +405,7 @@ class Ingestion:
     def _mailbox_of(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
         if self._mailbox is None or self._mailbox.loop is not loop:
             self._mailbox = Mailbox(loop)
+            self._batches = Batches(loop, self._hand_in_for)
         return self._mailbox
 
 

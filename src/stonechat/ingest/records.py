@@ -44,8 +44,9 @@ class Staged:
 
 @dataclass(slots=True, eq=False)
 class Rows:
-    """The rows of one request: two blocks of NDJSON and their row counts. The log sets `sequence` and `segment`.
+    """The rows of one request, or of several: two blocks of NDJSON and their row counts.
 
+    The log sets `sequence` and `segment`.
     `committed` is told what became of them by the writer; None where nobody waits. `schema` is the fingerprint of the
     columns that they were checked against, empty where it is not known.
     """

@@ -49,16 +49,16 @@ class Mailbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._outcomes: deque[tuple[asyncio.Future[None], StonechatError | None]] = deque()
+        self._outcomes: deque[tuple[Sequence[asyncio.Future[None]], StonechatError | None]] = deque()
         self._woken = False
 
     def future(self) -> asyncio.Future[None]:
         """A future to post an outcome to."""
         return self.loop.create_future()
 
-    def post(self, future: asyncio.Future[None], outcome: StonechatError | None) -> None:
-        """End a future: None for success. Any thread may call."""
-        self._outcomes.append((future, outcome))
+    def post(self, futures: Sequence[asyncio.Future[None]], outcome: StonechatError | None) -> None:
+        """End futures: None for success. Any thread may call."""
+        self._outcomes.append((futures, outcome))
         if not self._woken:
             self._woken = True
             try:
@@ -69,10 +69,11 @@ class Mailbox:
     def _deliver(self) -> None:
         self._woken = False  # before the first look, so that what comes after the last one wakes the loop again
         while self._outcomes:
-            future, outcome = self._outcomes.popleft()
-            if future.done():
-                continue
-            if outcome is None:
-                future.set_result(None)
-            else:
-                future.set_exception(outcome)
+            futures, outcome = self._outcomes.popleft()
+            for future in futures:
+                if future.done():
+                    continue
+                if outcome is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(outcome)
