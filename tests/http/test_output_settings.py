@@ -81,6 +81,8 @@ def test_answers_that_are_no_json_tell_their_cost_in_a_header(server: RunningSer
         ("POST", "/v0/pipes/states/nodes/output/endpoint"),
         ("PUT", "/v0/pipes/states/nodes/output/copy"),
         ("POST", "/v0/pipes/states/nodes/output/population"),
+        ("GET", "/v0/pipes/states/nodes/output/analysis"),
+        ("POST", "/v0/sql_copy?copy_to=totals"),
     ],
 )
 def test_pipes_change_by_deployments_only(server: RunningServer, method: str, path: str) -> None:

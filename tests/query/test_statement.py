@@ -85,6 +85,13 @@ def test_a_template_is_rendered_and_may_use_secrets_only_for_admins() -> None:
         render_statement("% SELECT {{ tb_secret('KEY', 'x') }}", {}, None, _asked)
 
 
+def test_only_who_may_read_all_says_how_many_threads_a_query_takes() -> None:
+    references = References("SELECT")
+    own = render_statement("%\n{{ max_threads(64) }}\nSELECT 1", {}, None, _asked)
+    for scope, expected in (("DATASOURCES:READ:rows", {}), ("WORKSPACE:READ_ALL", {"max_threads": "64"})):
+        assert compose_own(_PROJECT, own, references, {}, None, caller=_caller(scope)).settings == expected
+
+
 def test_a_long_statement_is_refused_as_written_and_as_rendered() -> None:
     with pytest.raises(StatementTooLong):
         render_statement("SELECT 1" + " " * LONGEST_STATEMENT, {}, None, _asked)

@@ -82,6 +82,9 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, schedules: CopySc
         Route("/v1/pipes/{name}.pipe", handlers.show_datafile, methods=["GET"]),
         Route("/v0/pipes", handlers.refuse_change, methods=["POST"]),
         NameRoute("/v0/pipes/{name}", handlers.refuse_change, methods=["PUT", "DELETE"]),
+        # What these two would prepare, or put into a data source, only a deployment does.
+        Route("/v0/pipes/{name}/nodes/{node}/analysis", handlers.refuse_change, methods=["GET"]),
+        Route("/v0/sql_copy", handlers.refuse_change, methods=["POST"]),
         Route("/v0/pipes/{name}/nodes", handlers.refuse_change, methods=["POST"]),
         Route("/v0/pipes/{name}/nodes/{node:path}", handlers.refuse_change, methods=["POST", "PUT", "DELETE"]),
     ]

@@ -15,6 +15,7 @@ from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.project.workspaces import Identity, Workspace
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier
+from stonechat.sql.zeros import without_zeros
 
 
 class UnknownPipe(StonechatError):
@@ -106,10 +107,11 @@ class Snapshot:
     def placed(self, statement: str, elsewhere: Mapping[str, str] | None = None) -> str:
         """A statement that runs in the workspace's database, with the places of the tables that are not in it.
 
+        So it can be run by connections that only read, too.
         `elsewhere` has databases of tables that this statement reads in another place than all others do.
         """
         placing = self._placing if elsewhere is None else self._placing_with(elsewhere)
-        return placing.apply(statement)
+        return placing.apply(without_zeros(statement))
 
     @cached_property
     def _placing(self) -> Placing:

@@ -32,7 +32,6 @@ from stonechat.query.statement import compose_own, render_statement
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.references import References
-from stonechat.sql.zeros import without_zeros
 from stonechat.template.render import Rendered
 
 _MOST_THREADS = os.cpu_count() or 1
@@ -312,7 +311,7 @@ class QueryService:
         # How many threads is a limit, and connections are made for their limits.
         threads = min(int(chosen.pop("max_threads", self._limits.threads)), _MOST_THREADS)
         return Query(
-            snapshot.placed(without_zeros(composed.sql)),
+            snapshot.placed(composed.sql),
             database=snapshot.workspace.database,
             format=output.name,
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},

@@ -95,6 +95,9 @@ def compose_own(
     """
     names = frozenset(name for database, name in named.tables if database is None)
     parts = dict(_parts(project, names, values, pipe, caller.fixed))
+    if not caller.may(ScopeType.READ_ALL):
+        # How many threads a query takes is a limit, which those who are bound by it do not set.
+        own = replace(own, settings={name: value for name, value in own.settings.items() if name != "max_threads"})
     sql = with_clause([(name, _fenced(part, caller)) for name, part in parts.items()], own.sql)
     services = {qualified(name) for database, name in named.tables if database == NAMESPACE}
     reads = (names & _tables(project)) | services
