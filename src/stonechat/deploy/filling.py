@@ -19,9 +19,11 @@ from stonechat.deploy.plan import (
     RewriteDataSource,
     Table,
 )
+from stonechat.deploy.trial import failing_columns
 from stonechat.engine.contract import Engine, EngineFailure, QueryCancelled
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import Snapshot
+from stonechat.project.live import Table as StoredTable
 from stonechat.sql.quoting import literal
 
 JOINING = "joining"
@@ -53,6 +55,7 @@ class FillingFailed(StonechatError):
         super().__init__(
             f"Error on datasource '{data_source}': Error migrating data: {reason.message}",
             hint=reason.hint or "A FORWARD_QUERY can say what becomes of the rows.",
+            position=reason.position,
         )
 
 
@@ -99,6 +102,7 @@ class Filler:
         self._filling = filling
         self._noted = noted
         self._query_id = query_id
+        self._stretch: Stretch | None = None
 
     def fill(self, step: Table, backfills: Sequence[Backfill]) -> None:
         """Do what is left. Raises `FillingFailed`."""
@@ -110,7 +114,14 @@ class Filler:
             self._noted()
             raise
         except EngineFailure as failure:
-            raise FillingFailed(self._filling.name, failure) from failure
+            raise FillingFailed(self._filling.name, self._at_fault(step) or failure) from failure
+
+    def _at_fault(self, step: Table) -> StonechatError | None:
+        """The column of a FORWARD_QUERY that failed over the rows that were being filled in."""
+        if self._stretch is None or not (isinstance(step, RewriteDataSource) and step.source.forward_query):
+            return None
+        frozen = StoredTable(self._filling.frozen, step.source.name)
+        return next(failing_columns(self._engine, step, frozen, self._stretch.condition), None)
 
     def _make(self, step: Table) -> None:
         """The table itself, with the rows that are not of views."""
@@ -153,6 +164,7 @@ class Filler:
         for number, stretch in enumerate(stretches):
             if number >= self._filling.done.get(key, 0):
                 self._require(parts, source)
+                self._stretch = stretch
                 settings = self._settings(key, number, source, stretch.condition)
                 self._command(f"{insert}\nSETTINGS {settings}")
                 self._note(key, number + 1)

@@ -187,9 +187,11 @@ def conversion_failures(engine: Engine, live: Snapshot, plan: Plan) -> Iterator[
             yield from failing_columns(engine, step, live.table(step.source.name))
 
 
-def failing_columns(engine: Engine, step: RewriteDataSource, live: Table) -> Iterator[StonechatError]:
-    """The columns of a FORWARD_QUERY that fail over the rows of a table, each with the value that the engine names."""
-    rows = rows_of(step.select, live.name, live.database)
+def failing_columns(
+    engine: Engine, step: RewriteDataSource, live: Table, condition: str = ""
+) -> Iterator[StonechatError]:
+    """The columns of a FORWARD_QUERY that fail over rows of a table, each with the value that the engine names."""
+    rows = rows_of(step.select, live.name, live.database, condition)
     failure = _failure(engine, rows, live)
     if failure is None:
         return
