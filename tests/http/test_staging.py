@@ -214,13 +214,66 @@ def test_a_deployment_under_way_is_discarded(server: RunningServer) -> None:
         assert not answers, answers[0].text
     assert server.deploy(_WANTED).json()["code"] == "SC703"
     path = f"/v1/deployments/{listed[1]['id']}"
+    (job,) = server.request("GET", "/v0/jobs", params={"status": "working"}).json()["jobs"]
+    assert (job["deployment_id"], job["is_cancellable"]) == (listed[1]["id"], True)
+    assert server.request("POST", f"/v0/jobs/{job['id']}/cancel").status_code == 200
     assert server.request("DELETE", path).status_code == 200
     deploying.join()
     assert (answers[0].status_code, answers[0].json()["code"]) == (409, "SC707")
     assert server.request("GET", path).json()["deployment"]["status"] == "deleted"
+    assert server.request("GET", f"/v0/jobs/{job['id']}").json()["status"] == "cancelled"
     server.send(_rows(100), name="events")
     assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [sum(range(1, 90)) + 100]
     assert server.deploy(_WANTED).json()["result"] == "success"
+
+
+def test_deployments_are_jobs_that_clients_find_by_kind_and_id(server: RunningServer) -> None:
+    live, identity = _live(server), _stage(server)
+    jobs = server.request("GET", "/v0/jobs", params={"kind": "deployment"}).json()["jobs"]
+    assert [job["deployment_id"] for job in jobs] == [identity, live]
+    staged = jobs[0]
+    shown = [staged[key] for key in ("kind", "status", "progress_percentage", "is_cancellable", "error", "errors")]
+    assert shown == ["deployment", "done", 100.0, False, None, []]
+    assert server.client.get(staged["job_url"], headers={"Authorization": f"Bearer {server.token}"}).json() == staged
+    assert jobs == server.request("GET", "/v0/jobs", params={"status": "done"}).json()["jobs"]
+    assert server.request("GET", "/v0/jobs", params={"kind": "deployment", "status": "error"}).json() == {"jobs": []}
+    assert server.request("POST", f"/v0/jobs/{staged['id']}/cancel").json()["code"] == "SC831"
+    assert server.request("POST", f"/v0/jobs/{staged['id']}/retry").json()["code"] == "SC832"
+    server.request("DELETE", f"/v1/deployments/{identity}")
+    assert server.request("GET", f"/v0/jobs/{staged['id']}").json()["status"] == "cancelled"
+    failing = _SUMMING.replace("sum(n)", "toUInt64(sum(n) + throwIf(max(n) > 1))")
+    assert server.deploy({**_PROJECT, "summing.pipe": failing}).status_code == 400
+    (failed,) = server.request("GET", "/v0/jobs", params={"status": "error"}).json()["jobs"]
+    assert "Error migrating data" in failed["error"]
+
+
+def test_who_may_not_deploy_sees_no_deployments_among_the_jobs(server: RunningServer) -> None:
+    scopes = {"name": "sender", "scope": "DATASOURCES:APPEND:events"}
+    sender = server.request("POST", "/v0/tokens", params=scopes).json()["token"]
+    (job,) = server.request("GET", "/v0/jobs").json()["jobs"]
+    assert server.request("GET", "/v0/jobs", token=sender).json() == {"jobs": []}
+    assert server.request("GET", f"/v0/jobs/{job['id']}", token=sender).status_code == 404
+
+
+def test_a_request_waits_for_the_deployment_that_it_needs(server: RunningServer) -> None:
+    identity = _stage(server)
+    needed = {"__tb__min_deployment": identity}
+    assert _values(server, "SELECT count() FROM events", __tb__min_deployment=str(int(identity) - 1)) == [2]
+    answers: list[Any] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(server.request("GET", "/v0/pipes/counted.json", params=needed))
+    )
+    waiting.start()
+    time.sleep(0.5)
+    assert answers == []
+    assert server.request("POST", f"/v1/deployments/{identity}/set-live").status_code == 200
+    waiting.join()
+    assert answers[0].json()["data"] == [{"rows": 2}]
+    assert server.send(_rows(7), name="added", params=needed).status_code == 200
+    refused = server.send(_rows(8), name="added", params={"__tb__min_deployment": str(int(identity) + 1)})
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "SC984", "1")
+    assert _values(server, "SELECT n FROM added") == [7]
+    assert server.request("GET", "/v0/pipes/counted.json", params=needed, token="p.wrong").status_code == 403
 
 
 def test_a_deployment_goes_on_after_the_server_was_stopped(start_server: StartServer, tmp_path: Path) -> None:

@@ -114,6 +114,18 @@ def deployments(store: StateStore, workspace_id: str) -> Sequence[DeploymentReco
         return [_record(row) for row in connection.execute(query)]
 
 
+def deployment_outlines(store: StateStore, workspace_id: str) -> Sequence[DeploymentRecord]:
+    """The same without their files, which make most of them."""
+    columns: list[sa.ColumnElement[Any]] = [column for column in _deployments.c if column is not _deployments.c.files]
+    query = (
+        sa.select(*[*columns, sa.literal("{}").label("files")])
+        .where(_deployments.c.workspace_id == workspace_id)
+        .order_by(_deployments.c.id.desc())
+    )
+    with store.transaction() as connection:
+        return [_record(row) for row in connection.execute(query)]
+
+
 def deployment(store: StateStore, workspace_id: str, identity: int) -> DeploymentRecord:
     """One deployment. Raises `UnknownDeployment`."""
     for record in deployments(store, workspace_id):

@@ -17,6 +17,7 @@ from stonechat.errors import StonechatError
 from stonechat.http.authentication import rate_limit_headers
 from stonechat.http.beaten_paths import BeatenPaths
 from stonechat.http.headers import header
+from stonechat.http.minimum import MinimumDeployment
 from stonechat.http.observing import REQUEST_ID, record_call
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
 from stonechat.http.repeats import Repeats
@@ -39,7 +40,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _CALLER_WENT_AWAY = 499
 
 
-def application(routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats) -> Starlette:
+def application(
+    routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats, minimum: MinimumDeployment
+) -> Starlette:
     """The application over its routes. Every request is recorded, and those that `repeats` knows reach no route."""
     app = Starlette(
         routes=list(routes),
@@ -49,7 +52,7 @@ def application(routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats)
         },
     )
     paths: dict[object, str] = {route.endpoint: route.path for route in routes}
-    app.add_middleware(EveryAnswer, telemetry=telemetry, repeats=repeats, paths=paths)
+    app.add_middleware(EveryAnswer, telemetry=telemetry, repeats=repeats, minimum=minimum, paths=paths)
     return app
 
 
@@ -65,12 +68,14 @@ class EveryAnswer:
         *,
         telemetry: Telemetry,
         repeats: Repeats,
+        minimum: MinimumDeployment,
         paths: Mapping[object, str],
     ) -> None:
         self._app = app
         self._beaten = BeatenPaths()
         self._telemetry = telemetry
         self._repeats = repeats
+        self._minimum = minimum
         self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +96,8 @@ class EveryAnswer:
                 message["headers"] = [*message["headers"], *_CORS, (b"x-request-id", request_id.encode()), *own]
             await send(message)
 
-        early = _early_answer(scope) or self._repeats.answer(scope) or self._beaten.find(scope)
+        refused = _early_answer(scope) or await self._minimum.refusal(scope)
+        early = refused or self._repeats.answer(scope) or self._beaten.find(scope)
         try:
             await (early or self._app)(scope, receive, send_with_headers)
         except ClientDisconnect:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import merge
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,8 +14,11 @@ from starlette.routing import Route
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
+from stonechat.http.deployment_jobs import DEPLOYMENT, DeploymentJobs
 from stonechat.jobs.runner import JobRunner
-from stonechat.jobs.store import Job, JobStatus, UnknownJob
+from stonechat.jobs.store import LISTED_JOBS, Job, JobStatus, UnknownJob
+
+_Act = Callable[[str, str], Job]
 
 
 class UnknownStatus(StonechatError):
@@ -30,36 +34,51 @@ class _Jobs:
 
     authenticator: Authenticator
     jobs: JobRunner
+    deployments: DeploymentJobs
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
         status, kind = request.query_params.get("status"), request.query_params.get("kind")
         if status is not None and status not in set(JobStatus):
             raise UnknownStatus(f"There is no status '{status}'", hint=f"A job is {', '.join(JobStatus)}.")
-        found = await asyncio.to_thread(self.jobs.listed, caller.workspace_id, status=status, kind=kind)
-        return JSONResponse({"jobs": [job_json(request, self.jobs, job) for job in found if _may_see(caller, job)]})
+        found = await asyncio.to_thread(self._found, caller.workspace_id, status, kind)
+        shown = [job_json(request, self.jobs, job) for job in found if _may_see(caller, job)]
+        return JSONResponse({"jobs": shown[:LISTED_JOBS]})
 
     async def show(self, request: Request) -> Response:
-        return await self._answer(request, self.jobs.get)
+        return await self._answer(request, self.jobs.get, self.deployments.get)
 
     async def cancel(self, request: Request) -> Response:
-        return await self._answer(request, self.jobs.cancel)
+        return await self._answer(request, self.jobs.cancel, self.deployments.cancel)
 
     async def retry(self, request: Request) -> Response:
-        return await self._answer(request, self.jobs.retry)
+        return await self._answer(request, self.jobs.retry, self.deployments.retry)
 
-    async def _answer(self, request: Request, act: Callable[[str, str], Job]) -> Response:
+    def _found(self, workspace_id: str, status: str | None, kind: str | None) -> Sequence[Job]:
+        """Jobs and deployments; each keeps its place among its own, whatever the clock did meanwhile."""
+        jobs = self.jobs.listed(workspace_id, status=status, kind=kind)
+        deployments = self.deployments.listed(workspace_id, status=status, kind=kind)
+        return list(merge(jobs, deployments, key=lambda job: job.created_at, reverse=True))
+
+    def _get(self, workspace_id: str, identity: str) -> Job:
+        try:
+            return self.jobs.get(workspace_id, identity)
+        except UnknownJob:
+            return self.deployments.get(workspace_id, identity)
+
+    async def _answer(self, request: Request, act: _Act, act_on_deployment: _Act) -> Response:
         caller = self.authenticator.caller(request)
         identity = request.path_params["id"]
-        job = await asyncio.to_thread(self.jobs.get, caller.workspace_id, identity)
+        job = await asyncio.to_thread(self._get, caller.workspace_id, identity)
         if not _may_see(caller, job) or (act != self.jobs.get and not _may_change(caller, job)):
             raise UnknownJob(f"The job '{identity}' does not exist")
+        act = act_on_deployment if job.kind == DEPLOYMENT else act
         return JSONResponse(job_json(request, self.jobs, await asyncio.to_thread(act, caller.workspace_id, identity)))
 
 
-def routes(authenticator: Authenticator, jobs: JobRunner) -> list[Route]:
+def routes(authenticator: Authenticator, jobs: JobRunner, deployments: DeploymentJobs) -> list[Route]:
     """The Jobs API."""
-    handlers = _Jobs(authenticator, jobs)
+    handlers = _Jobs(authenticator, jobs, deployments)
     return [
         Route("/v0/jobs", handlers.list_all, methods=["GET"]),
         Route("/v0/jobs/{id}", handlers.show, methods=["GET"]),
@@ -80,7 +99,7 @@ def job_json(request: Request, jobs: JobRunner, job: Job) -> dict[str, object]:
         "started_at": job.started_at,
         "updated_at": job.updated_at,
         "job_url": f"{request.base_url}v0/jobs/{job.id}",
-        "is_cancellable": jobs.may_cancel(job),
+        "is_cancellable": not job.status.ended if job.kind == DEPLOYMENT else jobs.may_cancel(job),
         "error": job.error,
         "errors": [job.error] if job.error else [],
         "progress_percentage": round((job.progress or 0) * 100, 1),
@@ -102,12 +121,16 @@ def begun_json(request: Request, jobs: JobRunner, job: Job, **more: str) -> dict
 
 
 def _may_see(caller: Caller, job: Job) -> bool:
-    """Who reads everything sees all jobs; who asked for a job sees that one."""
-    return caller.may(ScopeType.READ_ALL) or _asked_for(caller, job)
+    """Who reads everything sees all jobs; who asked for a job sees that one, and who deploys the deployments."""
+    return caller.may(ScopeType.READ_ALL) or _asked_for(caller, job) or _deploys(caller, job)
 
 
 def _may_change(caller: Caller, job: Job) -> bool:
-    return caller.is_admin or _asked_for(caller, job)
+    return caller.is_admin or _asked_for(caller, job) or _deploys(caller, job)
+
+
+def _deploys(caller: Caller, job: Job) -> bool:
+    return job.kind == DEPLOYMENT and caller.may(ScopeType.DEPLOY)
 
 
 def _asked_for(caller: Caller, job: Job) -> bool:

@@ -31,7 +31,9 @@ from stonechat.http import tokens as token_routes
 from stonechat.http.application import application
 from stonechat.http.authentication import Authenticator
 from stonechat.http.contents import ContentsRoom
+from stonechat.http.deployment_jobs import DeploymentJobs
 from stonechat.http.imports import Imports
+from stonechat.http.minimum import MinimumDeployment
 from stonechat.http.openapi import EndpointDocuments
 from stonechat.http.repeats import Repeats
 from stonechat.http.snapshots import Snapshots
@@ -82,7 +84,7 @@ def application_of(parts: Parts) -> ASGIApp:
                 private_allowed=parts.settings.allow_private_urls,
             ),
             *deployments.routes(authenticator, parts.workspaces, parts.store),
-            *job_routes.routes(authenticator, parts.jobs),
+            *job_routes.routes(authenticator, parts.jobs, DeploymentJobs(parts.store, parts.workspaces)),
             *token_routes.routes(authenticator, snapshots, parts.tokens, parts.queries.check_filter),
             *variables.routes(authenticator, parts.variables),
             *workspaces.routes(authenticator, parts.workspaces, parts.tokens),
@@ -96,6 +98,7 @@ def application_of(parts: Parts) -> ASGIApp:
         ],
         parts.telemetry,
         repeats,
+        MinimumDeployment(authenticator, parts.projects),
     )
 
 
