@@ -16,6 +16,7 @@ Cast = Callable[[str], object]
 _MAX_DIGITS = 100
 _SIGNED = re.compile(r"[+-]?[0-9]+")
 _UNSIGNED = re.compile(r"[0-9]+")
+_TYPE_NAME = re.compile(r"\w+", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ISO_TIME = r"[0-9]{4}.[0-9]{2}.[0-9]{2}[T\s][0-9]{2}:[0-9]{2}:[0-9]{2}"
 _DAY_FIRST_TIME = r"[0-9]{2}.[0-9]{2}.[0-9]{4}.[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}"
@@ -121,8 +122,11 @@ def cast_scalar(type_name: str, value: object) -> object:
 
 
 def cast_array(type_name: str, value: object) -> TypedList:
-    """Check each element of a list, or of text with commas. Raises `ParameterInvalid`, naming the first wrong one."""
-    if type_name not in CASTS:
+    """Check each element of a list, or of text with commas. Raises `ParameterInvalid`, naming the first wrong one.
+
+    Elements of a type that has no check, such as UUID, are text.
+    """
+    if not _TYPE_NAME.fullmatch(type_name):
         raise ParameterInvalid("an array", type_name)
     texts = list(map(str, value)) if isinstance(value, list | tuple) else str(value).split(",")
     elements = TypedList()
@@ -138,7 +142,7 @@ def cast_array(type_name: str, value: object) -> TypedList:
 def _element(type_name: str, text: str) -> object:
     """An element as it prints inside of an array: numbers bare, everything else quoted."""
     text = text if type_name == "String" else text.strip()
-    value = CASTS[type_name](text)
+    value = CASTS.get(type_name, _string)(text)
     if isinstance(value, float):
         return TypedFloat(value, text if math.isfinite(value) else str(float(value)))
     return int(value) if isinstance(value, int) else text

@@ -45,6 +45,7 @@ class Context(dict[str, object]):
         "aborted",
         "bound",
         "cache_ttl",
+        "comments",
         "guards",
         "line",
         "missing",
@@ -59,6 +60,7 @@ class Context(dict[str, object]):
         super().__init__()
         self.request = request
         self.out: list[str] = []
+        self.comments: set[str] = set()
         self.bound: dict[str, str] = {}
         self.settings: dict[str, str] = {}
         self.cache_ttl: float | None = None
@@ -93,7 +95,7 @@ class Context(dict[str, object]):
         if self.request.dummies is None:
             return None
         dummy = self.request.dummies.get(name, "")
-        return dummy.copy() if isinstance(dummy, PlaceholderList) else dummy
+        return PlaceholderList(dummy) if isinstance(dummy, PlaceholderList) else dummy
 
     @property
     def checking(self) -> bool:

@@ -103,7 +103,7 @@ def max_threads(context: Context, n: object) -> object:
     if not re.fullmatch(r"[0-9]{1,4}", text):
         raise TemplateRenderError(f"max_threads takes a number of threads, not '{text}'")
     context.settings["max_threads"] = text
-    return Fragment(f"-- max_threads {text}")
+    return _comment(context, f"max_threads {text}")
 
 
 def cache_ttl(context: Context, ttl: object) -> object:
@@ -111,12 +111,13 @@ def cache_ttl(context: Context, ttl: object) -> object:
     if str(ttl) not in CACHE_SECONDS:
         raise TemplateRenderError(f"cache_ttl takes one of {', '.join(CACHE_SECONDS)}, not '{ttl}'")
     context.cache_ttl = CACHE_SECONDS[str(ttl)]
-    return Fragment(f"-- cache_ttl {ttl}")
+    return _comment(context, f"cache_ttl {ttl}")
 
 
-def backend_hint(_context: Context, hint: object) -> object:
+def backend_hint(context: Context, hint: object) -> object:
     """A routing hint. One engine answers everything, so it only shows in the SQL."""
-    return Fragment("-- backend_hint" + ("" if hint is None or hint is False else f" {template_string(str(hint))}"))
+    shown = "" if hint is None or hint is False else f" {template_string(str(hint))}"
+    return _comment(context, f"backend_hint{shown}")
 
 
 def activate(context: Context, feature: object) -> object:
@@ -125,14 +126,20 @@ def activate(context: Context, feature: object) -> object:
         raise TemplateRenderError(f"activate takes one of {', '.join(_ACTIVATED)}, not '{feature}'")
     if feature == "optimize_aggregation_in_order":
         context.settings["optimize_aggregation_in_order"] = "1"
-    return Fragment(f"-- activate {feature}")
+    return _comment(context, f"activate {feature}")
 
 
-def disable(_context: Context, feature: object) -> object:
+def disable(context: Context, feature: object) -> object:
     """Accepted for `analyzer`, and without effect: the engine has no other way to plan."""
     if feature != "analyzer":
         raise TemplateRenderError(f"disable takes analyzer, not '{feature}'")
-    return Fragment(f"-- disable {feature}")
+    return _comment(context, f"disable {feature}")
+
+
+def _comment(context: Context, text: str) -> Fragment:
+    """What a function that only sets something prints."""
+    context.comments.add(f"-- {text}")
+    return Fragment(f"-- {text}")
 
 
 def tb_secret(context: Context, name: object, default: object = None) -> object:
@@ -191,7 +198,9 @@ OUTPUT_FUNCTIONS = _TEMPLATE_FUNCTIONS | {
     name: _function(name, python_builtins.BUILTINS[name]) for name in python_builtins.IN_OUTPUT
 }
 """What `{{ }}` may call."""
+_CAPITALISED = {"Symbol": typed.symbol, "Column": typed.column}
 STATEMENT_FUNCTIONS = _TEMPLATE_FUNCTIONS | {
-    name: _function(name, call) for name, call in python_builtins.BUILTINS.items()
+    **{name: _function(name, call, name.lower()) for name, call in _CAPITALISED.items()},
+    **{name: _function(name, call) for name, call in python_builtins.BUILTINS.items()},
 }
 """What `{% %}` may call."""

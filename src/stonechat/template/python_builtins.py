@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from stonechat.template.context import MAX_ITEMS, Context
+from stonechat.template.operations import STATEMENT_OPERATORS
 from stonechat.template.values import Placeholder
 
 _MOST_DIGITS = 100
@@ -57,7 +59,8 @@ def _sum(_context: Context, numbers: list[Any]) -> object:
 
 
 _READERS: tuple[Callable[..., Any], ...] = (
-    abs, all, any, bool, chr, dict, divmod, len, list, max, min, ord, set, sorted, str, tuple,
+    abs, all, any, ascii, bin, bool, chr, dict, divmod, frozenset, hex, len, list, max, min, oct, ord, repr, set,
+    sorted, str, tuple,
 )  # fmt: skip
 _ITERATORS: tuple[Callable[..., Any], ...] = (enumerate, reversed, zip)
 
@@ -66,6 +69,7 @@ BUILTINS: Mapping[str, Callable[..., object]] = {
     **{function.__name__: _listed(function) for function in _ITERATORS},
     "int": _number(int),
     "float": _number(float),
+    "pow": STATEMENT_OPERATORS[ast.Pow],
     "range": _range,
     "round": _round,
     "sum": _sum,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from stonechat.template.statements import Step, compile_nodes
 from stonechat.template.syntax import parse
 
 MARK = "%"
+_LINE_END = re.compile(r"[ \t\r]*\n")
 _NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 _NO_SECRETS: Mapping[str, str] = MappingProxyType({})
 
@@ -113,7 +115,7 @@ class Template:
         except TemplateError as error:
             error.locate(self.name, context.line)
             raise
-        return self._finished(context, "".join(context.out))
+        return self._finished(context, _joined(context))
 
     def _finished(self, context: Context, sql: str) -> Rendered:
         if not sql.strip():
@@ -122,6 +124,17 @@ class Template:
             raise empty
         used = frozenset(context.used)
         return Rendered(sql, context.bound, context.settings, context.cache_ttl, used, context.aborted)
+
+
+def _joined(context: Context) -> str:
+    """What was printed. A comment takes nothing with it: what follows one on its line begins another."""
+    if not context.comments:
+        return "".join(context.out)
+    following = [*context.out[1:], "\n"]
+    return "".join(
+        f"{part}\n" if part in context.comments and not _LINE_END.match(after) else part
+        for part, after in zip(context.out, following, strict=True)
+    )
 
 
 def _run(step: Step, context: Context) -> None:

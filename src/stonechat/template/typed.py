@@ -43,7 +43,12 @@ def array(
     *,
     source: str,
 ) -> object:
-    """`Array(x, 'Int32', '1,2')`: a list whose elements are checked one by one."""
+    """`Array(x, 'Int32', '1,2')`: a list whose elements are checked one by one.
+
+    While a template is checked an empty default is none: it fails only those who leave the parameter out.
+    """
+    if is_placeholder(x) and default == "":
+        default = None
     value = _supplied(context, x, default, defined, source, [dummy_text(str(type))] * 2)
     return None if value is None else cast_array(str(type), value)
 
