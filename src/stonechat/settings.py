@@ -42,7 +42,7 @@ class Settings:
         True, "Answer GET /tokens, which hands the admin token to callers on this machine's loopback address."
     )
     linger_milliseconds: float = _setting(5.0, "How long a block waits for more events while a sender waits for it.")
-    quiet_linger_milliseconds: float = _setting(30.0, "How long a block waits for more events while no sender waits.")
+    quiet_linger_milliseconds: float = _setting(50.0, "How long a block waits for more events while no sender waits.")
     bulk_linger_milliseconds: float = _setting(
         500.0, "How long a block waits at most while no sender waits and events come by the ten thousands."
     )

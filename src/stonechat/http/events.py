@@ -13,7 +13,7 @@ from stonechat.datafile.resources import DataSource
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator, token_of
 from stonechat.http.bodies import read_body
-from stonechat.http.headers import header
+from stonechat.http.headers import BareResponse, header
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.idempotency import LONGEST_KEY
 from stonechat.ingest.ingestion import Ingestion
@@ -23,6 +23,8 @@ from stonechat.telemetry.recorder import Telemetry
 
 _MOST_HEADS = 1000
 _IDEMPOTENCY_KEY = b"idempotency_key"
+_JSON = (b"content-type", b"application/json")
+_REPLAYED = (b"idempotency-replayed", b"true")
 
 
 class MissingName(StonechatError):
@@ -123,9 +125,8 @@ def routes(
             if not receipt.repeated:
                 taken.rows(receipt.successful_rows, receipt.quarantined_rows)
         content = b'{"successful_rows":%d,"quarantined_rows":%d}' % (receipt.successful_rows, receipt.quarantined_rows)
-        status = 200 if receipt.committed else 202
-        headers = {"Idempotency-Replayed": "true"} if receipt.repeated else {"Server-Timing": receipt.timing}
-        return Response(content, status_code=status, media_type="application/json", headers=headers)
+        about = _REPLAYED if receipt.repeated else (b"server-timing", receipt.timing.encode())
+        return BareResponse(content, [_JSON, about], 200 if receipt.committed else 202)
 
     return [Route("/v0/events", send_events, methods=["POST"])]
 

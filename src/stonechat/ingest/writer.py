@@ -59,7 +59,7 @@ class BlockLimits:
     """
 
     linger: float = 0.005
-    quiet_linger: float = 0.03
+    quiet_linger: float = 0.05
     longest_linger: float = 0.1
     bulk_linger: float = 0.5
     bytes: int = 32 * 1024 * 1024
