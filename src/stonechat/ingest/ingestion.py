@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,25 +19,22 @@ import structlog
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
-from stonechat.ingest.batching import Batches
 from stonechat.ingest.blocks import BlockCommitter, BlockCounters
+from stonechat.ingest.checking import Checks
 from stonechat.ingest.destinations import Destinations
+from stonechat.ingest.entrance import Entrance
 from stonechat.ingest.idempotency import Claim, IdempotencyKeys, Kept, request_key
 from stonechat.ingest.log import Log, LogCounters
-from stonechat.ingest.records import RequestKey, Rows, Settled, Staged
-from stonechat.ingest.rows import Format, RowReader, slices
-from stonechat.ingest.spanning import on_single_lines
+from stonechat.ingest.records import RequestKey, Rows
+from stonechat.ingest.rows import Format
 from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.ingest.verdicts import Verdicts
-from stonechat.ingest.waiting import Mailbox, Pending
+from stonechat.ingest.waiting import Pending
 from stonechat.ingest.writer import BlockLimits, CommitDelayed, Writer
 from stonechat.project.places import Boundary
 
 _logger = structlog.get_logger(__name__)
 
-_SLICE_BYTES = 256 * 1024
-_INLINE_BYTES = 32 * 1024
-"""Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
 _LONGEST_FLUSH = 10.0
 _LEAST_KEYS = 1000
 """Imports need theirs, however few those of requests are to be: one for each that is interrupted."""
@@ -91,16 +88,14 @@ class Ingestion:
     def __init__(
         self, log: Log, writer: Writer, committer: BlockCommitter, pending: Pending, keys: IdempotencyKeys
     ) -> None:
+        self.unknown_fields = UnknownFields()
         self._log = log
         self._keys = keys
-        self.unknown_fields = UnknownFields()
         self._writer = writer
         self._committer = committer
         self._pending = pending
-        self._readers: dict[str, tuple[DataSource, RowReader]] = {}
-        self._checkers = ThreadPoolExecutor(1, "check")
-        self._mailbox: Mailbox | None = None
-        self._batches: Batches
+        self._checks = Checks()
+        self._entrance = Entrance(log, pending, keys)
 
     @classmethod
     def open(
@@ -155,8 +150,8 @@ class Ingestion:
         """
         if not idempotency_key:
             return await self._accept(data_source_id, data_source, body, format, wait=wait, staged=staged)
-        key = await self._key(data_source_id, idempotency_key, body)
-        kept = await self._claimed(key)
+        key = await self._checks.key(data_source_id, idempotency_key, body)
+        kept = await self._entrance.claimed(key)
         if kept is not None:
             return await self._repeated(kept, wait=wait)
         return await self._accept(data_source_id, data_source, body, format, wait=wait, key=key, staged=staged)
@@ -173,38 +168,25 @@ class Ingestion:
         staged: DataSource | None = None,
     ) -> Receipt:
         began = time.perf_counter()
-        reader = self._reader(data_source_id, data_source)
-        other = None
         try:
-            verdicts = await self._check(reader, body, form)
-            if staged is not None:
-                other = await self._staged(self._reader(f"{data_source_id} staged", staged), reader, body, form)
+            rows, unknown = await self._checks.rows(data_source_id, data_source, body, form, staged)
         except BaseException:
-            self._release(key)
+            self._entrance.release(key)
             raise
         checked = time.perf_counter()
         timings = {"check": checked - began}
-        if not verdicts.good_rows and not verdicts.quarantined_rows:
-            self._release(key)
+        if not rows.good_rows and not rows.quarantined_rows:
+            self._entrance.release(key)
             return Receipt(0, 0, committed=True, timings=timings)
-        rows = Rows(
-            data_source_id,
-            verdicts.good,
-            verdicts.good_rows,
-            verdicts.quarantined,
-            verdicts.quarantined_rows,
-            key=key,
-            schema=reader.schema,
-            staged=other,
-        )
-        committed = await self._append(rows, wait=wait)
-        self.unknown_fields.add(data_source_id, verdicts.unknown)
+        rows.key = key
+        committed = await self._entrance.append(rows, wait=wait)
+        self.unknown_fields.add(data_source_id, unknown)
         logged = time.perf_counter()
         timings["log"] = logged - checked
         if committed is not None:
             await committed
             timings["commit"] = time.perf_counter() - logged
-        return Receipt(verdicts.good_rows, verdicts.quarantined_rows, committed=wait, timings=timings)
+        return Receipt(rows.good_rows, rows.quarantined_rows, committed=wait, timings=timings)
 
     def take(self, data_source_id: str, verdicts: Verdicts, key: str, schema: bytes = b"") -> Future[None]:
         """Keep rows that are checked already in the log. The future ends with their commit. Blocks.
@@ -229,11 +211,7 @@ class Ingestion:
             key=claimed,
             schema=schema,
         )
-        try:
-            self._hand_in(rows, partial(self._logged, rows, partial(_settle, synced)))
-        except StonechatError:
-            self._release(claimed)
-            raise
+        self._entrance.hand_in(rows, partial(_settle, synced))
         synced.result()
         return committed
 
@@ -307,48 +285,14 @@ class Ingestion:
 
     def close(self, timeout: float = 10.0) -> None:
         """Commit what can be committed within the time and stop. What cannot stays in the log for the next start."""
-        self._checkers.shutdown()
+        self._checks.close()
         self._writer.close(timeout)
         self._log.close()
-
-    def _reader(self, data_source_id: str, data_source: DataSource) -> RowReader:
-        known = self._readers.get(data_source_id)
-        if known is None or known[0] is not data_source:
-            known = self._readers[data_source_id] = (data_source, RowReader.for_data_source(data_source))
-        return known[1]
-
-    async def _check(self, reader: RowReader, body: bytes, form: Format) -> Verdicts:
-        if len(body) <= _INLINE_BYTES:
-            return _check_body(reader, body, form)
-        return await asyncio.get_running_loop().run_in_executor(self._checkers, _check_body, reader, body, form)
-
-    async def _staged(self, reader: RowReader, live: RowReader, body: bytes, form: Format) -> Staged | None:
-        if reader.schema == live.schema:
-            return None
-        verdicts = await self._check(reader, body, form)
-        return Staged(reader.schema, verdicts.good, verdicts.good_rows, verdicts.quarantined, verdicts.quarantined_rows)
-
-    async def _key(self, data_source_id: str, text: str, body: bytes) -> RequestKey:
-        if len(body) <= _INLINE_BYTES:
-            return request_key(data_source_id, text, body)
-        return await asyncio.get_running_loop().run_in_executor(self._checkers, request_key, data_source_id, text, body)
-
-    async def _claimed(self, key: RequestKey) -> Kept | None:
-        """Wait for a request under way with the same key; None once there is none, and the key is this request's."""
-        mailbox = self._mailbox_of(asyncio.get_running_loop())
-        while True:
-            ended = mailbox.future()
-            found = self._keys.claim(key, partial(mailbox.post, [ended], None))
-            if isinstance(found, Kept):
-                return found
-            if found is Claim.GO_ON:
-                return None
-            await ended
 
     async def _repeated(self, kept: Kept, *, wait: bool) -> Receipt:
         """The answer to a request that was kept before; with `wait`, once it is committed."""
         if wait:
-            mailbox = self._mailbox_of(asyncio.get_running_loop())
+            mailbox = self._entrance.mailbox
             flushed = mailbox.future()
             self._writer.when_flushed(partial(mailbox.post, [flushed], None))
             try:
@@ -356,70 +300,6 @@ class Ingestion:
             except TimeoutError:
                 raise CommitDelayed("The rows are kept in the log and will be committed later") from None
         return Receipt(kept.good_rows, kept.quarantined_rows, committed=wait, repeated=True)
-
-    def _release(self, key: RequestKey | None) -> None:
-        if key is not None:
-            self._keys.release(key)
-
-    async def _append(self, rows: Rows, *, wait: bool) -> asyncio.Future[None] | None:
-        """Put the rows into the log; returns once they are kept. The future that it gives ends with their commit."""
-        mailbox = self._mailbox_of(asyncio.get_running_loop())
-        synced, committed = mailbox.future(), mailbox.future() if wait else None
-        if rows.key is None and rows.staged is None and rows.size <= _INLINE_BYTES:
-            self._batches.add(rows, synced, committed)
-        else:
-            self._hand_in_for(rows, [synced], [committed] if committed else [])
-        await synced
-        return committed
-
-    def _hand_in_for(
-        self, rows: Rows, synced: Sequence[asyncio.Future[None]], committed: Sequence[asyncio.Future[None]]
-    ) -> None:
-        """Give rows to the log for those who wait for these futures."""
-        mailbox = self._mailbox_of(asyncio.get_running_loop())
-        if committed:
-            rows.committed = partial(mailbox.post, committed)
-        try:
-            self._hand_in(rows, partial(self._logged, rows, partial(mailbox.post, synced)))
-        except StonechatError:
-            self._release(rows.key)
-            raise
-
-    def _hand_in(self, rows: Rows, settled: Settled) -> None:
-        """Give rows to the log. What raises was not given; what fails later is told to `settled`."""
-        self._pending.add(rows.size)
-        try:
-            self._log.append(rows, settled)
-        except StonechatError:
-            self._pending.remove(rows.size)
-            raise
-
-    def _logged(self, rows: Rows, settled: Settled, failure: StonechatError | None) -> None:
-        if failure is not None:
-            self._pending.remove(rows.size)
-            self._release(rows.key)
-        elif rows.key is not None:
-            self._keys.keep(rows.key, rows.good_rows, rows.quarantined_rows)
-        settled(failure)
-
-    def _mailbox_of(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
-        if self._mailbox is None or self._mailbox.loop is not loop:
-            self._mailbox = Mailbox(loop)
-            self._batches = Batches(loop, self._hand_in_for)
-        return self._mailbox
-
-
-def _check_body(reader: RowReader, body: bytes, form: Format) -> Verdicts:
-    if form == "json":
-        return reader.read(body, form)
-    lines = on_single_lines(body)
-    if len(lines) <= _INLINE_BYTES:
-        return reader.read(lines)
-    verdicts = []
-    for piece in slices(lines, _SLICE_BYTES):
-        verdicts.append(reader.read(piece))
-        time.sleep(0)  # lets the event loop have the interpreter between two slices
-    return Verdicts.joined(verdicts)
 
 
 def _settle(future: Future[None], failure: StonechatError | None) -> None:
