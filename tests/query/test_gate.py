@@ -8,9 +8,11 @@ import pytest
 from tests.engine.shared import shared_engine
 
 from stonechat.auth.access import Caller, Scope
+from stonechat.datafile.resources import Pipe
 from stonechat.project.model import Project
 from stonechat.query.gate import BoundParameterRefused, StatementGate
-from stonechat.sql.gate import TableNotAllowed
+from stonechat.sql.gate import FunctionNotAllowed, TableNotAllowed
+from stonechat.sql.references import References
 from stonechat.template.render import Rendered
 
 _PROJECT = Project.from_files({"rows.datasource": "SCHEMA >\n    `a` UInt8 `json:$.a`\n"})
@@ -32,6 +34,40 @@ class _Gate(StatementGate):
 
     def admit(self, statement: str, caller: Caller = _ADMIN) -> frozenset[tuple[str | None, str]]:
         return self.statement(Rendered(statement), _PROJECT, caller, None).tables
+
+
+_UNBOUNDED = [
+    "arrayLevenshteinDistance([1], [2])",
+    "arraySimilarity([1], [2], [1.], [1.])",
+    "EDITDISTANCE('a', 'b')",
+    "editDistanceUTF8('a', 'b')",
+    "arrayMap(x -> levenshteinDistance(x, 'b'), ['a'])",
+    "damerauLevenshteinDistance('a', 'b')",
+    "jaroWinklerSimilarity('a', 'b')",
+    "polygonsUnionCartesian([[[(0., 0.)]]], [[[(0., 0.)]]])",
+    "geometryIntersectSpherical((0., 0.), (0., 0.))",
+    "seriesDecomposeSTL([1, 2, 3, 4], 2)",
+    "h3PolygonToCells([(0., 0.)], 15)",
+]
+
+
+@pytest.mark.parametrize("call", _UNBOUNDED)
+def test_what_no_time_limit_interrupts_is_for_those_who_may_read_all(call: str) -> None:
+    gate = _Gate()
+    narrow = Caller("w", "v", "narrow", frozenset({Scope.parse("DATASOURCES:READ:rows"), Scope.parse("PIPES:READ:p")}))
+    pipe = Project.from_files({"p.pipe": "NODE n\nSQL >\n    SELECT 1 AS a\nTYPE endpoint\n"}).pipes["p"]
+    for refused in (lambda: gate.admit(f"SELECT {call}", narrow), lambda: _wrap(gate, call, pipe, narrow)):
+        with pytest.raises(FunctionNotAllowed):
+            refused()
+    assert gate.admit(f"SELECT {call}") == frozenset()
+    assert _wrap(gate, call, pipe, _ADMIN).tables == frozenset({(None, "_")})
+    assert (
+        gate.admit("SELECT arrayDistinct([1]), geoDistance(0, 0, 1, 1), ngramDistance('a', 'b')", narrow) == frozenset()
+    )
+
+
+def _wrap(gate: StatementGate, call: str, pipe: Pipe, caller: Caller) -> References:
+    return gate.wrap(Rendered(f"SELECT {call} FROM _"), pipe, caller)
 
 
 def test_statements_that_differ_in_values_are_asked_about_once() -> None:

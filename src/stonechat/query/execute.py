@@ -261,7 +261,8 @@ class QueryService:
     def _wrapped(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Composed:
         """The caller's statement over `_`, admitted and composed. Asks the engine."""
         own = render_statement(request.wrap or "", request.values, None, self._engine.explain)
-        return compose_own(snapshot.project, own, self._gate.wrap(own, pipe), request.values, pipe, caller=caller)
+        named = self._gate.wrap(own, pipe, caller)
+        return compose_own(snapshot.project, own, named, request.values, pipe, caller=caller)
 
     def _admitted(
         self, snapshot: Snapshot, caller: Caller, request: StatementRequest, pipe: Pipe | None

@@ -63,20 +63,22 @@ class StatementGate:
         """Whether a statement as written is admitted or refused at once, without asking the engine."""
         return statement.isascii() and plain_skeleton(statement) in self._known
 
-    def wrap(self, statement: Rendered, pipe: Pipe) -> References:
+    def wrap(self, statement: Rendered, pipe: Pipe, caller: Caller) -> References:
         """Admit a statement over the rows of an endpoint: it reads `_`, or the pipe by its name, and nothing else.
 
         Raises what `require_read_only` does.
         """
         references = self._classify(statement)
-        require_read_only(references, tables={(None, UNDERSCORE), (None, pipe.name)}, settings=True)
+        readable = {(None, UNDERSCORE), (None, pipe.name)}
+        require_read_only(references, tables=readable, settings=True, bounded=not caller.may(ScopeType.READ_ALL))
         return references
 
     def statement(self, statement: Rendered, project: Project, caller: Caller, pipe: Pipe | None) -> References:
         """Admit a statement over data sources and pipes that the caller may read, and over the nodes of `pipe`."""
         references = self._classify(statement)
         readable = {(None, name) for name in _readable(project, caller, pipe)} | _readable_services(caller)
-        require_read_only(references, tables=readable, settings=True, output_format=True)
+        bounded = not caller.may(ScopeType.READ_ALL)
+        require_read_only(references, tables=readable, settings=True, output_format=True, bounded=bounded)
         if (output := references.format) is not None:
             told = output.lower() == _WITH_PROGRESS and caller.is_narrowed
             if told or output.lower() not in _MEDIA_TYPES:

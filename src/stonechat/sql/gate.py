@@ -84,6 +84,13 @@ _FORBIDDEN_FAMILIES = re.compile(
     r"|get(?:clienthttpheader|macro|maxtablename|mergetreesetting|oskernelversion|serverport|serversetting|setting)"
 )
 
+#: Functions whose work grows much faster than what they are given: they may take hours for one value, and no time limit
+#: interrupts that.
+_UNBOUNDED = re.compile(
+    r"arraylevenshtein|arraysimilarity|damerau|edit_?distance|geometryintersect|h3polygontocells|jaro|levenshtein|polygons"
+    r"|seriesdecompose"
+)
+
 
 class SQLNotAllowed(StonechatError):
     """A statement that its caller may not run. Subclasses say why."""
@@ -123,8 +130,10 @@ class FunctionNotAllowed(SQLNotAllowed):
 
     code = "SC516"
 
-    def __init__(self, name: str, *, table_function: bool = False) -> None:
-        super().__init__(f"The {'table function' if table_function else 'function'} '{name}' is not allowed.")
+    def __init__(self, name: str, *, table_function: bool = False, hint: str | None = None) -> None:
+        super().__init__(
+            f"The {'table function' if table_function else 'function'} '{name}' is not allowed.", hint=hint
+        )
 
 
 class SettingNotAllowed(SQLNotAllowed):
@@ -144,12 +153,13 @@ def require_read_only(
     table_functions: AbstractSet[str] = TABLE_FUNCTIONS,
     settings: bool = False,
     output_format: bool = False,
+    bounded: bool = False,
 ) -> None:
     """Raise a `SQLNotAllowed` unless the statement is a SELECT that reads only what it may.
 
     `tables` are the caller's, named as the statement must name them; None lets any table of the connection's own
     database through, and of the databases that are `namespaces`. `settings` lets harmless SETTINGS through,
-    `output_format` a FORMAT clause.
+    `output_format` a FORMAT clause. `bounded` refuses functions for which the limits of a query do not hold.
     """
     if references.statement != "SELECT":
         raise NotASelect(references.statement)
@@ -166,6 +176,8 @@ def require_read_only(
     for name in sorted(references.functions):
         if is_forbidden(name.lower()):
             raise FunctionNotAllowed(name)
+        if bounded and _UNBOUNDED.match(name.lower()):
+            raise FunctionNotAllowed(name, hint="It needs the scope WORKSPACE:READ_ALL, or to stand in an endpoint.")
     for name in sorted(references.settings):
         if not settings or name not in HARMLESS_SETTINGS:
             raise SettingNotAllowed(name)
