@@ -8,7 +8,7 @@ any longer, and at the next start.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,11 +17,8 @@ from typing import Any
 
 import structlog
 
-from stonechat.auth.access import Scope, ScopeType
 from stonechat.auth.tokens import TokenRegistry
-from stonechat.datafile.resources import NodeType, TokenGrant
-from stonechat.deploy.ddl import drop_table
-from stonechat.deploy.diff import compare
+from stonechat.deploy.exchange import Exchange
 from stonechat.deploy.history import (
     DeploymentRecord,
     Status,
@@ -29,18 +26,18 @@ from stonechat.deploy.history import (
     deployment,
     record_begun,
     record_files,
-    record_live,
     record_status,
 )
 from stonechat.deploy.plan import Plan
 from stonechat.deploy.preparation import Preparation, prepare
-from stonechat.deploy.restore import remove_strays, snapshot_of
+from stonechat.deploy.removal import Removal
+from stonechat.deploy.restore import snapshot_of
 from stonechat.deploy.staging import Staging, Writing
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
-from stonechat.project.live import Candidate, LiveProject, Snapshot
+from stonechat.project.live import Candidate, LiveProject
 from stonechat.project.model import Project
-from stonechat.project.places import forget_places, keep_places
+from stonechat.project.places import keep_places
 from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
 
@@ -90,8 +87,7 @@ class Deployer:
     """Deploys projects into one workspace.
 
     `secrets` are the workspace's, by name, as they are at the moment of asking. A candidate that nobody promotes is
-    discarded after `staging_seconds`; 0 means never. Tables that a promotion or a discarding left behind are kept for
-    `grace_seconds`, which should be more than a query waits and runs.
+    discarded after `staging_seconds`; 0 means never. `grace_seconds` is that of `Removal`.
     """
 
     def __init__(
@@ -109,16 +105,12 @@ class Deployer:
         self._live = live
         self._store = store
         self._engine = engine
-        self._tokens = tokens
         self._writing = writing
         self._secrets = secrets
         self._staging_seconds = staging_seconds
-        self._grace_seconds = grace_seconds
+        self._removal = Removal(live, engine, grace_seconds)
+        self._exchange = Exchange(live, store, engine, tokens, writing, removal=self._removal)
         self._one_at_a_time = threading.Lock()
-        #: Held while tables are made or removed.
-        self._tables = threading.Lock()
-        self._retired: list[Snapshot] = []
-        self._timers: set[threading.Timer] = set()
         self._thread: threading.Thread | None = None
         self._cancelled = False
         self._stopping = False
@@ -173,7 +165,7 @@ class Deployer:
             self._carry_out_in_thread(record.id, lambda: self._plan_again(candidate.snapshot.project))
         elif record.auto_promote:
             with self.exclusive():
-                self._promote(candidate.snapshot)
+                self._exchange.promote(candidate.snapshot)
         else:
             self._discard_later(record)
 
@@ -223,7 +215,7 @@ class Deployer:
                     f"The deployment '{identity}' cannot be promoted: it is {_told(record)}",
                     hint="Only a deployment that is ready beside the live one can be.",
                 )
-            self._promote(candidate.snapshot)
+            self._exchange.promote(candidate.snapshot)
 
     def discard(self, identity: int) -> None:
         """End a candidate, under way or ready. Raises `UnknownDeployment`, or `NotACandidate` for the live one.
@@ -239,7 +231,7 @@ class Deployer:
             return
         if self._one_at_a_time.acquire(blocking=False):
             try:
-                self._discard(identity, Status.DELETED)
+                self._exchange.discard(identity, Status.DELETED)
             finally:
                 self._one_at_a_time.release()
         else:
@@ -258,8 +250,7 @@ class Deployer:
     def close(self) -> None:
         """Interrupt what runs; it goes on after the next start."""
         self._stopping = True
-        for timer in list(self._timers):
-            timer.cancel()
+        self._removal.stop()
         thread, candidate = self._thread, self._live.candidate
         if thread is not None and thread.is_alive() and candidate is not None:
             self._engine.cancel(f"deployment-{candidate.snapshot.deployment_id}")
@@ -317,7 +308,7 @@ class Deployer:
                 progress=record.progress,
                 going_on=self._going_on,
             )
-            with self._tables:
+            with self._removal.tables:
                 staging.run()
             self._going_on()
             assert self._live.candidate is not None
@@ -329,14 +320,14 @@ class Deployer:
             if self._stopping:
                 raise DeploymentInterrupted("The server stops") from error
             if self._cancelled:
-                self._discard(identity, Status.DELETED)
+                self._exchange.discard(identity, Status.DELETED)
                 raise DeploymentCancelled("The deployment was discarded") from error
             _log.warning("a deployment failed", deployment=identity, reason=str(error))
-            self._discard(identity, Status.FAILED, [_error(error)])
+            self._exchange.discard(identity, Status.FAILED, [_error(error)])
             raise
-        self._remove_later()
+        self._removal.remove_later()
         if record.auto_promote:
-            self._promote(snapshot)
+            self._exchange.promote(snapshot)
         else:
             self._discard_later(deployment(self._store, self.workspace.id, identity))
 
@@ -345,49 +336,6 @@ class Deployer:
             raise DeploymentCancelled("The deployment was discarded")
         if self._stopping:
             raise DeploymentInterrupted("The server stops")
-
-    def _promote(self, snapshot: Snapshot) -> None:
-        before, identity = self._live.snapshot, snapshot.deployment_id
-        wanted = snapshot.project
-        difference = compare(before.project, wanted)
-        changed = [*difference.data_sources.changed, *difference.pipes.changed]
-        with self._writing.paused():
-            with self._store.transaction() as connection:
-                names = [*wanted.data_sources, *wanted.pipes]
-                assign_identities(connection, self.workspace.id, names, changed=changed)
-                self._tokens.replace_grants(connection, self.workspace.id, _grants(wanted))
-                record_live(connection, self.workspace.id, identity)
-                forget_places(connection, self.workspace.id, [before.deployment_id])
-            self._tokens.refresh()
-            after = snapshot_of(self.workspace, self._store, wanted, identity)
-            self._live.promote(after)
-            self._detach_views(before, after)
-        _log.info("promoted", deployment=identity)
-        self._retired.append(before)
-        self._remove_later(before)
-
-    def _discard(self, identity: int, status: Status, errors: Sequence[Mapping[str, Any]] = ()) -> None:
-        candidate, live = self._live.candidate, self._live.snapshot
-        with self._writing.paused():
-            with self._store.transaction() as connection:
-                record_status(connection, identity, status, errors=errors)
-                forget_places(connection, self.workspace.id, [identity])
-                names = [*live.project.data_sources, *live.project.pipes]
-                assign_identities(connection, self.workspace.id, names, changed=())
-            self._live.stage(None)
-            if candidate is not None:
-                self._detach_views(candidate.snapshot, live)
-                self._retired.append(candidate.snapshot)
-        _log.info("discarded", deployment=identity, status=str(status))
-        self._remove_later(candidate.snapshot if candidate else None)
-
-    def _detach_views(self, gone: Snapshot, kept: Snapshot) -> None:
-        """Remove the views of a project that is not served any more: they would go on to fill its tables."""
-        views = {kept.table(pipe.name) for pipe in kept.project.pipes_of_type(NodeType.MATERIALIZED)}
-        for pipe in gone.project.pipes_of_type(NodeType.MATERIALIZED):
-            view = gone.table(pipe.name)
-            if view not in views:
-                self._engine.command(drop_table(view.name, view.database))
 
     def _discard_later(self, record: DeploymentRecord) -> None:
         """Discard a candidate that nobody has promoted in time."""
@@ -400,39 +348,7 @@ class Deployer:
                 self.discard(record.id)
 
         waited = (datetime.now(UTC) - datetime.fromisoformat(f"{record.updated_at}+00:00")).total_seconds()
-        self._later(max(self._staging_seconds - waited, 0.0), discard)
-
-    def _later(self, seconds: float, work: Callable[[], None]) -> None:
-        def run() -> None:
-            self._timers.discard(timer)
-            if self._stopping:
-                return
-            try:
-                work()
-            except StonechatError as error:
-                _log.warning("tables are left for the next start to remove", reason=error.message)
-
-        timer = threading.Timer(seconds, run)
-        timer.daemon = True
-        self._timers.add(timer)
-        timer.start()
-
-    def _remove_later(self, retired: Snapshot | None = None) -> None:
-        def remove() -> None:
-            with self._tables:
-                if retired in self._retired:
-                    self._retired.remove(retired)
-                candidate = self._live.candidate
-                # What a deployment under way has not noted yet looks like a stray; it calls here again at its end.
-                if not self._stopping and (candidate is None or candidate.ready):
-                    self._remove_strays()
-
-        self._later(self._grace_seconds, remove)
-
-    def _remove_strays(self) -> None:
-        live, candidate = self._live.served
-        snapshots = [live, *([candidate.snapshot] if candidate else []), *self._retired]
-        remove_strays(self._engine, snapshots)
+        self._removal.later(max(self._staging_seconds - waited, 0.0), discard)
 
 
 def _told(record: DeploymentRecord) -> str:
@@ -444,21 +360,3 @@ def _error(error: BaseException) -> Mapping[str, Any]:
         position = error.position
         return {"filename": position.file if position else "", "error": str(error), "code": error.code}
     return {"filename": "", "error": "Internal error; the server's log has the details"}
-
-
-def _grants(project: Project) -> list[tuple[str, Scope]]:
-    grants = [
-        (grant.token, _scope(grant, source.name, ScopeType.READ_DATA_SOURCE))
-        for source in project.data_sources.values()
-        for grant in source.tokens
-    ]
-    grants += [
-        (grant.token, _scope(grant, pipe.name, ScopeType.READ_PIPE))
-        for pipe in project.pipes.values()
-        for grant in pipe.tokens
-    ]
-    return grants
-
-
-def _scope(grant: TokenGrant, resource: str, read: ScopeType) -> Scope:
-    return Scope(read if grant.permission == "READ" else ScopeType.APPEND_DATA_SOURCE, resource)
