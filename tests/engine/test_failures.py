@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import pytest
 
+from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import (
     DataFolderLocked,
     EngineFailure,
+    Query,
     QueryCancelled,
     QueryTimeout,
     QueryTooLarge,
     StorageFull,
 )
 from stonechat.engine.failures import failure, translated
+from stonechat.sql.quoting import literal, parameter_text
 
 MARK = "/* stonechat 476e927a4dd74e89b13bb4679f66fce3 */"
 
@@ -62,3 +65,30 @@ def test_only_what_the_engine_raises_is_translated() -> None:
         raise RuntimeError("Code: 1. DB::Exception: Gone. (X)")
     with pytest.raises(ValueError, match="mine"), translated():
         raise ValueError("mine")
+
+
+@pytest.mark.parametrize("value", ["hunter2", "it's \\ a\tlong\n one", "é“x”", "abcd"])
+def test_no_text_quotes_a_bound_parameter(engine: ChdbEngine, value: str) -> None:
+    for statement in (
+        "SELECT nothing, {key:String} FROM (SELECT 1 AS a)",
+        "SELECT toUInt8({key:String})",
+        "SELECT a FROM (SELECT 1 AS a) WHERE toDate({key:String})",
+        "SELECT throwIf(1, {key:String})",
+    ):
+        query = Query(statement, "default", "JSON", parameters={"key": parameter_text(value)})
+        with pytest.raises(EngineFailure) as raised:
+            engine.query(query)
+        text = str(raised.value)
+        assert value not in text
+        assert literal(value)[1:-1] not in text
+        assert " ".join(value.split()) not in text
+        assert raised.value.__cause__ is None
+
+
+def test_a_short_parameter_is_taken_out_where_it_is_quoted(engine: ChdbEngine) -> None:
+    query = Query("SELECT nothing, {key:String} FROM (SELECT 1)", "default", "JSON", parameters={"key": "n"})
+    with pytest.raises(EngineFailure) as raised:
+        engine.query(query)
+    assert (
+        str(raised.value) == "Unknown expression identifier `nothing`. In scope SELECT nothing, {key} FROM (SELECT 1)."
+    )

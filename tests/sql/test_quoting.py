@@ -11,6 +11,7 @@ from stonechat.sql.quoting import (
     identifier,
     literal,
     parameter_text,
+    parameter_value,
     template_identifier,
     template_string,
     template_word,
@@ -23,6 +24,13 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text(SPECIAL)
 against_the_engine = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )  # fmt: skip
+
+
+@given(TEXT)
+@example(SPECIAL)
+@example("\\t\\\\n\t")
+def test_the_text_of_a_parameter_gives_its_value(text: str) -> None:
+    assert parameter_value(parameter_text(text)) == text
 
 
 @against_the_engine

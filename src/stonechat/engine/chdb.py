@@ -156,7 +156,7 @@ class ChdbEngine:
         with self._running.run(query.query_id) as run:
             connection = self._connect(fill_options(fill))
             try:
-                with translated():
+                with translated(query.parameters):
                     self._read_only.require(connection, query.statement)
                     connection.query(f"USE {identifier(query.database)}")
                     run.check()
@@ -205,7 +205,7 @@ class ChdbEngine:
 
     def _run(self, reader: Reader, query: Query, end: str) -> Any:
         """The mark stands behind the statement, so that the positions in syntax errors are the caller's own."""
-        with translated():
+        with translated(query.parameters):
             self._read_only.require(reader.connection, query.statement)
             return reader.connection.query(f"{query.statement}\n{end}", query.format, params=dict(query.parameters))
 

@@ -9,10 +9,11 @@ only at the front and the name only at the end.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from stonechat.engine.contract import FAILURES_BY_NUMBER, EngineFailure
+from stonechat.sql.quoting import literal, parameter_value
 
 _PREFIX = re.compile(r"(?:[A-Za-z ]+ failed: |Failed to [a-z ]+: )?Code: (\d+)\. DB::Exception: (?:default: )?")
 _VERSION = re.compile(r"\s*\(version [^()]*\)\.?$")
@@ -21,15 +22,32 @@ _MARK = re.compile(r"\s*/\* stonechat [0-9a-f]*(?: \*/)?")  # what `running` add
 # A statement that was only to be parsed is quoted a second time, as the argument of the function that parsed it.
 _PARSED = re.compile(r":? In scope (?:WITH|SELECT) .*\b(?:formatQuery(?:SingleLine)?|parseQueryToJSON)\(.*", re.DOTALL)
 _EXECUTING = re.compile(r":\s+While executing \w+\.?$")
+_SHORTEST_ALONE = 4
+"""Bytes; a shorter value stands in ordinary words too, and is looked for within quotation marks alone."""
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Within it, what chDB raises leaves as the contract's error."""
+def translated(parameters: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Within it, what chDB raises leaves as the contract's error.
+
+    Bound `parameters` are secrets, and the engine quotes statements with their values: names take the place of these.
+    """
     try:
         yield
     except RuntimeError as error:
+        if parameters:
+            raise failure(_without_values(str(error), parameters)) from None
         raise failure(str(error)) from error
+
+
+def _without_values(text: str, parameters: Mapping[str, str]) -> str:
+    values = {name: parameter_value(bound) for name, bound in parameters.items()}
+    # The longest first: one may be a part of another.
+    for name, value in sorted(values.items(), key=lambda item: -len(item[1])):
+        text = text.replace(literal(value), f"{{{name}}}")
+        if len(value) >= _SHORTEST_ALONE:
+            text = text.replace(value, f"{{{name}}}").replace(literal(value)[1:-1], f"{{{name}}}")
+    return text
 
 
 def failure(text: str) -> EngineFailure:

@@ -255,7 +255,7 @@ class QueryService:
             try:
                 query = await self._runs.in_thread(finalized, query, self._engine)
             except EngineFailure as error:
-                raise as_told(error, caller, composed.reads) from error
+                raise as_told(error, caller, query, composed.reads) from error
         return Prepared.of(snapshot, composed, query)
 
     def _wrapped(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Composed:
@@ -277,7 +277,7 @@ class QueryService:
         try:
             return await self._found(prepared, known_etag)
         except EngineFailure as error:
-            raise as_told(error, caller, prepared.reads) from error
+            raise as_told(error, caller, prepared.query, prepared.reads) from error
 
     async def _found(self, prepared: Prepared, known_etag: str | None) -> _Outcome:
         known = self._known(prepared, known_etag)

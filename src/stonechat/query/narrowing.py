@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from stonechat.auth.access import Caller, Scope, ScopeType
-from stonechat.engine.contract import Engine, EngineFailure
+from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import Composed
 from stonechat.project.live import Snapshot
@@ -159,14 +159,15 @@ class Narrowing:
         return node
 
 
-def as_told(error: EngineFailure, caller: Caller, reads: Iterable[str]) -> EngineFailure:
+def as_told(error: EngineFailure, caller: Caller, query: Query, reads: Iterable[str]) -> EngineFailure:
     """A failure of a query over data sources as its caller may see it.
 
     The engine's own words are for those who may read every row behind the query: they quote values of rows that its
-    filter, or the endpoint, leaves out. No words name the databases in which the engine keeps the tables.
+    filter, or the endpoint, leaves out, and what is computed of its secrets. No words name the databases in which the
+    engine keeps the tables.
     """
-    may_read_all = not caller.filters and all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in reads)
-    told = error if may_read_all else without_rows(error)
+    may_read_rows = not caller.filters and all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in reads)
+    told = error if may_read_rows and (caller.is_admin or not query.parameters) else without_rows(error)
     message = _DATABASE.sub("", told.message)
     return told if message == told.message else _reworded(error, message, told.hint)
 

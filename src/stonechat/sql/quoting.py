@@ -29,6 +29,8 @@ _TEMPLATE = {
 }
 _TEMPLATE_STRING = str.maketrans(_TEMPLATE)
 _TEMPLATE_IDENTIFIER = str.maketrans(_TEMPLATE | {'"': ""})
+_UNESCAPED = {"\\": "\\", "t": "\t", "n": "\n", "r": "\r", "0": "\0"}
+_ESCAPED = re.compile(r"\\([\\tnr0])")
 _NEVER_UNESCAPED = frozenset("'\"\\\0")
 _PLAIN = re.compile(r"[A-Za-z0-9 _.,:;/@+*()\[\]-]*", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -54,6 +56,11 @@ def parameter_text(value: object) -> str:
     if isinstance(value, str):
         return _encodable(value).translate(_PARAMETER)
     return _parameter_element(value)
+
+
+def parameter_value(text: str) -> str:
+    """The text for which `parameter_text` gives this one."""
+    return _ESCAPED.sub(lambda escape: _UNESCAPED[escape[1]], text)
 
 
 def template_string(text: str, unescaped: str = "") -> str:
