@@ -20,6 +20,7 @@ from stonechat.engine.contract import EngineFailure, Insert, QueryTooLarge, Stor
 from stonechat.errors import Kind
 from stonechat.ingest import blocks, writer
 from stonechat.ingest.blocks import DataSourceGone, ViewFailed
+from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt
 from stonechat.ingest.log import Log
 from stonechat.ingest.records import Rows
@@ -27,7 +28,7 @@ from stonechat.ingest.recovery import recover
 from stonechat.ingest.rows import RowReader
 from stonechat.ingest.segments import SegmentFile
 from stonechat.ingest.waiting import IngestionBusy
-from stonechat.ingest.writer import BlockLimits, CommitDelayed, ReplayFailed
+from stonechat.ingest.writer import CommitDelayed, ReplayFailed
 
 SCHEMA = "n UInt32 `json:$.n`\ntext String `json:$.text` DEFAULT 'none'"
 Open = Callable[..., Ingestion]

@@ -23,6 +23,7 @@ from stonechat.ingest.blocks import BlockCommitter, BlockCounters
 from stonechat.ingest.checking import Checks
 from stonechat.ingest.destinations import Destinations
 from stonechat.ingest.entrance import Entrance
+from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.idempotency import Claim, IdempotencyKeys, Kept, request_key
 from stonechat.ingest.log import Log, LogCounters
 from stonechat.ingest.records import RequestKey, Rows
@@ -30,7 +31,7 @@ from stonechat.ingest.rows import Format
 from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.ingest.verdicts import Verdicts
 from stonechat.ingest.waiting import Pending
-from stonechat.ingest.writer import BlockLimits, CommitDelayed, Writer
+from stonechat.ingest.writer import CommitDelayed, Writer
 from stonechat.project.places import Boundary
 
 _logger = structlog.get_logger(__name__)
@@ -222,13 +223,13 @@ class Ingestion:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Within it no block is in flight, so that tables can be exchanged. Events go on to be accepted."""
-        with self._writer.paused():
+        with self._writer.turns.paused():
             yield
 
     @contextmanager
     def beside(self) -> Iterator[None]:
         """For others who write to tables: within it nobody pauses the writing. Short, for it holds deployments up."""
-        with self._writer.beside():
+        with self._writer.turns.beside():
             yield
 
     @contextmanager
@@ -237,7 +238,7 @@ class Ingestion:
 
         Raises `LogWriteFailed`.
         """
-        with self._writer.paused():
+        with self._writer.turns.paused():
             self._log.settle()
             yield
 

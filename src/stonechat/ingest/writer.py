@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -17,9 +16,11 @@ import structlog
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.blocks import BlockCommitter
+from stonechat.ingest.gathering import BlockLimits, Gathering
 from stonechat.ingest.log import Log
 from stonechat.ingest.records import Block, Done, Plan, Rows
 from stonechat.ingest.recovery import PlannedBlock, Recovery
+from stonechat.ingest.turns import Turns
 from stonechat.project.places import Boundary
 
 _logger = structlog.get_logger(__name__)
@@ -27,11 +28,6 @@ _logger = structlog.get_logger(__name__)
 _FIRST_RETRY = 0.05
 _LAST_RETRY = 5.0
 _REPLAY_ATTEMPTS = 8
-_LARGE_BLOCK = 1000
-"""Rows from which on larger blocks save more of the engine's time per row than waiting costs."""
-_BULK_BLOCK = 10_000
-"""Rows that come in masses: whoever sends them does not look at each of them a moment later."""
-_BULK_PATIENCE = 10
 
 
 class CommitDelayed(StonechatError):
@@ -48,61 +44,6 @@ class ReplayFailed(StonechatError):
 
     code = "SC621"
     kind = Kind.UNAVAILABLE
-
-
-@dataclass(frozen=True, slots=True)
-class BlockLimits:
-    """When a block is due: after `linger` seconds, which adapts up to `longest_linger`, or at so many bytes or rows.
-
-    `quiet_linger` takes the place of a shorter linger while no sender waits for the commit; it adapts up to
-    `bulk_linger` while blocks are very large.
-    """
-
-    linger: float = 0.005
-    quiet_linger: float = 0.05
-    longest_linger: float = 0.1
-    bulk_linger: float = 0.5
-    bytes: int = 32 * 1024 * 1024
-    rows: int = 200_000
-
-
-@dataclass(slots=True)
-class _Gathering:
-    """What waits for one data source. `planned` and `rows` are a block that the engine could not take yet.
-
-    `since` is when the first of what waits came, `settled` when the last attempt at a block ended.
-    """
-
-    waiting: list[Rows] = field(default_factory=list)
-    size: int = 0
-    count: int = 0
-    since: float = 0.0
-    settled: float = 0.0
-    linger: float = 0.0
-    quiet_linger: float = 0.0
-    planned: PlannedBlock | None = None
-    rows: list[Rows] = field(default_factory=list)
-    attempt: int = 0
-    awaited: bool = False
-
-    @property
-    def idle(self) -> bool:
-        return not self.waiting and not self.rows
-
-    @property
-    def due_at(self) -> float:
-        rested = self.settled + self.linger
-        if self.rows:
-            return rested
-        return max(rested, self.since + (self.linger if self.awaited else max(self.linger, self.quiet_linger)))
-
-    def add(self, rows: Rows, now: float) -> None:
-        if not self.waiting:
-            self.since = now
-        self.waiting.append(rows)
-        self.awaited = self.awaited or rows.committed is not None
-        self.size += rows.size
-        self.count += rows.good_rows + rows.quarantined_rows
 
 
 @dataclass(slots=True)
@@ -129,15 +70,12 @@ class Writer:
         self._limits = limits or BlockLimits()
         self._released = released
         self._inbox: SimpleQueue[Rows | _Flush | None] = SimpleQueue()
-        self._gatherings: dict[str, _Gathering] = {}
+        self._gatherings: dict[str, Gathering] = {}
         self._flushes: list[_Flush] = []
-        self._pausing = threading.RLock()
         self._committed: dict[str, int] = {}
         self._replayed = 0
-        self._gate = threading.Condition()
-        self._pauses = 0
-        self._beside = 0
-        self._committing = False
+        #: What keeps the writing apart from those who exchange tables.
+        self.turns = Turns()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.retries = 0
@@ -149,12 +87,16 @@ class Writer:
         """
         self._replayed = recovery.next_sequence - 1
         replayed = 0
-        open_blocks: dict[str, _Gathering] = {}
+        open_blocks: dict[str, Gathering] = {}
         for rows, planned in recovery.undone():
             gathering = open_blocks.get(rows.data_source)
-            if gathering is None or gathering.planned is not planned or (planned is None and self._is_full(gathering)):
+            if (
+                gathering is None
+                or gathering.planned is not planned
+                or (planned is None and gathering.is_full(self._limits))
+            ):
                 replayed += self._replay_block(gathering)
-                gathering = open_blocks[rows.data_source] = _Gathering(planned=planned)
+                gathering = open_blocks[rows.data_source] = Gathering(planned=planned)
             gathering.add(rows, 0.0)
         return replayed + sum(map(self._replay_block, open_blocks.values()))
 
@@ -165,36 +107,6 @@ class Writer:
     def offer(self, rows: Rows) -> None:
         """Take rows that are synced in the log. Returns at once."""
         self._inbox.put(rows)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Within it no block is in flight, nor is anybody `beside`. Rows go on to be logged and wait.
-
-        It belongs to one thread, which may enter it again; others wait for theirs.
-        """
-        with self._pausing:
-            with self._gate:
-                self._pauses += 1
-                self._gate.wait_for(lambda: not self._committing and not self._beside)
-            try:
-                yield
-            finally:
-                with self._gate:
-                    self._pauses -= 1
-                    self._gate.notify_all()
-
-    @contextmanager
-    def beside(self) -> Iterator[None]:
-        """For others who write to tables: within it nobody pauses the writing, and tables stay where they are."""
-        with self._gate:
-            self._gate.wait_for(lambda: not self._pauses)
-            self._beside += 1
-        try:
-            yield
-        finally:
-            with self._gate:
-                self._beside -= 1
-                self._gate.notify_all()
 
     @property
     def has_broken_block(self) -> bool:
@@ -251,11 +163,11 @@ class Writer:
         except Empty:
             return
 
-    def _gathering(self, data_source: str) -> _Gathering:
+    def _gathering(self, data_source: str) -> Gathering:
         gathering = self._gatherings.get(data_source)
         if gathering is None:
             limits = self._limits
-            gathering = _Gathering(linger=limits.linger, quiet_linger=limits.quiet_linger)
+            gathering = Gathering(linger=limits.linger, quiet_linger=limits.quiet_linger)
             self._gatherings[data_source] = gathering
         return gathering
 
@@ -268,57 +180,34 @@ class Writer:
         ]
         return max(0.0, min(moments)) if moments else None
 
-    def _is_full(self, gathering: _Gathering) -> bool:
-        return gathering.size >= self._limits.bytes or gathering.count >= self._limits.rows
-
-    def _is_due(self, data_source: str, gathering: _Gathering, now: float) -> bool:
+    def _is_due(self, data_source: str, gathering: Gathering, now: float) -> bool:
         if gathering.idle:
             return False
         if now >= gathering.due_at:
             return True
         flushed = any(data_source in flush.targets for flush in self._flushes)
-        return not gathering.rows and (flushed or self._is_full(gathering))
+        return not gathering.rows and (flushed or gathering.is_full(self._limits))
 
-    def _commit_due(self, data_source: str, gathering: _Gathering) -> None:
+    def _commit_due(self, data_source: str, gathering: Gathering) -> None:
         """Commit the block that waits for another attempt, or the next one. Nothing may end the writer's thread."""
-        with self._gate:
-            self._gate.wait_for(lambda: not self._pauses)
-            self._committing = True
-        try:
-            if not gathering.rows:
-                self._cut_block(gathering)
-            began = time.monotonic()
-            told = self._commit(gathering)
-            seconds = time.monotonic() - began
-        except StonechatError as failure:
-            self._delay(gathering, failure)
-        except Exception as error:
-            _logger.exception("a commit failed in an unforeseen way", data_source=data_source)
-            self._delay(gathering, CommitDelayed(f"The rows are kept in the log and will be committed later: {error}"))
-        else:
-            self._settle(data_source, gathering, told, seconds)
-        finally:
-            with self._gate:
-                self._committing = False
-                self._gate.notify_all()
+        with self.turns.committing():
+            try:
+                if not gathering.rows:
+                    gathering.cut_block(self._limits)
+                began = time.monotonic()
+                told = self._commit(gathering)
+                seconds = time.monotonic() - began
+            except StonechatError as failure:
+                self._delay(gathering, failure)
+            except Exception as error:
+                _logger.exception("a commit failed in an unforeseen way", data_source=data_source)
+                self._delay(
+                    gathering, CommitDelayed(f"The rows are kept in the log and will be committed later: {error}")
+                )
+            else:
+                self._settle(data_source, gathering, told, seconds)
 
-    def _cut_block(self, gathering: _Gathering) -> None:
-        """Make what waits the next block, as far as the limits go; at least the rows of one request."""
-        size = count = taken = 0
-        for rows in gathering.waiting:
-            if taken and (size >= self._limits.bytes or count >= self._limits.rows):
-                break
-            taken += 1
-            size += rows.size
-            count += rows.good_rows + rows.quarantined_rows
-        gathering.rows = gathering.waiting[:taken]
-        del gathering.waiting[:taken]
-        gathering.awaited = any(each.committed is not None for each in gathering.waiting)
-        gathering.size -= size
-        gathering.count -= count
-        gathering.attempt = 0
-
-    def _commit(self, gathering: _Gathering) -> StonechatError | None:
+    def _commit(self, gathering: Gathering) -> StonechatError | None:
         rows = gathering.rows
         if gathering.planned is None:
             planned = PlannedBlock(Block(rows[0].data_source, rows[0].sequence, rows[-1].sequence, self._log.epoch))
@@ -328,11 +217,11 @@ class Writer:
         self._log.report(Done(gathering.planned.block), rows)
         return told
 
-    def _settle(self, data_source: str, gathering: _Gathering, told: StonechatError | None, seconds: float) -> None:
+    def _settle(self, data_source: str, gathering: Gathering, told: StonechatError | None, seconds: float) -> None:
         rows = gathering.rows
         gathering.planned, gathering.rows, gathering.attempt = None, [], 0
         self._committed[data_source] = rows[-1].sequence
-        self._adapt(gathering, sum(each.good_rows for each in rows), seconds)
+        gathering.adapt(self._limits, sum(each.good_rows for each in rows), seconds)
         gathering.settled = time.monotonic()
         for each in rows:
             if each.committed is not None:
@@ -342,18 +231,7 @@ class Writer:
         if gathering.idle and gathering.quiet_linger == self._limits.quiet_linger:
             del self._gatherings[data_source]
 
-    def _adapt(self, gathering: _Gathering, rows: int, seconds: float) -> None:
-        """Set how long the next block waits: as long as this one's commit took, three times as long if it was large.
-
-        While nobody waits for them, very large ones wait longer still: the next may be larger, and cheaper by the row.
-        """
-        limits = self._limits
-        wanted = seconds * (3 if rows >= _LARGE_BLOCK else 1)
-        gathering.linger = min(max(limits.linger, wanted), limits.longest_linger)
-        patience = seconds * _BULK_PATIENCE if rows >= _BULK_BLOCK else 0.0
-        gathering.quiet_linger = max(limits.quiet_linger, min(patience, limits.bulk_linger))
-
-    def _delay(self, gathering: _Gathering, failure: StonechatError) -> None:
+    def _delay(self, gathering: Gathering, failure: StonechatError) -> None:
         """Keep the block for another attempt. Who waits for it hears of the failure now."""
         self.retries += 1
         gathering.attempt += 1
@@ -385,7 +263,7 @@ class Writer:
                 flush.ended()
                 self._flushes.remove(flush)
 
-    def _replay_block(self, gathering: _Gathering | None) -> int:
+    def _replay_block(self, gathering: Gathering | None) -> int:
         if gathering is None:
             return 0
         gathering.rows = gathering.waiting

@@ -24,9 +24,9 @@ from stonechat.deploy.workspaces import Workspaces, restore_all
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Engine, QueryLimits
 from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
-from stonechat.ingest.writer import BlockLimits
 from stonechat.jobs.contents import Contents
 from stonechat.jobs.copies import Copier, CopyLimits
 from stonechat.jobs.deletions import deletion_kind
