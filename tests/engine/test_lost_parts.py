@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from stonechat.engine.token_logs import TokenLogs, is_synced
+
 _INSERT = """
 import json, os, signal, sys
 from pathlib import Path
@@ -57,3 +61,20 @@ def test_tokens_of_parts_that_are_there_or_were_merged_are_remembered(tmp_path: 
     _insert(folder, _BLOCK)
     blocks = [("first", [100, 101]), ("merged", [103]), _BLOCK]
     assert _insert(folder, *blocks) == [1, 2, 3, 100, 101, 103]
+
+
+def test_tokens_of_all_tables_are_written_through_to_the_disk(tmp_path: Path) -> None:
+    folder = tmp_path / "engine"
+    _insert(folder, _BLOCK)
+    logs = [path for path in folder.glob("store/*/*/deduplication_logs/**/*") if path.is_file()]
+    assert logs
+    try:
+        assert all(map(is_synced, logs))
+    except OSError:
+        pytest.skip("the file system has no such attribute")
+    older = folder / "store" / "abc" / "table" / "deduplication_logs"
+    older.mkdir(parents=True)
+    (older / "deduplication_log_1.txt").touch()
+    TokenLogs(folder).sync_new()
+    (older / "deduplication_log_2.txt").touch()
+    assert [is_synced(path) for path in sorted(older.iterdir())] == [True, True]

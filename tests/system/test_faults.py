@@ -136,6 +136,86 @@ def test_a_read_only_disk_is_named_at_the_start(read_only: Path) -> None:
     assert str(read_only) in _refusal(read_only)
 
 
+class _Disk:
+    """A disk of its own for a folder: a file with an ext4 file system, which becomes read-only at an error."""
+
+    def __init__(self, folder: Path, image: Path) -> None:
+        self.folder = folder
+        self._image = image
+        with image.open("wb") as file:
+            file.truncate(700_000_000)
+        _run("mkfs.ext4", "-q", "-F", str(image))
+        folder.mkdir()
+
+    def mount(self) -> None:
+        _run("mount", "-o", "loop,errors=remount-ro", str(self._image), str(self.folder))
+
+    def fail(self) -> None:
+        """Have the kernel find an error, after which nothing can be written any more, whoever has files open."""
+        (device,) = (line.split()[0] for line in _mounts() if line.split()[1] == str(self.folder))
+        (Path("/sys/fs/ext4") / Path(device).name / "trigger_fs_error").write_text("tried")
+        with pytest.raises(OSError, match="Read-only"):
+            (self.folder / "anything").touch()
+
+    def repair(self) -> None:
+        """Check the file system, as a start of the machine does, and mount it again."""
+        self.unmount()
+        subprocess.run(["e2fsck", "-fy", str(self._image)], capture_output=True, check=False)
+        self.mount()
+
+    def unmount(self) -> None:
+        if any(line.split()[1] == str(self.folder) for line in _mounts()):
+            _run("umount", str(self.folder))
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, capture_output=True, check=True)
+
+
+def _mounts() -> list[str]:
+    return Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[_Disk]:
+    """A disk that can fail; needs the right to mount one, and a kernel that can be told to find an error."""
+    try:
+        disk = _Disk(tmp_path / "home", tmp_path / "image")
+        disk.mount()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the right to mount a file system of its own")
+    if not any(Path("/sys/fs/ext4").glob("loop*/trigger_fs_error")):
+        disk.unmount()
+        pytest.skip("needs a kernel that takes trigger_fs_error")
+    try:
+        yield disk
+    finally:
+        disk.unmount()
+
+
+def test_a_disk_that_becomes_read_only_refuses_events_serves_reads_and_loses_none(
+    disk: _Disk, start_server: StartServer
+) -> None:
+    server = start_server(disk.folder)
+    assert server.deploy(_SOURCE).status_code == 200
+    for number in range(20):
+        assert server.send(_row(number), name="rows", wait=number % 2 == 0).status_code in {200, 202}
+    _until(server, "SELECT count() FROM rows", 20)
+    disk.fail()
+    refused = [server.send(_row(100 + number), name="rows", wait=wait) for number, wait in enumerate((True, False))]
+    assert [answer.status_code for answer in refused] == [503, 503]
+    assert {answer.json()["code"] for answer in refused} <= {"SC612", "SC620"}
+    assert _ids(server) == list(range(20))
+    assert server.deploy({}).status_code >= 400
+    assert server.client.get("/v0/health").status_code == 200
+    server.kill()
+    disk.repair()
+    again = start_server(disk.folder)
+    assert again.send(_row(200), name="rows").status_code == 200
+    assert [each for each in _ids(again) if each not in {100, 101}] == [*range(20), 200]
+    assert len(_ids(again)) == len(set(_ids(again)))
+
+
 def test_an_engine_without_enough_memory_takes_the_rows_later(start_server: StartServer, tmp_path: Path) -> None:
     """The engine's limit is below what it holds at rest, so that it refuses every insert."""
     home = tmp_path / "home"

@@ -34,6 +34,7 @@ from stonechat.engine.inserts import Writer
 from stonechat.engine.pools import Profile, Reader, ReaderPool
 from stonechat.engine.readonly import ReadOnlyStatements
 from stonechat.engine.running import RunningStatements
+from stonechat.engine.token_logs import TokenLogs
 from stonechat.sql.gate import check_settings
 from stonechat.sql.quoting import identifier, literal
 
@@ -80,6 +81,8 @@ class ChdbEngine:
         self._lock = FolderLock(self._folder)
         try:
             forget_lost_parts(self._folder)
+            self._token_logs = TokenLogs(self._folder)
+            self._token_logs.sync_new()
             self._anchor = self._connect(
                 {
                     "max_server_memory_usage": str(server_memory_bytes),
@@ -134,6 +137,8 @@ class ChdbEngine:
     def command(self, statement: str, *, database: str = "default", query_id: str = "") -> None:
         """Run one statement that changes something, on a connection of its own."""
         self._run_alone(statement, "Null", database, query_id)
+        if statement.startswith("CREATE TABLE "):
+            self._token_logs.sync_new()
 
     def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
         """Rows of a statement of the program's own, as dictionaries."""
