@@ -7,6 +7,7 @@ import pytest
 
 from stonechat.errors import Kind, Position
 from stonechat.template.errors import (
+    ParameterInvalid,
     ParameterMissing,
     TemplateAborted,
     TemplateCustomError,
@@ -166,3 +167,21 @@ class TestPlaceholders:
 
     def test_plain_sql_passes(self) -> None:
         _template("SELECT 1").check()
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "% {% set parts = x.split('-') %}{{ Float64(parts[0]) }} {{ Float64(parts[2]) }}",
+            "% {% set a, b, c = x.split('-') %}{{ Int32(c) }}",
+            "% {{ Int32(x[0]) }} {{ Date(x[0:10]) }} {{ Date(DateTime(x)[:10]) }}",
+            "% {{ Int32(x + 1) }} {% set n = 1 + x %}{{ Int32(n) }}",
+            "% {{ Int32(x.replace('a', '')) }} {% set a = x.partition(':')[2].strip() %}{{ Int32(a) }}",
+            "% {{ Array(x, 'Int32', '') }}",
+        ],
+    )
+    def test_what_is_made_of_a_placeholder_is_one(self, sql: str) -> None:
+        _template(sql).check()
+
+    def test_a_default_of_an_array_is_checked(self) -> None:
+        with pytest.raises(ParameterInvalid, match=r"Error validating \[1,a\]\[1\] \(a\) to type Int32"):
+            _template("% {{ Array(x, 'Int32', '1,a') }}").check()

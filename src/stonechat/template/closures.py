@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from stonechat.template.context import Context
+from stonechat.template.values import PlaceholderList
 
 Evaluate = Callable[[Context], Any]
 """An expression: its value in a rendering."""
@@ -65,7 +66,7 @@ def unpack(targets: list[Bind]) -> Bind:
     """Bind several targets to the elements of one value."""
 
     def bind(context: Context, value: Any) -> None:
-        values = list(value)
+        values = [value[0]] * len(targets) if isinstance(value, PlaceholderList) else list(value)
         if len(values) != len(targets):
             raise ValueError(f"{len(values)} values can not be assigned to {len(targets)} names")
         for target, item in zip(targets, values, strict=True):

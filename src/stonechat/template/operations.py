@@ -10,6 +10,7 @@ from typing import Any
 
 from stonechat.template.context import MAX_BITS, MAX_ITEMS, MAX_TEXT, Context
 from stonechat.template.errors import TemplateTooCostly
+from stonechat.template.values import Placeholder
 
 Operation = Callable[[Context, Any, Any], object]
 
@@ -130,6 +131,8 @@ def call_method(context: Context, receiver: Any, name: str, arguments: list[Any]
     if isinstance(receiver, str):
         context.claim(_text_growth(receiver, name, arguments), MAX_TEXT, "characters")
     result = getattr(receiver, name)(*arguments, **options)
+    if isinstance(receiver, Placeholder):
+        result = receiver.made(result)
     context.bound_size(receiver)
     return context.bound_size(list(result) if name in _VIEWS else result)
 

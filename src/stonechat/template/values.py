@@ -6,7 +6,7 @@ as. Arithmetic on it gives a plain value again, which prints as any plain value 
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self, SupportsIndex
 
 from stonechat.sql.quoting import template_string
 
@@ -69,15 +69,40 @@ class TypedList(list[object]):
 
 
 class Placeholder(str):
-    """Stands for a parameter without a value while a template is checked."""
+    """Stands for a parameter without a value while a template is checked, and for all that is made of it."""
 
     __slots__ = ()
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        """Any part of it stands for that part of the value."""
+        return self
+
+    def __add__(self, other: object) -> str:
+        """What is added changes nothing."""
+        return self
+
+    __radd__ = __add__
+
+    def made(self, result: object) -> object:
+        """What stands for the result of a method: texts for texts, and as many parts as a template asks for."""
+        match result:
+            case str():
+                return self
+            case list():
+                return PlaceholderList([self, self])
+            case tuple():
+                return tuple(self for _ in result)
+        return result
 
 
 class PlaceholderList(list[object]):
-    """A `Placeholder` for a parameter that some `Array(...)` declares."""
+    """A `Placeholder` for a parameter that some `Array(...)` declares. It has every index."""
 
     __slots__ = ()
+
+    def __getitem__(self, index: Any) -> Any:
+        """An element, the first one for what lies beyond the last."""
+        return super().__getitem__(index if isinstance(index, slice) or -len(self) <= index < len(self) else 0)
 
 
 class PlaceholderObject(dict[str, object]):

@@ -1,0 +1,30 @@
+"""Whole projects, written as people write theirs: each folder answers what its own tests say, on one server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import StartServer
+from typer.testing import CliRunner
+
+from stonechat.cli.main import app
+from stonechat.datafile.formatting import formatted
+from stonechat.project.loader import load_folder
+
+PROJECTS = Path(__file__).parent / "projects"
+
+
+def test_the_tests_of_every_project_pass(start_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = start_server()
+    for project in sorted(PROJECTS.iterdir()):
+        monkeypatch.chdir(project)
+        result = CliRunner().invoke(app, ["test", "run", "--url", server.url])
+        assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("project", sorted(PROJECTS.iterdir()), ids=lambda path: path.name)
+def test_their_files_have_one_layout(project: Path) -> None:
+    for path, text in load_folder(project).items():
+        once = formatted(path, text)
+        assert formatted(path, once) == once, path
