@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.conftest import RunningServer
 from tests.sql.statements_over_rows import statements
@@ -26,6 +27,12 @@ SCHEMA >
 
 ENGINE ReplacingMergeTree
 ENGINE_SORTING_KEY n, tenant
+"""
+_CLOSED = """
+NODE output
+SQL >
+    SELECT tenant, secret, n, tags FROM m JOIN (SELECT 'a' AS tenant) AS mine USING (tenant)
+TYPE endpoint
 """
 _PROJECT = {
     "datasources/m.datasource": _COLUMNS,
@@ -43,6 +50,7 @@ SQL >
     WITH m AS (SELECT * FROM rows) SELECT * FROM m UNION ALL SELECT * FROM u
 TYPE endpoint
 """,
+    "endpoints/closed.pipe": _CLOSED,
 }
 _SEEN = [
     {"tenant": "a", "secret": "mine0", "n": 0, "tags": ["x"]},
@@ -75,12 +83,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="module")
-def tokens(server: RunningServer) -> tuple[str, str]:
-    """The token in the workspace with hidden rows, and in the one without."""
+def worlds(server: RunningServer) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Two tokens in the workspace with hidden rows, and in that without: with a filter, and for an endpoint alone."""
     return _world(server, "with", [*_SEEN, *_HIDDEN]), _world(server, "without", _SEEN)
 
 
-def _world(server: RunningServer, name: str, rows: list[dict[str, object]]) -> str:
+def _world(server: RunningServer, name: str, rows: list[dict[str, object]]) -> tuple[str, str]:
     owner = server.client.get("/tokens").json()["user_token"]
     admin = server.request("POST", "/v1/workspaces", params={"name": name}, token=owner).json()["token"]
     files = [("data_project://", (path, text, "text/plain")) for path, text in _PROJECT.items()]
@@ -92,7 +100,10 @@ def _world(server: RunningServer, name: str, rows: list[dict[str, object]]) -> s
         assert server.request("POST", "/v0/events", params=params, content=body, token=admin).status_code == 200
     made = server.request("POST", "/v0/tokens", params={"name": "seer", "scope": _SCOPES}, token=admin)
     assert made.status_code == 200, made.text
-    return str(made.json()["token"])
+    closed = {"type": "PIPES:READ", "resource": "closed", "fixed_params": {"any": "thing"}}
+    params = {"name": "caller", "expiration_time": str(int(time.time()) + 3600)}
+    signed = server.request("POST", "/v0/tokens", params=params, json={"scopes": [closed]}, token=admin)
+    return str(made.json()["token"]), str(signed.json()["token"])
 
 
 def _outcome(server: RunningServer, token: str, statement: str) -> object:
@@ -111,8 +122,19 @@ _through = st.sampled_from(["u", "through"])
 @settings(max_examples=int(os.environ.get("STONECHAT_EXAMPLES", "20")), deadline=None)
 @given(statement=statements, source=_through)
 def test_no_answer_tells_whether_there_are_hidden_rows(
-    server: RunningServer, tokens: tuple[str, str], statement: str, source: str
+    server: RunningServer, worlds: tuple[tuple[str, str], ...], statement: str, source: str
 ) -> None:
     asked = re.sub(r"\bu\b", source, statement)
-    with_hidden, without = (_outcome(server, token, asked) for token in tokens)
+    with_hidden, without = (_outcome(server, filtered, asked) for filtered, _ in worlds)
+    assert with_hidden == without, asked
+
+
+@settings(max_examples=int(os.environ.get("STONECHAT_EXAMPLES", "20")), deadline=None)
+@given(statement=statements)
+@example("SELECT tenant, secret, n, tags FROM m WHERE throwIf(secret = 'HIDDEN1') = 0")
+def test_no_statement_over_an_endpoint_tells_whether_it_leaves_rows_out(
+    server: RunningServer, worlds: tuple[tuple[str, str], ...], statement: str
+) -> None:
+    asked = re.sub(r"\b[mu]\b", "closed", statement)
+    with_hidden, without = (_outcome(server, caller, asked) for _, caller in worlds)
     assert with_hidden == without, asked

@@ -159,7 +159,7 @@ async def request_values(request: Request, raw_key: str | None = None) -> Values
 
     The content type is not to be relied on: a browser's `fetch` calls a JSON text plain text, `curl -d` a form.
     """
-    pairs = list(request.query_params.multi_items())
+    pairs: list[tuple[str, str | list[str]]] = list(request.query_params.multi_items())
     if request.method == "POST":
         body = await read_body(request, _MAX_PARAMETER_BYTES)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -167,14 +167,15 @@ async def request_values(request: Request, raw_key: str | None = None) -> Values
     values: Values = {}
     for key, value in pairs:
         before = values.get(key)
-        if before is None:
-            values[key] = value
-        else:
-            values[key] = [*([before] if isinstance(before, str) else before), value]
+        values[key] = value if before is None else [*_several(before), *_several(value)]
     return values
 
 
-def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[str, str]]:
+def _several(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[str, str | list[str]]]:
     if not body:
         return []
     try:
@@ -190,7 +191,7 @@ def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[s
     return pairs
 
 
-def _json_pairs(text: str) -> Iterable[tuple[str, str]]:
+def _json_pairs(text: str) -> Iterable[tuple[str, str | list[str]]]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -198,9 +199,16 @@ def _json_pairs(text: str) -> Iterable[tuple[str, str]]:
     if not isinstance(document, dict):
         raise InvalidBody("The request body is not a JSON object of parameters")
     for key, value in document.items():
-        for item in value if isinstance(value, list) else [value]:
-            if item is not None:
-                yield key, item if isinstance(item, str) else json.dumps(item)
+        if isinstance(value, list):
+            # A list of one is a list, too: its element may have commas.
+            if items := [_json_text(item) for item in value if item is not None]:
+                yield key, items
+        elif value is not None:
+            yield key, _json_text(value)
+
+
+def _json_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:

@@ -83,7 +83,7 @@ class Context(dict[str, object]):
         if not value and value != "":
             return self._absent(name)
         if not isinstance(value, str):
-            if name in self.request.lists and len(value) > 1:
+            if name in self.request.lists:
                 return list(value)
             # Of repeated keys the last one counts, as in the query strings of most servers.
             value = value[-1]
