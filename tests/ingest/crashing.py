@@ -30,7 +30,7 @@ from tests.ingest.engines import FaultyEngine
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure, Insert
-from stonechat.ingest import log
+from stonechat.ingest import segment_chain
 from stonechat.ingest.destinations import Destination
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 
@@ -90,7 +90,7 @@ def _die_after_sync(count: int) -> None:
         if left == 0:
             _die()
 
-    log._sync_data = dying
+    segment_chain._sync_data = dying
 
 
 def _die_while_merging(engine: ChdbEngine, count: int) -> None:

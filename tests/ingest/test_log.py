@@ -101,7 +101,7 @@ def test_many_small_appends_share_a_sync(folder: Path) -> None:
 
 
 def test_without_sync_nothing_is_synced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stonechat.ingest.log._sync_data", lambda _descriptor: pytest.fail("synced"))
+    monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", lambda _descriptor: pytest.fail("synced"))
     write(folder, ["a", "b"], sync=False)
     assert contents(folder) == ["a", "b"]
 
@@ -330,7 +330,7 @@ def test_a_failed_sync_is_not_acknowledged_and_leaves_no_trace(folder: Path, mon
 
     with running(folder) as (log, _):
         append(log, rows("first")).result(10)
-        monkeypatch.setattr("stonechat.ingest.log._sync_data", failing)
+        monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", failing)
         with pytest.raises(LogWriteFailed, match="Input/output error"):
             append(log, rows("fails")).result(10)
         monkeypatch.undo()

@@ -6,11 +6,9 @@ so. DESIGN.md beside this file has the invariants and the record format.
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,22 +16,13 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from stonechat.errors import Kind, StonechatError
-from stonechat.ingest.manifest import Manifest
 from stonechat.ingest.records import Done, Note, Rows, Settled, Taken, encoded
 from stonechat.ingest.recovery import Recovery, recover
-from stonechat.ingest.segments import (
-    HEADER_SIZE,
-    Segment,
-    encoded_header,
-    segment_path,
-    sync_folder,
-    write_pieces,
-)
+from stonechat.ingest.segment_chain import SegmentChain
 
 _log = structlog.get_logger(__name__)
 
 _GROUP_BYTES = 8 * 1024 * 1024
-_sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class LogFull(StonechatError):
@@ -68,12 +57,6 @@ class _Barrier:
 
 
 @dataclass(slots=True)
-class _Active:
-    segment: Segment
-    descriptor: int
-
-
-@dataclass(slots=True)
 class LogCounters:
     """What the log has done since it was opened."""
 
@@ -91,23 +74,17 @@ class Log:
 
     def __init__(self, folder: Path, recovery: Recovery, *, sync: bool, segment_bytes: int, limit_bytes: int) -> None:
         self._folder = folder
-        self._segments = recovery.segments
         self._next = recovery.next_sequence
         self._id = recovery.segments[0].log_id if recovery.segments else secrets.token_bytes(16)
         #: What makes the tokens of this process's plans its own.
         self.epoch = secrets.token_hex(16)
-        self._manifest = Manifest(folder)
+        self._files = SegmentChain(folder, recovery.segments, self._id, segment_bytes)
         self._sync = sync
-        self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
-        self._size = sum(segment.size for segment in recovery.segments)
         self._queued_bytes = 0
         self._lock = threading.Lock()
         self._queue: SimpleQueue[_Entry | _Barrier | None] = SimpleQueue()
-        self._active: _Active | None = None
-        self._finished: list[Rows] = []
         self._owed: list[_Entry] = []
-        self._broken = False
         self._deliver: Callable[[Rows], None] = lambda _rows: None
         self._save_keys: Callable[[Path], None] = lambda _folder: None
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -131,7 +108,7 @@ class Log:
     @property
     def size(self) -> int:
         """Bytes in all segments."""
-        return self._size
+        return self._files.size
 
     def start(self, deliver: Callable[[Rows], None], save_keys: Callable[[Path], None] = lambda _folder: None) -> None:
         """Begin to write. `deliver` gets all rows that are synced, in the order of their sequence numbers.
@@ -146,7 +123,7 @@ class Log:
     def append(self, rows: Rows, settled: Settled) -> None:
         """Write rows. Raises `LogFull`; `settled` gets `LogWriteFailed` if they could not be kept."""
         with self._lock:
-            if self._size + self._queued_bytes + rows.size > self._limit_bytes:
+            if self._files.size + self._queued_bytes + rows.size > self._limit_bytes:
                 self._queue.put(_Barrier(self._tidy, synced=True))
                 raise LogFull(
                     f"The write-ahead log has reached its limit of {self._limit_bytes} bytes",
@@ -179,9 +156,7 @@ class Log:
         if self._thread.ident is not None:
             self._queue.put(None)
             self._thread.join()
-        if self._active is not None:
-            os.close(self._active.descriptor)
-            self._active = None
+        self._files.close(self._save_keys)
 
     @staticmethod
     def _wait_for(hand_in: Callable[[Settled], None]) -> None:
@@ -207,20 +182,16 @@ class Log:
                 self._process(group)
             for barrier in barriers:
                 barrier.settled(self._synced() if barrier.synced else None)
-        if self._finished and self._active is not None:
-            with suppress(OSError):
-                _sync_data(self._active.descriptor)
-                self._release_segments()
 
     def _synced(self) -> StonechatError | None:
         """Sync what is written; why that failed, or notes are still owed."""
-        if self._owed or self._broken:
-            return _broken() if self._broken else LogWriteFailed("The write-ahead log could not be written")
-        if self._active is not None and self._sync:
+        if self._owed or self._files.broken:
+            return _broken() if self._files.broken else LogWriteFailed("The write-ahead log could not be written")
+        if self._sync:
             try:
-                _sync_data(self._active.descriptor)
+                self._files.sync()
             except OSError as error:
-                self._abandon()
+                self._files.abandon()
                 return LogWriteFailed(f"The write-ahead log could not be synced: {error.strerror}")
         return None
 
@@ -230,7 +201,7 @@ class Log:
             failure = self._write_group(group, sync=self._sync and any(map(_needs_sync, group)))
         except Exception:
             _log.exception("the log failed in an unforeseen way and takes nothing more")
-            self._broken = True
+            self._files.broken = True
             failure = _broken()
         self._settle(group, failure)
 
@@ -254,39 +225,31 @@ class Log:
                 return group, [], True
 
     def _write_group(self, group: Sequence[_Entry], *, sync: bool) -> StonechatError | None:
-        if self._broken:
+        if self._files.broken:
             return _broken()
         first = self._next
         label = first if self._sync else 0
         pieces = [piece for index, entry in enumerate(group) for piece in encoded(entry.content, first + index, label)]
-        size = sum(map(len, pieces))
         try:
-            active = self._active_segment(size)
-            write_pieces(active.descriptor, pieces, active.segment.size)
-            if sync:
-                _sync_data(active.descriptor)
-                self._manifest.add(active.segment.first, oldest=self._segments[0].first)
+            segment = self._files.write(pieces, first, sync=sync)
         except (OSError, MemoryError) as error:
             self.counters.failures += 1
-            self._abandon()
+            self._files.abandon()
             return LogWriteFailed(
                 f"The write-ahead log could not be written: {getattr(error, 'strerror', 'no memory')}"
             )
         self._next = first + len(group)
         self.counters.groups += 1
         self.counters.syncs += sync
-        self.counters.bytes_written += size
-        with self._lock:
-            active.segment.size += size
-            self._size += size
+        self.counters.bytes_written += sum(map(len, pieces))
         for index, entry in enumerate(group):
             if isinstance(entry.content, Rows):
-                entry.content.sequence, entry.content.segment = first + index, active.segment
-                active.segment.undone += 1
-                active.segment.keyed = active.segment.keyed or entry.content.key is not None
-            self._finished.extend(entry.finished)
-        if self._finished and (sync or not self._sync):
-            self._release_segments()
+                entry.content.sequence, entry.content.segment = first + index, segment
+                segment.undone += 1
+                segment.keyed = segment.keyed or entry.content.key is not None
+            self._files.finish(entry.finished)
+        if self._files.has_finished and (sync or not self._sync):
+            self._files.release(self._save_keys)
         return None
 
     def _settle(self, group: Sequence[_Entry], failure: StonechatError | None) -> None:
@@ -301,89 +264,9 @@ class Log:
             if entry.settled is not None:
                 entry.settled(failure)
 
-    def _active_segment(self, size: int) -> _Active:
-        active = self._active
-        if active is not None and (
-            active.segment.size + size <= self._segment_bytes or active.segment.size == HEADER_SIZE
-        ):
-            return active
-        if active is not None:
-            _sync_data(active.descriptor)
-            os.close(active.descriptor)
-            self._active = None
-        self._active = self._new_segment()
-        return self._active
-
-    def _new_segment(self) -> _Active:
-        path = segment_path(self._folder, self._next)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            write_pieces(descriptor, [encoded_header(self._id, self._next)], 0)
-            os.fsync(descriptor)
-            sync_folder(self._folder)
-        except OSError:
-            os.close(descriptor)
-            path.unlink()
-            raise
-        segment = Segment(path, self._id, self._next)
-        self._segments.append(segment)
-        with self._lock:
-            self._size += segment.size
-        return _Active(segment, descriptor)
-
-    def _abandon(self) -> None:
-        """Take back what a failed group has written. The next goes to a new file: this one may have lost what it was
-        given.
-        """
-        if self._active is None:
-            return
-        segment, descriptor = self._active.segment, self._active.descriptor
-        self._active = None
-        try:
-            os.ftruncate(descriptor, segment.size)
-            os.fsync(descriptor)
-        except OSError:
-            self._broken = True  # a later segment would turn what is left here into damage
-        finally:
-            os.close(descriptor)
-        if segment.size == HEADER_SIZE:
-            segment.path.unlink()
-            self._segments.remove(segment)
-            with self._lock:
-                self._size -= segment.size
-
     def _tidy(self, failure: StonechatError | None) -> None:
-        """Let go of what is done where nothing more can come that would do so: the log is full."""
-        active, oldest = self._active, self._segments[0] if self._segments else None
-        if failure or active is None or (not self._finished and oldest and oldest.undone):
-            return
-        with suppress(OSError):
-            if active.segment.size > HEADER_SIZE:
-                self._active = self._new_segment()
-                os.close(active.descriptor)
-            self._release_segments()
-
-    def _release_segments(self) -> None:
-        """Remove the oldest segments whose rows are all in the engine. The notes that say so are synced by now."""
-        for rows in self._finished:
-            assert rows.segment is not None
-            rows.segment.undone -= 1
-        self._finished.clear()
-        active = self._active.segment if self._active else None
-        while len(self._segments) > 1 and self._segments[0].undone == 0 and self._segments[0] is not active:
-            segment = self._segments[0]
-            try:
-                self._manifest.release(oldest=self._segments[1].first)
-                if segment.keyed:
-                    self._save_keys(self._folder)
-                    segment.keyed = False
-                segment.path.unlink()
-            except OSError as error:
-                _log.warning("cannot remove a segment of the log", file=str(segment.path), reason=error.strerror)
-                return
-            self._segments.pop(0)
-            with self._lock:
-                self._size -= segment.size
+        if failure is None:
+            self._files.tidy(self._next, self._save_keys)
 
 
 def _broken() -> LogWriteFailed:
