@@ -17,3 +17,17 @@ def test_connections_are_described_as_expected(visits_server: RunningServer, req
 def test_a_connection_is_found_by_its_id(visits_server: RunningServer) -> None:
     (listed,) = visits_server.request("GET", "/v0/connectors").json()["connectors"]
     assert visits_server.request("GET", f"/v0/connectors/{listed['id']}").json() == listed
+
+
+def test_a_deployment_names_new_connections_and_data_sources_that_lose_theirs(module_server: RunningServer) -> None:
+    server = module_server.new_workspace()
+    columns = "SCHEMA >\n    `n` UInt32 `json:$.n`\n\nENGINE_SORTING_KEY n\n"
+    kafka = 'KAFKA_CONNECTION_NAME "stream"\nKAFKA_TOPIC "t"\nKAFKA_GROUP_ID "g"\n'
+    connection = "TYPE kafka\nKAFKA_BOOTSTRAP_SERVERS broker:9092\nKAFKA_SECURITY_PROTOCOL PLAINTEXT\n"
+    project = {"stream.connection": connection, "numbers.datasource": columns + kafka}
+    made = server.deploy(project).json()["deployment"]
+    (listed,) = server.request("GET", "/v0/connectors").json()["connectors"]
+    assert (made["new_data_connector_names"], made["new_data_connector_ids"]) == (["stream"], [listed["id"]])
+    assert made["disconnected_data_source_names"] == []
+    changed = server.deploy({**project, "numbers.datasource": columns}).json()["deployment"]
+    assert (changed["new_data_connector_ids"], changed["disconnected_data_source_names"]) == ([], ["numbers"])

@@ -23,11 +23,12 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """All that differs between two projects."""
+    """All that differs between two projects. `disconnected` are the data sources that have a connection no more."""
 
     data_sources: Changes
     pipes: Changes
     connections: Changes
+    disconnected: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.data_sources or self.pipes or self.connections)
@@ -53,6 +54,13 @@ def compare(live: Project, wanted: Project) -> Difference:
         _changes(live.data_sources, wanted.data_sources),
         _changes(live.pipes, wanted.pipes),
         _changes(live.connections, wanted.connections),
+        tuple(
+            sorted(
+                name
+                for name in live.data_sources.keys() & wanted.data_sources.keys()
+                if live.data_sources[name].connector and not wanted.data_sources[name].connector
+            )
+        ),
     )
 
 

@@ -63,9 +63,14 @@ def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:
     ]
 
 
+def connection_id(workspace_id: str, name: str) -> str:
+    """The id of a connection, which it keeps as long as its name."""
+    return str(uuid.uuid5(uuid.UUID(workspace_id), name))
+
+
 def _found(snapshot: Snapshot, name_or_id: str) -> Connection:
     for connection in snapshot.project.connections.values():
-        if name_or_id in {connection.name, _identity(snapshot, connection)}:
+        if name_or_id in {connection.name, connection_id(snapshot.workspace.id, connection.name)}:
             return connection
     raise UnknownConnection(f"The connection '{name_or_id}' does not exist")
 
@@ -77,7 +82,7 @@ def _json(snapshot: Snapshot, connection: Connection) -> dict[str, object]:
         if connection.name in {source.connector.get(key) for key in _NAMING}
     ]
     return {
-        "id": _identity(snapshot, connection),
+        "id": connection_id(snapshot.workspace.id, connection.name),
         "name": connection.name,
         "service": connection.type,
         "description": connection.description,
@@ -85,10 +90,6 @@ def _json(snapshot: Snapshot, connection: Connection) -> dict[str, object]:
         "linkers": linked,
         "connected_datasources": len(linked),
     }
-
-
-def _identity(snapshot: Snapshot, connection: Connection) -> str:
-    return str(uuid.uuid5(uuid.UUID(snapshot.workspace.id), connection.name))
 
 
 _NAMING = ("kafka_connection_name", "import_connection_name", "pg_connection_name")

@@ -21,6 +21,7 @@ from stonechat.deploy.token_changes import TokenChange
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
+from stonechat.http.connections import connection_id
 from stonechat.http.problems import STATUS_BY_KIND, problem_body
 from stonechat.project.model import InvalidProject
 from stonechat.state import StateStore
@@ -137,7 +138,7 @@ class _Deployments:
         record = None
         if outcome.deployment_id is not None:
             record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, outcome.deployment_id)
-        return JSONResponse(_outcome_json(outcome, record, key))
+        return JSONResponse(_outcome_json(caller.workspace_id, outcome, record, key))
 
 
 def routes(authenticator: Authenticator, workspaces: Workspaces, store: StateStore) -> list[Route]:
@@ -192,14 +193,14 @@ def _problem(problem: StonechatError) -> dict[str, object]:
     return {"filename": problem.position.file if problem.position else "", **body}
 
 
-def _outcome_json(outcome: Outcome, record: DeploymentRecord | None, key: str) -> dict[str, object]:
+def _outcome_json(workspace_id: str, outcome: Outcome, record: DeploymentRecord | None, key: str) -> dict[str, object]:
     # Of a build, clients know success and failure alone, and see by its empty lists that nothing changed.
     prepared = outcome.prepared
     result = "success" if prepared.difference or key == "build" else "no_changes"
     details: dict[str, object] = {"id": "", "status": str(Status.DATA_READY), "live": False, "errors": []}
     if record is not None:
         details = _record_json(record)
-    details |= _difference_json(prepared.difference)
+    details |= _difference_json(workspace_id, prepared.difference)
     details |= {"feedback": [asdict(remark) for remark in prepared.feedback]}
     details |= {"data_movements": list(data_movements(prepared.plan)), "plan": list(explanation(prepared))}
     details |= {"token_changes": [_token_change_json(change) for change in prepared.tokens]}
@@ -214,7 +215,7 @@ def _token_change_json(change: TokenChange) -> dict[str, object]:
     return {"token_name": change.token_name, "change_type": change.change_type, "permission_changes": permissions}
 
 
-def _difference_json(difference: Difference) -> dict[str, object]:
+def _difference_json(workspace_id: str, difference: Difference) -> dict[str, object]:
     kinds: Mapping[str, Changes] = {
         "datasource": difference.data_sources,
         "pipe": difference.pipes,
@@ -225,6 +226,8 @@ def _difference_json(difference: Difference) -> dict[str, object]:
         lists[f"new_{kind}_names"] = list(changes.new)
         lists[f"changed_{kind}_names"] = list(changes.changed)
         lists[f"deleted_{kind}_names"] = list(changes.deleted)
+    lists["new_data_connector_ids"] = [connection_id(workspace_id, name) for name in difference.connections.new]
+    lists["disconnected_data_source_names"] = list(difference.disconnected)
     return lists
 
 
