@@ -121,6 +121,21 @@ def test_a_signed_token_is_not_told_what_there_is(server: RunningServer, caller:
             assert answers[0].text.replace(hidden, missing) == answers[1].text
 
 
+def test_a_signed_token_sees_how_an_endpoint_is_called_and_not_what_it_reads(
+    server: RunningServer, caller: str
+) -> None:
+    for path in ("/v0/pipes/filtered", "/v0/pipes"):
+        answer = server.request("GET", path, token=caller)
+        assert answer.status_code == 200
+        assert "visits" not in answer.text
+    shown = server.request("GET", "/v0/pipes/filtered", token=caller).json()
+    (node,) = shown["nodes"]
+    assert [parameter["name"] for parameter in node["params"]] == ["tenant"]
+    assert (shown["content"], node["sql"], node["dependencies"]) == ("", "", [])
+    assert server.request("GET", "/v1/pipes/filtered.pipe", token=caller).status_code == 403
+    assert "visits" in server.request("GET", "/v0/pipes/filtered").text
+
+
 def test_a_static_token_is_told_what_it_lacks(server: RunningServer) -> None:
     token = server.request("POST", "/v0/tokens", params={"name": "s", "scope": "PIPES:READ:joined"}).json()["token"]
     assert server.request("GET", "/v0/pipes/nothing.json", token=token).status_code == 404

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stonechat.auth.access import Caller, ScopeType
+from stonechat.auth.access import BeyondScopes, Caller, ScopeType
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
 from stonechat.http.attributes import asked_for, only
@@ -60,7 +60,9 @@ class _DataSources:
         return JSONResponse(only(whole, asked_for(request, "attrs")))
 
     async def show_datafile(self, request: Request) -> Response:
-        _, described, source = self._readable(request)
+        caller, described, source = self._readable(request)
+        if caller.is_signed:
+            raise BeyondScopes
         return datafile_response(described.datafile(source))
 
     def _described(

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from stonechat.auth.access import ScopeType
+from stonechat.auth.access import BeyondScopes, Caller, ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator
@@ -43,34 +43,37 @@ class _Pipes:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
         found = [
-            self._answer(request, described, pipe)
+            self._answer(request, caller, described, pipe)
             for name, pipe in sorted(described.snapshot.project.pipes.items())
             if caller.may(ScopeType.READ_PIPE, name)
         ]
         return JSONResponse({"pipes": found})
 
     async def show(self, request: Request) -> Response:
-        described, pipe = self._readable(request)
-        return JSONResponse(self._answer(request, described, pipe))
+        caller, described, pipe = self._readable(request)
+        return JSONResponse(self._answer(request, caller, described, pipe))
 
     async def show_datafile(self, request: Request) -> Response:
-        described, pipe = self._readable(request)
+        caller, described, pipe = self._readable(request)
+        if caller.is_signed:
+            raise BeyondScopes
         return datafile_response(described.datafile(pipe))
 
-    def _answer(self, request: Request, described: Descriptions, pipe: Pipe) -> Json:
+    def _answer(self, request: Request, caller: Caller, described: Descriptions, pipe: Pipe) -> Json:
         schedule = self.schedules.of(described.snapshot, pipe)
-        return _answer(request, described, pipe, {"schedule": schedule_json(schedule)} if schedule else {})
+        whole = described.pipe(pipe) | ({"schedule": schedule_json(schedule)} if schedule else {})
+        return _answer(request, pipe, _without_sql(whole) if caller.is_signed else whole)
 
     async def refuse_change(self, request: Request) -> Response:
         self.authenticator.caller(request)
         raise OnlyByDeployment("pipes")
 
-    def _readable(self, request: Request) -> tuple[Descriptions, Pipe]:
+    def _readable(self, request: Request) -> tuple[Caller, Descriptions, Pipe]:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
         pipe = described.find_pipe(request.path_params["name"])
         caller.require(ScopeType.READ_PIPE, pipe.name)
-        return described, pipe
+        return caller, described, pipe
 
 
 def routes(authenticator: Authenticator, snapshots: Snapshots, schedules: CopySchedules) -> list[Route]:
@@ -90,12 +93,19 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, schedules: CopySc
     ]
 
 
-def _answer(request: Request, described: Descriptions, pipe: Pipe, more: Json) -> Json:
+def _without_sql(whole: Json) -> Json:
+    """A pipe as somebody outside may see it: how it is called, and not what it reads."""
+    nodes = whole["nodes"]
+    assert isinstance(nodes, list)
+    hidden: Json = {"content": "", "path": None, "last_commit": None}
+    return {**whole, **hidden, "nodes": [{**node, "sql": "", "dependencies": []} for node in nodes]}
+
+
+def _answer(request: Request, pipe: Pipe, whole: Json) -> Json:
     """A pipe with the keys that are asked for: `attrs` of the pipe, `url` always among them, `node_attrs` of nodes.
 
     Who asks for attributes of nodes gets nodes, whether `attrs` names them or not: clients rely on it.
     """
-    whole = described.pipe(pipe) | more
     answer = only(whole, asked_for(request, "attrs")) | {"url": _url(request, pipe, served=bool(whole["endpoint"]))}
     wanted = asked_for(request, "node_attrs")
     if wanted or "nodes" in answer:
