@@ -44,6 +44,11 @@ def test_template_expressions_group_what_they_hold() -> None:
     assert _words("""TAGS {{ tb_secret("A", "# '") }}x y""") == [("""{{ tb_secret("A", "# '") }}x""", 6), ("y", 35)]
 
 
+def test_template_expressions_may_stand_in_quotes_and_have_their_own() -> None:
+    line = """TAGS "{{ tb_secret("A") }}" 's3://{{tb_secret('B', 'x y')}}/*' """
+    assert _words(line) == [("""{{ tb_secret("A") }}""", 7), ("""s3://{{tb_secret('B', 'x y')}}/*""", 30)]
+
+
 def test_number_sign_begins_a_comment_outside_of_quotes() -> None:
     assert _words("TAGS a#b #c") == [("a", 6)]
     assert _words("TAGS 'a#b' c'#'d#e") == [("a#b", 7), ("c'#'d", 12)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from stonechat.datafile.instructions import KNOWN
 from stonechat.datafile.problems import DatafileProblem, Findings
 from stonechat.datafile.spans import Span
 from stonechat.errors import Position
+
+_EXPRESSION = re.compile(r"\{\{.*?\}\}")
 
 
 class UnclosedQuote(DatafileProblem):
@@ -120,29 +123,34 @@ def _words(line: str, start: Position) -> Iterator[_Word]:
     A quote inside a word that is never closed is an apostrophe. A `#` begins a comment even inside a word.
     """
     here = Span(line, start)
-    last = {closing: line.rfind(closing) for closing in ("'", '"', "}}")}
+    masked = _masked(line)
+    last = {quote: masked.rfind(quote) for quote in "'\""}
     offset = 0
     while True:
-        while offset < len(line) and line[offset].isspace():
+        while offset < len(line) and masked[offset].isspace():
             offset += 1
-        if offset == len(line) or line[offset] == "#":
+        if offset == len(line) or masked[offset] == "#":
             return
-        if line[offset] in last and last[line[offset]] == offset:
+        if last.get(masked[offset]) == offset:
             raise UnclosedQuote(f"Expected closing {line[offset]}", here.at(offset))
-        end = _word_end(line, offset, last)
+        end = _word_end(masked, offset, last)
         raw = line[offset:end]
-        quoted = raw[0] in "'\"" and line.index(raw[0], offset + 1) == end - 1
+        quoted = raw[0] in last and masked.index(raw[0], offset + 1) == end - 1
         span = Span(raw[1:-1], here.at(offset + 1)) if quoted else Span(raw, here.at(offset))
         yield _Word(span, raw, offset, end)
         offset = end
 
 
+def _masked(line: str) -> str:
+    """The line with other characters for those of `{{ }}` expressions: their blanks and quotes separate no words."""
+    end = line.rfind("}}") + 2
+    return _EXPRESSION.sub(lambda match: "_" * len(match[0]), line[:end]) + line[end:] if end > 1 else line
+
+
 def _word_end(line: str, offset: int, last: dict[str, int]) -> int:
-    """The end of the word at an offset. `last` tells where each closing mark occurs for the last time."""
+    """The end of the word at an offset. `last` tells where each quote occurs for the last time."""
     while offset < len(line) and not line[offset].isspace() and line[offset] != "#":
-        closing = "}}" if line.startswith("{{", offset) else line[offset]
-        if last.get(closing, -1) > offset:
-            offset = line.index(closing, offset + 1) + len(closing)
-        else:
-            offset += 1
+        if last.get(line[offset], -1) > offset:
+            offset = line.index(line[offset], offset + 1)
+        offset += 1
     return offset

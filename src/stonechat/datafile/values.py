@@ -14,13 +14,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TRUE = ("y", "yes", "t", "true", "on", "1")
 _FALSE = ("n", "no", "f", "false", "off", "0")
 _TEMPLATE = re.compile(r"\{\{.*?(?:\}\}|$)", re.DOTALL)
-_SECRET = re.compile(
+SECRET = re.compile(
     r"""\{\{-?\s*tb_secret\(\s*
-        (?P<quote>['"])(?P<name>[^'"\\]+)(?P=quote)
-        (?:\s*,\s*(?:'[^'\\]*'|"[^"\\]*"))?
+        (?:name\s*=\s*)?(?P<quote>['"])(?P<name>[^'"\\]+)(?P=quote)
+        (?:\s*,\s*(?:default\s*=\s*)?(?P<default>'[^'\\]*'|"[^"\\]*"))?
         \s*\)\s*-?\}\}""",
     re.VERBOSE,
 )
+"""A `{{ tb_secret("NAME", "default") }}`, its default with quotes."""
 
 
 class UnavailableFunction(DatafileProblem):
@@ -47,13 +48,13 @@ def is_templated(text: str) -> bool:
 
 def secret_names(text: str) -> tuple[str, ...]:
     """The secrets that a value asks for with `tb_secret`, in their order."""
-    return tuple(match["name"] for match in _SECRET.finditer(text))
+    return tuple(match["name"] for match in SECRET.finditer(text))
 
 
 def check_template(value: Span) -> None:
     """Raise `UnavailableFunction` for a `{{ }}` that is no `tb_secret("NAME")` or `tb_secret("NAME", "default")`."""
     for match in _TEMPLATE.finditer(value.text):
-        if not _SECRET.fullmatch(match[0]):
+        if not SECRET.fullmatch(match[0]):
             message = "Only tb_secret() is available in this file"
             hint = 'Write {{ tb_secret("NAME") }} or {{ tb_secret("NAME", "default") }}'
             raise UnavailableFunction(message, value.at(match.start()), hint=hint)

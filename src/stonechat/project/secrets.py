@@ -14,6 +14,7 @@ from typing import Any
 from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe, TableEngine
 from stonechat.datafile.scanner import source_lines
+from stonechat.datafile.values import SECRET
 from stonechat.errors import Kind, Position, StonechatError
 
 Resource = DataSource | Pipe | Connection
@@ -21,13 +22,6 @@ Secrets = Mapping[str, str]
 
 ENVIRONMENT_FILE = ".env.local"
 _LARGEST_FILE = 1_000_000
-_SECRET = re.compile(
-    r"""\{\{-?\s*tb_secret\(\s*
-        (?P<quote>['"])(?P<name>[^'"\\]+)(?P=quote)
-        (?:\s*,\s*(?P<default>'[^'\\]*'|"[^"\\]*"))?
-        \s*\)\s*-?\}\}""",
-    re.VERBOSE,
-)
 _ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<name>[\w.-]+)\s*=\s*(?P<value>.*)")
 _QUOTED = re.compile(r"""(?:'(?P<plain>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")\s*(?:\#.*)?""", re.VERBOSE)
 _COMMENT = re.compile(r"(?:^|\s)#.*")
@@ -78,7 +72,7 @@ def filled(resource: Resource, secrets: Secrets) -> Resource:
 def secret_problems(resource: Resource, text: str, secrets: Secrets) -> Iterator[DatafileProblem]:
     """What is wrong with the secrets of a resource, each at its place in the file's `text`."""
     sink = isinstance(resource, Pipe)
-    for match in (match for value in _values(resource) for match in _SECRET.finditer(value)):
+    for match in (match for value in _values(resource) for match in SECRET.finditer(value)):
         value = _value(match, secrets)
         if value is None:
             yield UnknownSecret(match["name"], _place(match[0], text, resource.position.file))
@@ -137,7 +131,7 @@ def _filled_text(text: str, secrets: Secrets) -> str:
         found = _value(match, secrets)
         return match[0] if found is None else found
 
-    return _SECRET.sub(value, text)
+    return SECRET.sub(value, text)
 
 
 def _filled_values(values: Mapping[str, str], secrets: Secrets) -> dict[str, str]:
