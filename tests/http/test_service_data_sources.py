@@ -147,6 +147,19 @@ def test_what_a_deployment_does_to_data_sources_is_recorded(server: RunningServe
     assert [row["event_type"] for row in _eventually(server, statement, least=2)] == ["create", "delete"]
 
 
+def test_rows_that_a_deployment_computes_are_recorded(server: RunningServer) -> None:
+    own = server.new_workspace()
+    text = "SCHEMA >\n    `n` UInt32 `json:$.n`,\n    `m` UInt32 `json:$.m`\n\nENGINE_SORTING_KEY {}\n"
+    assert own.deploy({"pairs.datasource": text.format("n")}).status_code == 200
+    assert own.send('{"n":1,"m":2}\n{"n":3,"m":4}', name="pairs").status_code == 200
+    assert own.deploy({"pairs.datasource": text.format("m, n")}).status_code == 200
+    statement = (
+        "SELECT datasource_name, result, rows FROM tinybird.datasources_ops_log "
+        "WHERE event_type = 'deployment_backfill'"
+    )
+    assert _eventually(own, statement) == [{"datasource_name": "pairs", "result": "ok", "rows": 2}]
+
+
 def test_what_a_data_source_holds_is_measured(server: RunningServer) -> None:
     made = _workspace(server, "measured")
     parts = [("data_project://", (name, text.encode(), "text/plain")) for name, text in _FILES.items()]

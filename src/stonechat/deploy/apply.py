@@ -40,6 +40,7 @@ from stonechat.project.model import Project
 from stonechat.project.places import keep_places
 from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
+from stonechat.telemetry.recorder import Telemetry
 
 _log = structlog.get_logger(__name__)
 _FLUSH_SECONDS = 10.0
@@ -99,6 +100,7 @@ class Deployer:
         writing: Writing,
         *,
         secrets: Mapping[str, str],
+        telemetry: Telemetry,
         staging_seconds: float = 0.0,
         grace_seconds: float = 0.0,
     ) -> None:
@@ -107,6 +109,7 @@ class Deployer:
         self._engine = engine
         self._writing = writing
         self._secrets = secrets
+        self._telemetry = telemetry
         self._staging_seconds = staging_seconds
         self._removal = Removal(live, engine, grace_seconds)
         self._exchange = Exchange(live, store, engine, tokens, writing, removal=self._removal)
@@ -306,6 +309,7 @@ class Deployer:
                 self._live,
                 plan(),
                 progress=record.progress,
+                telemetry=self._telemetry,
                 going_on=self._going_on,
             )
             with self._removal.tables:

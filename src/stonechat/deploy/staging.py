@@ -48,6 +48,7 @@ from stonechat.project.places import Boundary, Place, database_of, keep_places
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore
+from stonechat.telemetry.recorder import Telemetry
 
 _QUIET_SECONDS = 60.0
 _PAUSE_BETWEEN = 0.05
@@ -91,6 +92,7 @@ class Staging:
         plan: Plan,
         *,
         progress: Mapping[str, Any],
+        telemetry: Telemetry,
         going_on: Callable[[], None],
     ) -> None:
         candidate = live.candidate
@@ -100,6 +102,7 @@ class Staging:
         self._writing = writing
         self._live = live
         self._plan = plan
+        self._telemetry = telemetry
         self._going_on = going_on
         self._snapshot = candidate.snapshot
         self._base = self._snapshot.workspace.database
@@ -122,8 +125,16 @@ class Staging:
         for name, filling in self._filling.items():
             self._going_on()
             filler = Filler(self._engine, self._snapshot, filling, noted=self._noted, query_id=self.query_id)
-            filler.fill(self._tables[name], self._backfills(name))
+            identity, workspace = self._snapshot.identities[name].id, self._snapshot.workspace
+            with self._telemetry.operation(workspace, "deployment_backfill", identity, name) as operation:
+                filler.fill(self._tables[name], self._backfills(name))
+                operation.rows(self._rows(name, filling.database))
             self._filled.add(name)
+
+    def _rows(self, name: str, database: str) -> int:
+        places = f"database = {literal(database)} AND name = {literal(name)}"
+        (found,) = self._engine.fetch(f"SELECT coalesce(total_rows, 0) AS rows FROM system.tables WHERE {places}")
+        return int(str(found["rows"]))
 
     def _noted(self) -> None:
         with self._store.transaction() as connection:

@@ -168,6 +168,7 @@ class Workspaces:
             self._tokens,
             self._writing,
             secrets=self._secrets(workspace.id),
+            telemetry=self._telemetry,
             staging_seconds=self._staging_seconds,
             grace_seconds=self._grace_seconds,
         )
