@@ -48,6 +48,7 @@ _UNBOUNDED = [
     "geometryIntersectSpherical((0., 0.), (0., 0.))",
     "seriesDecomposeSTL([1, 2, 3, 4], 2)",
     "h3PolygonToCells([(0., 0.)], 15)",
+    "kolmogorovSmirnovTestIf('two-sided', 'exact')(1, 0, 1)",
 ]
 
 

@@ -87,8 +87,8 @@ _FORBIDDEN_FAMILIES = re.compile(
 #: Functions whose work grows much faster than what they are given: they may take hours for one value, and no time limit
 #: interrupts that.
 _UNBOUNDED = re.compile(
-    r"arraylevenshtein|arraysimilarity|damerau|edit_?distance|geometryintersect|h3polygontocells|jaro|levenshtein|polygons"
-    r"|seriesdecompose"
+    r"arraylevenshtein|arraysimilarity|damerau|edit_?distance|geometryintersect|h3polygontocells|jaro|kolmogorovsmirnov"
+    r"|levenshtein|polygons|seriesdecompose"
 )
 
 
