@@ -75,6 +75,52 @@ def test_a_failing_node_is_named_once_and_not_for_all_that_read_it() -> None:
     assert [problem[:12] for problem in problems] == ["3: Node 'nod", "15: Node 'no"]
 
 
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("count()", "Nullable(UInt64)"),
+        ("max(moment)", "DateTime('UTC')"),
+        ("max(moment)", "SimpleAggregateFunction(max, DateTime('Europe/Madrid'))"),
+        ("max(toDateTime64(moment, 3, 'UTC'))", "DateTime64(3)"),
+        ("any(page)", "LowCardinality(Nullable(String))"),
+        ("countState()", "AggregateFunction(count, UInt64)"),
+        ("countIfState(n > 1)", "AggregateFunction(count)"),
+        ("sumIfState(n, n > 1)", "AggregateFunction(sum, UInt32)"),
+        ("quantilesState(0.5, 0.9)(n)", "AggregateFunction(quantiles(0.5), UInt32)"),
+        ("maxState(moment)", "AggregateFunction(max, DateTime('UTC'))"),
+    ],
+)
+def test_a_view_may_write_what_its_data_source_stores_alike(column: str, kind: str) -> None:
+    assert _view_problems(column, kind) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "given"),
+    [
+        ("count()", "Int64", "UInt64"),
+        ("toNullable(1)", "UInt8", "Nullable(UInt8)"),
+        ("max(moment)", "Date", "DateTime"),
+        ("max(toDateTime64(moment, 6))", "DateTime64(3, 'UTC')", "DateTime64(6)"),
+        ("sumState(n)", "AggregateFunction(sum, UInt64)", "AggregateFunction(sum, UInt32)"),
+        ("uniqState(page)", "AggregateFunction(uniqExact, String)", "AggregateFunction(uniq, String)"),
+        ("sumState(n)", "UInt64", "AggregateFunction(sum, UInt32)"),
+        ("sum(n)", "AggregateFunction(sum, UInt32)", "UInt64"),
+    ],
+)
+def test_a_view_may_write_nothing_else(column: str, kind: str, given: str) -> None:
+    (problem,) = _view_problems(column, kind)
+    assert problem.endswith(f"the column 'x' is {given} in the query and {kind} in the data source")
+
+
+def _view_problems(column: str, kind: str) -> list[str]:
+    view = (
+        f"NODE v\nSQL >\n    SELECT page, {column} AS x FROM visits GROUP BY page\nTYPE materialized\nDATASOURCE kept\n"
+    )
+    kept = f"SCHEMA >\n    page String, x {kind}\nENGINE AggregatingMergeTree\nENGINE_SORTING_KEY page\n"
+    project = Project.from_files({"visits.datasource": _VISITS, "kept.datasource": kept, "view.pipe": view})
+    return [problem.message for problem in rehearse(project, shared_engine())]
+
+
 @pytest.mark.parametrize("folder", _PROJECTS, ids=lambda folder: folder.name)
 def test_projects_as_people_write_them_are_sound(folder: Path) -> None:
     project = Project.from_files(load_folder(folder))

@@ -37,6 +37,7 @@ from stonechat.telemetry.tables import create_statements
 
 DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
+_STATE = "AggregateFunction("
 _SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 _FAILED_AT = re.compile(r"failed at position (\d+)")
 
@@ -218,7 +219,8 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
     given = {str(row["name"]): str(row["type"]) for row in described}
     stored = engine.fetch(f"DESCRIBE {table(database, target.name)}", database=database)
     wanted = {str(row["name"]): str(row["type"]) for row in stored}
-    mismatches = list(_mismatches(given, wanted, {column.name for column in target.columns if column.default}))
+    optional = {column.name for column in target.columns if column.default}
+    mismatches = list(_mismatches(given, wanted, optional, engine))
     for name, what in mismatches:
         yield ViewMismatch(
             f"Materialized pipe '{pipe.name}' does not match its data source '{target.name}': {what}",
@@ -232,18 +234,38 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
         yield InvalidNode(f"Node '{pipe.output.name}': {error.message}", pipe.output.sql_position)
 
 
-def _mismatches(given: dict[str, str], wanted: dict[str, str], optional: set[str]) -> Iterator[tuple[str, str]]:
+def _mismatches(
+    given: dict[str, str], wanted: dict[str, str], optional: set[str], engine: Engine
+) -> Iterator[tuple[str, str]]:
     """What does not fit, each with the column that it is about."""
     for name, kind in given.items():
         if name not in wanted:
             yield name, f"the query gives a column '{name}' that the data source does not have"
-        elif _plain(kind) != _plain(wanted[name]):
+        elif not _is_taken(kind, wanted[name], engine):
             yield name, f"the column '{name}' is {kind} in the query and {wanted[name]} in the data source"
     for name in sorted(wanted.keys() - given.keys() - optional):
         yield name, f"the query does not give the column '{name}'"
 
 
+def _is_taken(given: str, wanted: str, engine: Engine) -> bool:
+    """Whether a view may write values of one type into a column of another: what is stored alike, or may be NULL too.
+
+    Which states of aggregates are alike only the engine knows: those of `sumIf` and `sum` are, of `count` of whatever.
+    """
+    one, other = _plain(given), _plain(wanted)
+    if other in {one, f"Nullable({one})"}:
+        return True
+    if not (one.startswith(_STATE) and other.startswith(_STATE)):
+        return False
+    try:
+        engine.fetch(f"SELECT CAST(state AS {wanted}) FROM null({literal(f'state {given}')})")
+    except EngineFailure:
+        return False
+    return True
+
+
 def _plain(kind: str) -> str:
-    """A type without what the engine stores alike: dictionary encoding, and the simple form of an aggregate."""
+    """A type without what the engine stores alike: dictionary encoding, time zones, the simple form of an aggregate."""
+    kind = re.sub(r"(DateTime)\('[^']*'\)|(DateTime64\(\d), '[^']*'(\))", r"\1\2\3", kind)
     kind = re.sub(r"SimpleAggregateFunction\(\w+, (.*)\)$", r"\1", kind)
     return re.sub(r"LowCardinality\(([^()]*(?:\([^()]*\))?)\)", r"\1", kind)
