@@ -14,7 +14,7 @@ from stonechat.datafile.resources import Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.jobs import job_json
-from stonechat.http.queries import last_value, pipe_parameters, request_values
+from stonechat.http.request_values import last_value, pipe_parameters, request_values
 from stonechat.http.snapshots import Snapshots
 from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe, target_of_copy
 from stonechat.jobs.runner import JobRunner

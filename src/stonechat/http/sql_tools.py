@@ -11,7 +11,7 @@ from starlette.routing import Route
 from stonechat.engine.contract import Engine
 from stonechat.http.authentication import Authenticator
 from stonechat.http.form_data import InvalidBody
-from stonechat.http.queries import last_value, request_values
+from stonechat.http.request_values import last_value, request_values
 from stonechat.sql.gate import NotASelect
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, classify

@@ -1,0 +1,107 @@
+"""What a reading request brings along: values of its URL and of its body, and which of them are for whom."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from stonechat.http.bodies import read_body
+from stonechat.http.form_data import FORM_DATA, InvalidBody, form_fields
+from stonechat.query.finalizing import FINALIZE
+
+# Keys that clients add to every call and that are no parameters of a pipe.
+_NOT_PARAMETERS = frozenset(
+    {"token", "q", "cli_version", "from", "debug", "explain", "release_replacements", "__tb__semver"}
+)
+TRUE = frozenset({"true", "1"})
+_JSON = "application/json"
+_JSON_OBJECT = re.compile(r"\s*\{(?![{%#])")
+_FORM = "application/x-www-form-urlencoded"
+_MAX_PARAMETER_BYTES = 1_000_000
+
+Values = dict[str, str | Sequence[str]]
+
+
+async def request_values(request: Request, raw_key: str | None = None) -> Values:
+    """Parameters of the URL and then of the body: a form, a JSON object or, where `raw_key` names one, plain text.
+
+    The content type is not to be relied on: a browser's `fetch` calls a JSON text plain text, `curl -d` a form.
+    """
+    pairs: list[tuple[str, str | list[str]]] = list(request.query_params.multi_items())
+    if request.method == "POST":
+        body = await read_body(request, _MAX_PARAMETER_BYTES)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        pairs += await form_fields(request, body) if kind == FORM_DATA else _body_pairs(body, kind, raw_key)
+    values: Values = {}
+    for key, value in pairs:
+        before = values.get(key)
+        values[key] = value if before is None else [*_several(before), *_several(value)]
+    return values
+
+
+def _several(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[str, str | list[str]]]:
+    if not body:
+        return []
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidBody(f"The request body is not UTF-8 at byte {error.start}") from error
+    if kind == _JSON or _JSON_OBJECT.match(text):
+        return _json_pairs(text)
+    pairs = parse_qsl(text, keep_blank_values=True) if raw_key is None or kind == _FORM else []
+    # `curl -d 'SELECT 1'` calls a statement a form: what has no such key is the statement itself.
+    if raw_key is not None and raw_key not in dict(pairs):
+        return [(raw_key, text)]
+    return pairs
+
+
+def _json_pairs(text: str) -> Iterable[tuple[str, str | list[str]]]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidBody(f"The request body is not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise InvalidBody("The request body is not a JSON object of parameters")
+    for key, value in document.items():
+        if isinstance(value, list):
+            # A list of one is a list, too: its element may have commas.
+            if items := [_json_text(item) for item in value if item is not None]:
+                yield key, items
+        elif value is not None:
+            yield key, _json_text(value)
+
+
+def _json_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
+    """What is for the pipe among the values of a request."""
+    return {key: value for key, value in values.items() if key not in _NOT_PARAMETERS}
+
+
+def output_settings(values: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
+    """Settings of the output, and whether states of aggregates are finalised."""
+    settings = {key: last_value(value) or "" for key, value in values.items() if key.startswith("output_format_")}
+    if last_value(values.get(FINALIZE)) in TRUE:
+        settings[FINALIZE] = "1"
+    return settings
+
+
+def csv_header(values: Mapping[str, str | Sequence[str]]) -> bool | None:
+    """Whether CSV is to have a header; None where the request does not say."""
+    text = last_value(values.get("__tb__csv_header"))
+    return None if text is None else text.lower() not in {"0", "false"}
+
+
+def last_value(value: str | Sequence[str] | None) -> str | None:
+    """The value of a key that should come once."""
+    return value if value is None or isinstance(value, str) else value[-1]
