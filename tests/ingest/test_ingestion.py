@@ -20,6 +20,7 @@ from stonechat.engine.contract import EngineFailure, Insert, QueryTooLarge, Stor
 from stonechat.errors import Kind
 from stonechat.ingest import blocks, writer
 from stonechat.ingest.blocks import DataSourceGone, ViewFailed
+from stonechat.ingest.failing_rows import FailingRows
 from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt
 from stonechat.ingest.log import Log
@@ -395,14 +396,54 @@ def test_a_failing_view_is_told_and_the_table_and_all_other_views_have_the_rows(
         engine.command(f"CREATE TABLE {database}.{view} (m UInt32) ORDER BY tuple() {window}")
         engine.command(f"CREATE MATERIALIZED VIEW {database}.to_{view} TO {database}.{view} AS {query}")
     ingestion = start()
-    told = (
-        r"^The rows are in the data source, but the materialized view 'to_u1' cannot take them \(CANNOT_PARSE_TEXT\)$"
-    )
+    told = r"^The rows are in the data source, but the .* view 'to_u1' cannot take all of them \(CANNOT_PARSE_TEXT\)$"
     with pytest.raises(ViewFailed, match=told):
         send(ingestion, fed, events(*range(size)))
     assert [fed.count(), fed.count("u1"), fed.count("u2"), fed.count("u3")] == [size, 0, size, size]
     assert fed.count("t_quarantine") == 0
     assert ingestion.block_counters.view_failures == 1
+
+
+@pytest.mark.parametrize("size", [2, 3000])
+def test_a_failing_view_misses_the_rows_that_it_fails_at_alone(start: Open, fed: Fed, size: int) -> None:
+    engine, database = fed.engine, fed.database
+    window = "SETTINGS non_replicated_deduplication_window = 1000"
+    for view, query in {
+        "u1": f"SELECT toUInt32(substring({database}.t.text, 2)) AS m FROM {database}.t",
+        "u2": f"SELECT m + throwIf(m % 1000 = 1) AS m FROM {database}.u1",
+        "u3": f"SELECT m FROM {database}.u2",
+        "u4": f"SELECT n AS m FROM {database}.t",
+    }.items():
+        engine.command(f"CREATE TABLE {database}.{view} (m UInt32) ORDER BY tuple() {window}")
+        engine.command(f"CREATE MATERIALIZED VIEW {database}.to_{view} TO {database}.{view} AS {query}")
+    ingestion = start()
+    body = events(*range(size)) + b'\n{"n":5000,"text":"word"}\n{"n":5001,"text":"e5001"}'
+    with pytest.raises(ViewFailed):
+        send(ingestion, fed, body)
+    assert [fed.count(), fed.count("u4")] == [size + 2, size + 2]
+    held = engine.fetch(f"SELECT m FROM {database}.u3 ORDER BY m")
+    sound = [*range(size), 5001]
+    assert [row["m"] for row in held] == [number for number in sound if number % 1000 != 1]
+    assert not engine.fetch("SELECT 1 FROM system.databases WHERE name = 'stonechat_failing_views'")
+    before = fed.count("u1")
+    with pytest.raises(ViewFailed, match="'to_u2'"):
+        send(ingestion, fed, events(9000, 9001, 9002))
+    assert fed.count("u1") == before + 3, "a view that a failing one reads from has all rows"
+    held_now = engine.fetch(f"SELECT m FROM {database}.u3 WHERE m >= 9000 ORDER BY m")
+    assert [row["m"] for row in held_now] == [9000, 9002]
+
+
+def test_the_search_for_rows_that_views_fail_at_has_a_budget_of_time(fed: Fed) -> None:
+    moment = 0.0
+
+    def clock() -> float:
+        nonlocal moment
+        moment += 8.0
+        return moment
+
+    rows = FailingRows(fed.engine, clock)
+    insert = Insert(fed.database, "t", ["n", "text"], "JSONEachRow", [events(1), b"\n", events(2)], "token")
+    assert [rows.taken(insert) is not None for _ in range(4)] == [True, True, False, False]
 
 
 def test_a_view_that_runs_out_of_memory_doubles_nothing(start: Open, fed: Fed, faulty: FaultyEngine) -> None:

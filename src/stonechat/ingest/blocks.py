@@ -20,6 +20,7 @@ from stonechat.engine.contract import Engine, EngineFailure, Insert, QueryTooLar
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.destinations import Destination, Destinations, is_transient, is_view_failure, view_of
 from stonechat.ingest.events import shown
+from stonechat.ingest.failing_rows import FailingRows
 from stonechat.ingest.log import Log
 from stonechat.ingest.quarantine import REFUSED, quarantine_row
 from stonechat.ingest.records import Fate, Refused, Rows, Taken
@@ -45,7 +46,7 @@ class ViewFailed(StonechatError):
     def __init__(self, view: str, reason: str) -> None:
         # A block has rows of several senders. What the engine says would show the values of one to all of them.
         super().__init__(
-            f"The rows are in the data source, but the materialized view '{view}' cannot take them ({reason})",
+            f"The rows are in the data source, but the materialized view '{view}' cannot take all of them ({reason})",
             hint="Do not send them again. The server's log has the reason. "
             "Once the view's query is mended and deployed, what it fills is computed again from all rows.",
         )
@@ -82,6 +83,7 @@ class BlockCommitter:
         self._destinations = destinations
         self._folder = folder
         self._clock = clock
+        self._failing_rows = FailingRows(engine)
         self.counters = BlockCounters()
 
     def commit(self, planned: PlannedBlock, rows: Sequence[Rows], *, attempt: int = 0) -> StonechatError | None:
@@ -122,6 +124,15 @@ class BlockCommitter:
     def insert(self, insert: Insert) -> None:
         """One insert into the engine."""
         self._engine.insert(insert)
+
+    def complete_views(self, insert: Insert) -> None:
+        """Give the views that failed the rows that all views take, after the others have had all of them.
+
+        The token is the same. So the table and the views that have the rows take none of these for new ones.
+        """
+        rest = self._failing_rows.taken(insert)
+        if rest:
+            self._engine.insert(replace(insert, data=rest))
 
     def token(self, planned: PlannedBlock, part: str) -> str:
         """The token of a part of a block: the block and who planned it name the rows, the part which of them."""
@@ -224,7 +235,9 @@ class _Commit:
                 failed = failure
         else:
             # The table has the rows already: to send parts of them again, under other tokens, would double them.
-            self._committer.insert(replace(insert, past_failing_views=True))
+            insert = replace(insert, past_failing_views=True)
+            self._committer.insert(insert)
+            self._committer.complete_views(insert)
             self._note_view_failure(failed)
         self._committer.take(self._planned, path)
         return None
