@@ -23,6 +23,23 @@ _ENDPOINTS = {
     "filtered": "SELECT secret, n FROM visits WHERE tenant = {{String(tenant)}}",
     "in_a_set": "SELECT secret, n FROM visits WHERE tenant IN (SELECT tenant FROM plans WHERE plan = 'free')",
 }
+#: Each gives the secrets of `a` in order, and evaluates them somewhere else.
+_STATEMENTS = (
+    "SELECT secret FROM {} ORDER BY toUInt32(secret) LIMIT 3",
+    "SELECT toString(toUInt32(secret)) AS secret FROM {} ORDER BY secret",
+    "SELECT secret FROM {} GROUP BY secret HAVING max(toUInt32(secret)) < 9 ORDER BY secret",
+    "SELECT DISTINCT secret FROM {} WHERE toUInt32(secret) IN (SELECT number FROM numbers(9)) ORDER BY secret",
+    "SELECT secret FROM (SELECT *, toUInt32(secret) AS x FROM {}) WHERE x < 9 ORDER BY secret",
+    "SELECT secret FROM {} ARRAY JOIN [toUInt32(secret)] AS x ORDER BY x",
+    "SELECT secret FROM {} QUALIFY sum(toUInt32(secret)) OVER () < 9 ORDER BY secret",
+    "WITH toUInt32(secret) AS x SELECT secret FROM {} WHERE x < 9 ORDER BY x",
+    "SELECT secret FROM {} AS x SEMI JOIN numbers(9) AS y ON toUInt32(x.secret) = y.number ORDER BY 1",
+    "SELECT secret FROM numbers(9) AS y JOIN {} AS x ON toUInt64(x.secret) = y.number ORDER BY secret",
+    "SELECT secret FROM {} AS x WHERE EXISTS (SELECT 1 FROM {} WHERE toUInt32(secret) < 9) ORDER BY secret",
+    "SELECT secret FROM {} WHERE n IN (SELECT n FROM {} WHERE toUInt32(secret) < 9) ORDER BY secret",
+    "SELECT secret FROM {} WHERE indexHint(toUInt32(secret) < 9) ORDER BY secret",
+    "SELECT secret FROM {} LIMIT 9 BY toUInt32(secret)",
+)
 _CONDITIONS = (
     "WHERE toUInt32(secret) >= 0",
     "WHERE throwIf(secret LIKE 'HIDDEN%') = 0",
@@ -77,6 +94,14 @@ def test_a_condition_of_the_callers_own_meets_no_row_that_the_endpoint_leaves_ou
     for answer in (called, named, asked):
         assert answer.status_code == 200, answer.text
         assert answer.text == '{"secret":"0"}\n{"secret":"1"}\n{"secret":"2"}\n'
+
+
+@pytest.mark.parametrize("statement", _STATEMENTS)
+@pytest.mark.parametrize("name", _ENDPOINTS)
+def test_nor_does_any_other_part_of_a_statement(server: RunningServer, caller: str, name: str, statement: str) -> None:
+    answer = _sql(server, caller, statement.replace("{}", name))
+    assert answer.status_code == 200, answer.text
+    assert sorted(answer.text.splitlines()) == ['{"secret":"0"}', '{"secret":"1"}', '{"secret":"2"}']
 
 
 def test_an_error_quotes_no_row_to_whoever_may_not_read_it(server: RunningServer, caller: str) -> None:
