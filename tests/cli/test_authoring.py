@@ -209,3 +209,15 @@ def test_a_parameter_is_a_name_and_a_value(tmp_path: Path) -> None:
     result = _run("render", "top", "--project", _folder(tmp_path, _FILES), "--param", "x")
     assert result.exit_code == 2
     assert "x is not NAME=VALUE" in result.stderr
+
+
+def test_a_command_at_the_top_of_a_repository_finds_its_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tinybird").mkdir()
+    (tmp_path / "tinybird" / "events.datasource").write_text(_EVENTS)
+    (tmp_path / "draft.datasource").write_text("SCHEMA >\n    nothing\n")
+    (tmp_path / "tinybird.config.json").write_text('{"folder": "tinybird"}')
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["check", "--no-engine"])
+    assert "No problems in 1 data source" in result.output

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stonechat.project.loader import UnreadableProject, load_folder
+from stonechat.project.loader import UnreadableProject, load_folder, project_folder
 
 
 def _write(folder: Path, *names: str) -> None:
@@ -47,3 +47,22 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.pipe").write_bytes(b" " * 1_000_001)
     with pytest.raises(UnreadableProject, match="larger than"):
         load_folder(tmp_path)
+
+
+def test_a_configuration_file_names_the_folder_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "deep" / "analytics").mkdir(parents=True)
+    (tmp_path / "tinybird.config.json").write_text('{"dev_mode": "local", "folder": "deep/analytics"}')
+    assert project_folder(tmp_path) == tmp_path / "deep" / "analytics"
+    assert project_folder(tmp_path / "deep") == tmp_path / "deep"
+
+
+@pytest.mark.parametrize("text", ['{"folder": "gone"}', '{"folder": ".."}', '{"folder": "/"}', '{"folder": 1}', "[]"])
+def test_a_folder_that_is_not_inside_counts_for_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tinybird.config.json").write_text(text)
+    assert project_folder(tmp_path) == tmp_path
+
+
+def test_a_configuration_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tinybird.config.json").write_text("{folder: x}")
+    with pytest.raises(UnreadableProject, match="is no JSON"):
+        project_folder(tmp_path)

@@ -117,6 +117,17 @@ def test_a_project_without_the_file_has_no_secrets(tmp_path: Path) -> None:
     assert local_secrets(tmp_path) == {}
 
 
+def test_the_file_may_lie_beside_the_configuration_that_names_the_folder(tmp_path: Path) -> None:
+    inner = tmp_path / "apps" / "analytics"
+    inner.mkdir(parents=True)
+    (tmp_path / ENVIRONMENT_FILE).write_text("KEY=outer")
+    assert local_secrets(inner) == {}
+    (tmp_path / "tinybird.config.json").write_text('{"folder": "apps/analytics"}')
+    assert local_secrets(inner) == {"KEY": "outer"}
+    (inner / ENVIRONMENT_FILE).write_text("KEY=inner")
+    assert local_secrets(inner) == {"KEY": "inner"}
+
+
 @pytest.mark.parametrize(
     "line", ["hunter2", "=hunter2", "KEY='hunter2", 'KEY="hunter2" x', 'KEY="hunter2\\"', "a b=hunter2"]
 )

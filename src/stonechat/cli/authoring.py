@@ -11,6 +11,7 @@ import typer
 
 from stonechat.cli.console import counted, err, out, show_error
 from stonechat.cli.differences import unified
+from stonechat.cli.folders import ProjectFolder, ProjectOption
 from stonechat.datafile.formatting import formatted
 from stonechat.datafile.problems import InvalidDatafile
 from stonechat.datafile.resources import Pipe
@@ -35,7 +36,7 @@ class UnknownName(StonechatError):
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    folder: ProjectFolder = Path(),
     engine: Annotated[
         bool, typer.Option(help="Try every table, view and query out on an engine of its own, gone afterwards.")
     ] = True,
@@ -91,7 +92,7 @@ def render(
         list[str] | None, typer.Option(help="NAME=VALUE: a request parameter; repeat it for more, or for an array.")
     ] = None,
     node: Annotated[str | None, typer.Option(help="Another node of the pipe than its output.")] = None,
-    project: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+    project: ProjectOption = Path(),
 ) -> None:
     """Print the SQL that an endpoint runs for its parameters: of each node, and of all of them composed."""
     found = Project.from_files(load_folder(project), local_secrets(project))

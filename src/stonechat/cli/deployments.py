@@ -11,6 +11,7 @@ import typer
 
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import out
+from stonechat.cli.folders import ProjectFolder
 from stonechat.client import Remote, RequestRefused
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.loader import load_folder
@@ -45,7 +46,7 @@ class NothingStaged(StonechatError):
 
 
 def deploy(  # noqa: PLR0917 - the parameters are the command's options
-    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    folder: ProjectFolder = Path(),
     check: Annotated[bool, typer.Option("--check", help="Only say what would change.")] = False,
     staging: Staging = False,
     destructive: Destructive = False,

@@ -14,6 +14,7 @@ from stonechat.cli.appending import append_rows, show_totals
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import show_error
 from stonechat.cli.deployments import Destructive
+from stonechat.cli.folders import ProjectFolder
 from stonechat.cli.imports import import_file, is_events, show_import
 from stonechat.cli.rows import SAMPLE_SEED, FirstRows, row_source
 from stonechat.client import Remote
@@ -76,7 +77,7 @@ def main(
 
 @app.command()
 def dev(  # noqa: PLR0917 - the parameters are the command's options
-    folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path(),
+    folder: ProjectFolder = Path(),
     load: Annotated[
         str | None,
         typer.Option(help="DATA_SOURCE=FILE or DATA_SOURCE=sample[:ROWS]: load it while the data source is empty."),

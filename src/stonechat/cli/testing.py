@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from stonechat.cli.console import counted, err, out
 from stonechat.cli.differences import coloured, unified
+from stonechat.cli.folders import ProjectOption
 from stonechat.client import Remote
 from stonechat.project.loader import load_folder
 from stonechat.testing.cases import CaseFile, project_tests
@@ -25,7 +26,6 @@ app = typer.Typer(help="Run the tests of a project folder.", no_args_is_help=Tru
 Names = Annotated[
     list[str] | None, typer.Argument(help="PIPE, a file of tests, or PIPE::TEST. Default: every test there is.")
 ]
-Folder = Annotated[Path, typer.Option("--project", help="The project's folder.")]
 Url = Annotated[
     str | None, typer.Option(help="Server to make a workspace on for the run; without, a server is started for it.")
 ]
@@ -38,7 +38,7 @@ _MARKS = {Verdict.PASSED: "[green]✓[/green]", Verdict.FAILED: "[red]✗[/red]"
 
 
 @app.command()
-def run(names: Names = None, project: Folder = Path(), url: Url = None, token: UserToken = None) -> None:
+def run(names: Names = None, project: ProjectOption = Path(), url: Url = None, token: UserToken = None) -> None:
     """Call each pipe as its tests in `tests/` say, over the project's fixtures, and compare the answers."""
     counts: Counter[Verdict] = Counter()
     with _prepared(project, names or [], url, token) as (remote, files):
@@ -53,7 +53,7 @@ def run(names: Names = None, project: Folder = Path(), url: Url = None, token: U
 
 
 @app.command()
-def update(names: Names = None, project: Folder = Path(), url: Url = None, token: UserToken = None) -> None:
+def update(names: Names = None, project: ProjectOption = Path(), url: Url = None, token: UserToken = None) -> None:
     """Write what the pipes answer now into the tests as what is expected. Whatever else the files say stays."""
     changed = broken = 0
     with _prepared(project, names or [], url, token) as (remote, files):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from stonechat.errors import Kind, StonechatError
 
 DATAFILE_SUFFIXES = (".datasource", ".pipe", ".connection")
 DEEPEST = 3
+CONFIGURATION_FILE = "tinybird.config.json"
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "vendor", "stonechat-data"}
 _LARGEST_FILE = 1_000_000
 _TRIES = 3
@@ -42,6 +44,23 @@ def load_folder(folder: Path, max_depth: int = DEEPEST) -> Mapping[str, str]:
             if paths == sorted(_datafiles(folder, max_depth)):
                 raise
     return _texts(folder, sorted(_datafiles(folder, max_depth)))
+
+
+def project_folder(folder: Path) -> Path:
+    """Where a project's files are: the folder itself, or the one inside it that its `tinybird.config.json` names.
+
+    Raises `UnreadableProject` where that file is no JSON.
+    """
+    file = folder / CONFIGURATION_FILE
+    if not file.is_file():
+        return folder
+    try:
+        configuration = json.loads(read_text(file))
+    except ValueError:
+        raise UnreadableProject(f"{file} is no JSON") from None
+    named = configuration.get("folder") if isinstance(configuration, dict) else None
+    inner = folder / named if isinstance(named, str) else folder
+    return inner if inner.is_dir() and inner.resolve().is_relative_to(folder.resolve()) else folder
 
 
 def read_text(path: Path, largest: int = _LARGEST_FILE) -> str:

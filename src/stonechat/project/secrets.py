@@ -16,6 +16,7 @@ from stonechat.datafile.resources import Connection, DataSource, Node, NodeType,
 from stonechat.datafile.scanner import source_lines
 from stonechat.datafile.values import SECRET
 from stonechat.errors import Kind, Position, StonechatError
+from stonechat.project.loader import DEEPEST, project_folder
 
 Resource = DataSource | Pipe | Connection
 Secrets = Mapping[str, str]
@@ -83,9 +84,10 @@ def secret_problems(resource: Resource, text: str, secrets: Secrets) -> Iterator
 def local_secrets(folder: Path) -> Secrets:
     """The secrets of a project folder's `.env.local`: lines of KEY=VALUE, values bare or in quotes, `#` comments.
 
-    No file is no secrets. Raises `InvalidEnvironmentFile`.
+    Where the folder has none, that of the folder around it counts whose `tinybird.config.json` names it. No file is no
+    secrets. Raises `InvalidEnvironmentFile`.
     """
-    file = folder / ENVIRONMENT_FILE
+    file = _environment_file(folder)
     try:
         data = file.read_bytes() if file.exists() else b""
     except OSError as error:
@@ -96,6 +98,15 @@ def local_secrets(folder: Path) -> Secrets:
         return dict(_assignments(data.decode("utf-8-sig").splitlines()))
     except UnicodeDecodeError:
         raise InvalidEnvironmentFile(f"{file} is not UTF-8") from None
+
+
+def _environment_file(folder: Path) -> Path:
+    inner = folder.resolve()
+    for outer in (folder, *inner.parents[:DEEPEST]):
+        file = outer / ENVIRONMENT_FILE
+        if file.exists() and (outer == folder or project_folder(outer).resolve() == inner):
+            return file
+    return folder / ENVIRONMENT_FILE
 
 
 def _assignments(lines: list[str]) -> Iterator[tuple[str, str]]:
