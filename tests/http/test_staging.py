@@ -116,6 +116,48 @@ def test_events_for_the_staged_deployment_stay_there(server: RunningServer) -> N
     assert _values(server, "SELECT n FROM added", **_STAGING) == [6]
 
 
+def test_files_for_the_staged_deployment_stay_there(server: RunningServer) -> None:
+    _stage(server)
+    for name in ("events", "added"):
+        params = {"mode": "append", "name": name, "format": "ndjson", **_STAGING}
+        answer = server.request("POST", "/v0/datasources", params=params, content=_rows(5))
+        assert (answer.status_code, answer.json()["successful_rows"]) == (200, 1), answer.text
+        path = f"/v1/datasources/{name}/append"
+        job = server.request("POST", path, params={"format": "ndjson", **_STAGING}, content=_rows(6)).json()
+        _until_done(server, job["id"])
+    assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2]
+    assert _values(server, "SELECT n FROM events ORDER BY n", **_STAGING) == [1, 2, 5, 6]
+    assert _values(server, "SELECT more FROM events WHERE n = 6", **_STAGING) == ["m6"], "by the staged schema"
+    assert _values(server, "SELECT n FROM added ORDER BY n", **_STAGING) == [5, 6]
+
+
+def _until_done(server: RunningServer, identity: str) -> None:
+    deadline = time.monotonic() + 60
+    while (job := server.request("GET", f"/v0/jobs/{identity}").json())["status"] in {"waiting", "working"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert job["status"] == "done", job
+
+
+@pytest.mark.parametrize("name", ["events", "added", "sums"])
+def test_nothing_is_removed_for_a_staged_deployment(server: RunningServer, name: str) -> None:
+    _stage(server)
+    path = f"/v0/datasources/{name}"
+    asked = [
+        ("POST", f"{path}/truncate", {}),
+        ("POST", f"{path}/delete", {"delete_condition": "1"}),
+        ("POST", f"/v1/datasources/{name}/delete", {"delete_condition": "1"}),
+        ("POST", f"/v1/datasources/{name}/replace", {}),
+        ("POST", "/v0/datasources", {"mode": "replace", "name": name}),
+        ("POST", f"{path}/quarantine/retry", {}),
+    ]
+    for method, route, params in asked:
+        answer = server.request(method, route, params={**params, **_STAGING}, content=b"")
+        assert (answer.status_code, answer.json()["code"]) == (409, "SC317"), answer.text
+    assert _values(server, "SELECT n FROM events ORDER BY n") == [1, 2]
+    assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [3]
+
+
 def test_a_promotion_makes_it_live_with_all_that_was_written(server: RunningServer) -> None:
     former = _live(server)
     identity = _stage(server)

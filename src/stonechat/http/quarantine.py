@@ -56,6 +56,7 @@ class _Handlers:
         """A job that puts into the data source what fits by now."""
         caller = self.authenticator.caller(request)
         target = self.targets.of(request, caller, request.path_params["name"])
+        target.require_live()
         new = retry_job(target.snapshot, target.source, caller.token_id)
         job = await asyncio.to_thread(self.jobs.submit, new)
         return JSONResponse(begun_json(request, self.jobs, job))

@@ -13,7 +13,7 @@ from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.snapshots import Snapshots
 from stonechat.jobs.contents import placed
-from stonechat.project.live import Snapshot, UnknownDataSource
+from stonechat.project.live import DataSourceStaged, Snapshot, UnknownDataSource
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.conditions import InvalidCondition, checked_condition
 
@@ -53,6 +53,14 @@ class Target:
         """The data source's id."""
         return self.snapshot.identities[self.source.name].id
 
+    def require_live(self) -> None:
+        """Raise `DataSourceStaged` for a request to a staged deployment, which shares rows with the live one."""
+        if self.snapshot.staged:
+            raise DataSourceStaged(
+                "The rows of a staged deployment are neither replaced nor removed",
+                hint="Promote it first, or ask without the parameter '__tb__deployment'.",
+            )
+
     def condition(self, text: str, engine: Engine) -> str:
         """A condition over the data source's rows that names nothing the caller may not read. Blocks.
 
@@ -88,7 +96,7 @@ class Targets:
     def of(self, request: Request, caller: Caller, name: str, *, rewriting: bool = False) -> Target:
         """The data source of a name or id, to append to, or with `rewriting` to remove rows from as well.
 
-        Raises `NoDataSourceNamed`, `UnknownDataSource`, `OnlyByDeployment` and `AccessDenied`.
+        Raises `NoDataSourceNamed`, `UnknownDataSource`, `OnlyByDeployment`, `AccessDenied` and `DataSourceStaged`.
         """
         if not name:
             raise NoDataSourceNamed("The parameter 'name' is missing", hint="It names a data source.")
@@ -102,4 +110,7 @@ class Targets:
         if not caller.may(ScopeType.CREATE_DATA_SOURCE):
             right = ScopeType.DROP_DATA_SOURCE if rewriting else ScopeType.APPEND_DATA_SOURCE
             caller.require(right, source.name)
-        return Target(caller, snapshot, source)
+        target = Target(caller, snapshot, source)
+        if rewriting:
+            target.require_live()
+        return target

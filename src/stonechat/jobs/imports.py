@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -26,7 +26,7 @@ from stonechat.jobs.contents import Contents, Replacement, rewriting
 from stonechat.jobs.kinds import JobFailed, JobKind, Progress
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.store import Job, NewJob, Subject
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects, Snapshot, UnknownDataSource
 from stonechat.telemetry.events import ImportedBlock
 from stonechat.telemetry.recorder import Operation, Telemetry
 
@@ -56,7 +56,8 @@ class ImportLimits:
 class ImportOrder:
     """What to import. `file` is the name of one in the importer's folder; where `url` is set, it is fetched first.
 
-    With `replacement` the rows do not join those that are there, but replace them.
+    With `replacement` the rows do not join those that are there, but replace them. `route` is what the write path knows
+    the data source by where that is not its id: in a staged deployment.
     """
 
     file: str
@@ -64,6 +65,7 @@ class ImportOrder:
     format: FileFormat | None = None
     dialect: DialectParameters = DialectParameters()  # noqa: RUF009 - frozen
     replacement: Replacement | None = None
+    route: str = ""
 
     def payload(self) -> dict[str, Any]:
         """As JSON."""
@@ -74,6 +76,7 @@ class ImportOrder:
             "format": self.format,
             "dialect": [dialect.delimiter, dialect.new_line, dialect.escape],
             "replacement": replacement and [replacement.condition, replacement.skip_incompatible],
+            "route": self.route,
         }
 
     @classmethod
@@ -81,7 +84,8 @@ class ImportOrder:
         """The order of a job."""
         form = FileFormat(payload["format"]) if payload["format"] else None
         replacement = Replacement(*payload["replacement"]) if payload.get("replacement") else None
-        return cls(payload["file"], payload["url"], form, DialectParameters(*payload["dialect"]), replacement)
+        dialect = DialectParameters(*payload["dialect"])
+        return cls(payload["file"], payload["url"], form, dialect, replacement, payload.get("route", ""))
 
 
 class Importer:
@@ -172,7 +176,7 @@ class Importer:
     def _append(self, work: _Import) -> dict[str, Any]:
         identity, source = self._subject(work.job)
         batches = work.rows.batches(source.columns, self._engine, work.order.file)
-        take = into_data_source(self._ingestion, identity, source)
+        take = into_data_source(self._ingestion, work.order.route or identity, source)
         try:
             tally = append_batches(batches, take, work.key, tally=work.tally, taken=work.taken)
         except StonechatError as error:
@@ -199,10 +203,15 @@ class Importer:
         return {**import_result(work.order.file, tally), **shown}
 
     def _subject(self, job: Job) -> tuple[str, DataSource]:
-        """The data source as it is now. Raises `UnknownDataSource`."""
+        """The data source as it is now, in what is live or the staged deployment. Raises `UnknownDataSource`."""
         assert job.data_source is not None
-        source = self._projects.of(job.workspace_id).snapshot.data_source(job.data_source.id)
-        return job.data_source.id, source
+        live, candidate = self._projects.of(job.workspace_id).served
+        snapshot = live
+        if job.deployment_id not in {None, live.deployment_id}:
+            if candidate is None or candidate.snapshot.deployment_id != job.deployment_id:
+                raise UnknownDataSource("The deployment that the rows are for is neither staged nor live any more")
+            snapshot = candidate.snapshot
+        return job.data_source.id, snapshot.data_source(job.data_source.id)
 
     def _fetched(self, job: Job, order: ImportOrder, path: Path, progress: Progress) -> FileFormat | None:
         """Have the file of a URL on the disk; the format that its name or its media type says."""
@@ -261,7 +270,18 @@ def import_job(snapshot: Snapshot, source: DataSource, order: ImportOrder, token
     """The job that carries an order out."""
     subject = Subject(snapshot.identities[source.name].id, source.name)
     exclusive = "" if order.replacement is None else rewriting(subject.id)
-    return NewJob(snapshot.workspace.id, IMPORT, order.payload(), exclusive, data_source=subject, token_id=token_id)
+    deployment_id = None
+    if snapshot.staged:
+        order, deployment_id = replace(order, route=snapshot.route(source.name)), snapshot.deployment_id
+    return NewJob(
+        snapshot.workspace.id,
+        IMPORT,
+        order.payload(),
+        exclusive,
+        data_source=subject,
+        deployment_id=deployment_id,
+        token_id=token_id,
+    )
 
 
 def import_result(import_id: str, tally: Tally) -> dict[str, Any]:
