@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stonechat.engine.token_logs import TokenLogs, is_synced
+from stonechat.engine.token_logs import TokenLogs, is_synced, sync_refusal
 
 _INSERT = """
 import json, os, signal, sys
@@ -68,13 +68,18 @@ def test_tokens_of_all_tables_are_written_through_to_the_disk(tmp_path: Path) ->
     _insert(folder, _BLOCK)
     logs = [path for path in folder.glob("store/*/*/deduplication_logs/**/*") if path.is_file()]
     assert logs
-    try:
-        assert all(map(is_synced, logs))
-    except OSError:
-        pytest.skip("the file system has no such attribute")
+    if reason := sync_refusal(tmp_path):
+        pytest.skip(f"files have no such attribute here: {reason}")
+    assert all(map(is_synced, logs))
     older = folder / "store" / "abc" / "table" / "deduplication_logs"
     older.mkdir(parents=True)
     (older / "deduplication_log_1.txt").touch()
     TokenLogs(folder).sync_new()
     (older / "deduplication_log_2.txt").touch()
     assert [is_synced(path) for path in sorted(older.iterdir())] == [True, True]
+
+
+def test_a_file_system_that_syncs_no_single_files_is_told_from_others(tmp_path: Path) -> None:
+    assert sync_refusal(Path("/proc")) is not None
+    assert sync_refusal(tmp_path / "nowhere") is not None
+    assert not list(tmp_path.iterdir())

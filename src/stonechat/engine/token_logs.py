@@ -10,14 +10,12 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
-
-import structlog
-
-_log = structlog.get_logger(__name__)
 
 _GET_FLAGS: Final = 0x80086601
 _SET_FLAGS: Final = 0x40086602
@@ -33,7 +31,6 @@ class TokenLogs:
         self._store = folder / "store"
         self._known: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._warned = False
 
     def sync_new(self) -> None:
         """Have the logs of tables that are new since the last call synced, with all that is in them by now."""
@@ -49,16 +46,21 @@ class TokenLogs:
                         self._known[entry.name] = changed
 
     def _sync(self, logs: Path) -> None:
-        try:
+        # The table may have been dropped meanwhile; where files have no such attribute, `sync_refusal` says so.
+        with suppress(OSError):
             if not is_synced(logs):
                 for path in (*logs.glob("deduplication_log_*.txt"), logs):
                     _set_synced(path)
-        except FileNotFoundError:
-            pass  # the table was dropped meanwhile
-        except OSError as error:
-            if not self._warned:
-                _log.warning("a power loss may double rows: tokens are not synced here", reason=str(error))
-            self._warned = True
+
+
+def sync_refusal(folder: Path) -> str | None:
+    """Why files in a folder cannot have each write synced; None where they can."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            _set_synced(Path(file.name))
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def is_synced(path: Path) -> bool:

@@ -23,6 +23,7 @@ from stonechat.deploy.retention import QuarantineRetention
 from stonechat.deploy.workspaces import Workspaces, restore_all
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Engine, QueryLimits
+from stonechat.engine.token_logs import sync_refusal
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
@@ -105,6 +106,8 @@ class Parts:
             reader_connections=self.settings.query_connections,
         )
         undo.callback(self.engine.close)
+        if reason := sync_refusal(home):
+            _log.warning("a power loss may double rows: the file system syncs no single files", reason=reason)
         self.store = StateStore(f"sqlite:///{home / 'state.sqlite'}", _MIGRATIONS)
         undo.callback(self.store.close)
 
