@@ -54,6 +54,17 @@ def test_a_port_that_is_taken_is_named(start_server: StartServer, tmp_path: Path
     assert "Traceback" not in second.stderr
 
 
+def test_a_free_port_that_the_server_chose_is_printed(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "stonechat", "serve", "--home", str(tmp_path / "home"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            said = next(line for line in process.stdout if line.startswith("Stonechat answers at "))
+            assert httpx.get(f"{said.split()[-1]}/v0/health").json() == {"status": "ok"}
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_under_load_loses_nothing(start_server: StartServer, tmp_path: Path, number: int) -> None:
     server = start_server(tmp_path / "home")

@@ -28,12 +28,12 @@ def develop(
 
 def serve(settings: Settings) -> None:
     """Serve what was deployed last, until a signal."""
-
-    async def ready() -> None:
-        out.print(f"Stonechat answers at {settings.base_url}")
-
     _log_plainly(settings)
     with Server(settings) as server:
+
+        async def ready() -> None:
+            out.print(f"Stonechat answers at {server.settings.base_url}")
+
         run(server.serve(when_ready=ready))
     out.print("Stopped.")
 
