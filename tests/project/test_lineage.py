@@ -59,9 +59,14 @@ def test_names_that_are_columns_strings_or_comments_are_not_read() -> None:
     assert lineage.reads("p") == {"events"}
 
 
-def test_a_template_reads_what_its_rendering_with_dummies_reads() -> None:
-    lineage = _lineage(p=_pipe(("n", "%\n    SELECT * FROM {% if defined(x) %}events{% else %}totals{% end %}")))
-    assert len(lineage.reads("p")) == 1
+def test_a_template_reads_what_any_of_its_branches_reads() -> None:
+    choosing = "%\n    {% if x == 'a' %} SELECT * FROM events {% elif x == 'b' %} SELECT * FROM totals"
+    lineage = _lineage(
+        p=_pipe(("n", f"{choosing} {{% else %}} {{{{ error('a or b') }}}} {{% end %}}")),
+        q=_pipe(("n", "%\n    SELECT * FROM {% if defined(x) %}events{% else %}archive{% end %} {# FROM totals #}")),
+        r=_pipe(("n", "%\n    SELECT * FROM {{ table('totals') }}")),
+    )
+    assert [lineage.reads(pipe) for pipe in "pqr"] == [{"events", "totals"}, {"events", "archive"}, {"totals"}]
 
 
 def test_a_name_means_the_node_of_the_own_pipe_only() -> None:

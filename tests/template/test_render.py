@@ -161,9 +161,30 @@ class TestPlaceholders:
         with pytest.raises(TemplateRenderError):
             _template("%{% set a = {'x': 1}[p] %}{{ a }}").check()
 
-    def test_a_template_that_renders_to_nothing_fails(self) -> None:
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "{% if False %}SELECT 1{% end %}",
+            "{% if defined(x) %}SELECT 1{% end %}",
+            "{% if x == 'a' %}SELECT 1{% elif x == 'b' %}SELECT 2{% end %}",
+            "{% if Boolean(x, 0) %}SELECT 1{% end %}",
+            "{% if not x %}SELECT 1{% end %}{# nothing #}",
+        ],
+    )
+    def test_a_template_that_renders_to_nothing_fails(self, sql: str) -> None:
         with pytest.raises(TemplateEmpty, match="Empty query"):
-            _template("%\n{% if False %}SELECT 1{% end %}").check()
+            _template(f"%\n{sql}").check()
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "{% if x == 'a' %}SELECT 1{% elif x == 'b' %}SELECT 2{% else %}{{ error('a or b') }}{% end %}",
+            "{% if defined(x) %}SELECT 1{% else %}{{ custom_error({'error': 'x is missing'}) }}{% end %}",
+            "{% if x %}SELECT {{ Int32(x) }}{% end %}",
+        ],
+    )
+    def test_nothing_may_come_of_calls_that_are_refused(self, sql: str) -> None:
+        _template(f"%\n{sql}").check()
 
     def test_plain_sql_passes(self) -> None:
         _template("SELECT 1").check()

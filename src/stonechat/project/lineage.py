@@ -1,4 +1,4 @@
-"""Who reads whom: data sources, pipes and nodes, as far as their statements tell when rendered with dummies."""
+"""Who reads whom: data sources, pipes and nodes, as far as their statements tell, in whatever branch of a template."""
 
 from __future__ import annotations
 
@@ -105,4 +105,6 @@ def _others(pipe: Pipe, node: str) -> AbstractSet[str]:
 
 
 def _reads(template: Template | None, known: AbstractSet[str]) -> frozenset[str]:
-    return table_names(template.placeholder().sql) & known if template else frozenset()
+    if template is None:
+        return frozenset()
+    return (table_names(template.placeholder().sql) | table_names(template.branches)) & known

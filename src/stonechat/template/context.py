@@ -23,7 +23,8 @@ class Request:
     """What a template is rendered with.
 
     `names` are the parameters that it may read, `lists` those that arrive as `a,b,c` or repeated and become lists.
-    `dummies` stand in for missing values while a template is checked; None when it is rendered for an answer.
+    `dummies` stand in for missing values while a template is checked; None when it is rendered for an answer. `defines`
+    says whether they count as given.
     """
 
     values: Mapping[str, Value]
@@ -32,6 +33,7 @@ class Request:
     secrets: Mapping[str, str] = field(default_factory=dict)
     now: datetime | None = None
     dummies: Mapping[str, object] | None = None
+    defines: bool = True
 
 
 class Context(dict[str, object]):

@@ -39,9 +39,8 @@ class Function:
 
 
 def defined(context: Context, x: object) -> object:
-    """Whether a parameter was supplied, the empty text included. While a template is checked, all are."""
-    del context
-    return x is not None
+    """Whether a parameter was supplied, the empty text included. Of placeholders the request says whether they are."""
+    return x is not None and (context.request.defines or not is_placeholder(x))
 
 
 def error(context: Context, message: object = "") -> object:

@@ -22,6 +22,7 @@ from stonechat.template.errors import (
 from stonechat.template.parameters import Parameter, Survey, survey
 from stonechat.template.statements import Step, compile_nodes
 from stonechat.template.syntax import parse
+from stonechat.template.tokens import TokenKind, scan
 
 MARK = "%"
 _LINE_END = re.compile(r"[ \t\r]*\n")
@@ -99,12 +100,32 @@ class Template:
         return self._render(Request(values, self.names, self._survey.lists, secrets, now))
 
     def placeholder(self) -> Rendered:
-        """Render with dummies for all values, `error` and `custom_error` without effect."""
+        """Render with dummies for all values, `error` and `custom_error` without effect.
+
+        Nothing may be left where one of these would have ended the rendering.
+        """
         return self._render(Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies))
 
     def check(self) -> None:
-        """Raise what would fail a build: a template that can not render with dummies, or renders to nothing."""
+        """Raise what would fail a build: a template that can not render with dummies, or renders to nothing.
+
+        Nothing must not come of it either where no parameter is defined, unless that is refused.
+        """
         self.placeholder()
+        try:
+            self._render(Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies, defines=False))
+        except TemplateEmpty:
+            raise
+        except TemplateError:
+            return
+
+    @property
+    def branches(self) -> str:
+        """The SQL of all branches one after another, blanks for what tags print."""
+        if self._run is None:
+            return self.sql
+        tokens = scan(self.sql.replace(MARK, "", 1))
+        return "".join(token.text if token.kind is TokenKind.TEXT else " " for token in tokens)
 
     def _render(self, request: Request) -> Rendered:
         if self._run is None:
@@ -118,7 +139,7 @@ class Template:
         return self._finished(context, _joined(context))
 
     def _finished(self, context: Context, sql: str) -> Rendered:
-        if not sql.strip():
+        if not sql.strip() and not context.aborted:
             empty = TemplateEmpty()
             empty.locate(self.name, 1)
             raise empty
