@@ -38,8 +38,7 @@ def _problems(*nodes: str) -> list[str]:
         "%\nSELECT * FROM visits WHERE n = toUInt32({{String(n)}})",
         "%\nSELECT * FROM visits WHERE match(page, concat('(', {{String(pattern)}}))",
         "%\nSELECT toUUID({{String(id)}}) AS id FROM visits",
-        "%\n{% if k == 'p' %} SELECT page FROM visits {% elif k == 'n' %} SELECT n FROM visits {% else %}"
-        " {{error('p or n')}} {% end %}",
+        "%\n{% if k == 'p' %} SELECT page FROM visits {% elif k == 'n' %} SELECT 1 {% else %} {{error('k')}} {% end %}",
         "%\nSELECT {% if k == 'p' %} page AS w, {% elif k == 'n' %} n AS w, {% end %} 1 FROM visits GROUP BY w",
         "%\nSELECT {% if k in ['page'] %} page AS w, {% else %} {{error('no')}} {% end %} 1 FROM visits GROUP BY w",
         "%\nSELECT {% if k == 1 %} n AS w, {% else %} {{custom_error({'a': 1}, 4)}} {% end %} 1 FROM visits GROUP BY w",

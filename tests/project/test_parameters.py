@@ -65,3 +65,19 @@ def test_minimal_values_satisfy_the_types() -> None:
     values = minimal_values(project, project.pipes["top"])
     assert values.keys() == {"x", "day", "list"}
     assert minimal_values(_project("SELECT 1 AS v"), _project("SELECT 1 AS v").pipes["top"]) == {}
+
+
+def test_a_declared_type_counts_before_the_name_that_is_made_of_a_value() -> None:
+    project = _project(
+        "SELECT {{column(x, 'v')}} FROM b", "SELECT {{String(x, 'w', description='which')}} AS v", "SELECT v FROM a"
+    )
+    (parameter,) = endpoint_parameters(project, project.pipes["top"])
+    assert (parameter.type, parameter.default, parameter.description) == ("String", "w", "which")
+
+
+def test_nodes_in_branches_that_no_placeholder_takes_have_their_parameters_too() -> None:
+    choosing = (
+        "{% if k == 'a' %} SELECT v FROM a {% elif k == 'b' %} SELECT v FROM b {% else %} {{error('k')}} {% end %}"
+    )
+    project = _project("SELECT {{Int32(x, 1)}} AS v", "SELECT {{Int32(y, 1)}} AS v", choosing)
+    assert [parameter.name for parameter in endpoint_parameters(project, project.pipes["top"])] == ["x", "y", "k"]

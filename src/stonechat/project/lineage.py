@@ -10,6 +10,7 @@ from functools import cached_property
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.tables import table_names
+from stonechat.template.branches import branch_texts
 from stonechat.template.render import Template
 
 NodeKey = tuple[str, str]
@@ -107,4 +108,5 @@ def _others(pipe: Pipe, node: str) -> AbstractSet[str]:
 def _reads(template: Template | None, known: AbstractSet[str]) -> frozenset[str]:
     if template is None:
         return frozenset()
-    return (table_names(template.placeholder().sql) | table_names(template.branches)) & known
+    texts = (template.placeholder().sql, *branch_texts(template))
+    return frozenset[str]().union(*map(table_names, texts)) & known

@@ -14,6 +14,9 @@ from stonechat.template.errors import ParameterMissing
 from stonechat.template.functions import METADATA
 from stonechat.template.parameters import Parameter
 
+_NAMES = frozenset({"column", "columns", "symbol", "table"})
+"""Functions that print a parameter as a name."""
+
 
 def endpoint_parameters(project: Project, pipe: Pipe) -> tuple[Parameter, ...]:
     """Each parameter once, in the order of the files, with what all nodes together say of it.
@@ -62,11 +65,20 @@ def _declared(project: Project, pipe: Pipe) -> dict[str, Parameter]:
 
 
 def _merged(first: Parameter, second: Parameter) -> Parameter:
-    """The first declaration with what it leaves out; one by a type function counts before a mere mention."""
-    if first.used_in and not second.used_in:
+    """The first declaration with what it leaves out.
+
+    One by a type function counts before one that only makes a name of the value, and that before a mere mention.
+    """
+    if _precision(second) > _precision(first):
         first, second = second, first
     keys: Sequence[str] = ("default", *METADATA)
     return replace(first, **{key: getattr(second, key) for key in keys if getattr(first, key) is None})
+
+
+def _precision(parameter: Parameter) -> int:
+    if parameter.used_in:
+        return 0
+    return 1 if parameter.type in _NAMES else 2
 
 
 def _dummy(parameter: Parameter | None) -> str:

@@ -22,7 +22,6 @@ from stonechat.template.errors import (
 from stonechat.template.parameters import Parameter, Survey, survey
 from stonechat.template.statements import Step, compile_nodes
 from stonechat.template.syntax import parse
-from stonechat.template.tokens import TokenKind, scan
 
 MARK = "%"
 _LINE_END = re.compile(r"[ \t\r]*\n")
@@ -118,14 +117,6 @@ class Template:
             raise
         except TemplateError:
             return
-
-    @property
-    def branches(self) -> str:
-        """The SQL of all branches one after another, blanks for what tags print."""
-        if self._run is None:
-            return self.sql
-        tokens = scan(self.sql.replace(MARK, "", 1))
-        return "".join(token.text if token.kind is TokenKind.TEXT else " " for token in tokens)
 
     def _render(self, request: Request) -> Rendered:
         if self._run is None:
