@@ -211,6 +211,12 @@ def test_other_statements_are_refused(messaging_server: RunningServer, statement
     assert response.json()["error"]
 
 
+def test_the_only_region_is_the_server_itself(messaging_server: RunningServer) -> None:
+    (region,) = messaging_server.client.get("/v0/regions").json()["regions"]
+    assert region["api_host"] == messaging_server.url
+    assert region.keys() == {"key", "name", "provider", "api_host"}
+
+
 def test_every_answer_has_a_request_id_and_may_be_read_by_any_page(messaging_server: RunningServer) -> None:
     response = messaging_server.client.get("/v0/health", headers={"X-Request-Id": "mine"})
     assert response.headers["x-request-id"] == "mine"

@@ -1,4 +1,4 @@
-"""What local clients ask first: is the server there, and which tokens has it."""
+"""What clients ask first: is the server there, where else could one be, and which tokens has it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ from stonechat.deploy.workspaces import Workspaces
 
 
 def routes(workspaces: Workspaces, tokens: TokenRegistry, *, local_tokens: bool) -> list[Route]:
-    """Health and local tokens."""
+    """Health, regions and local tokens."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    async def list_regions(request: Request) -> Response:
+        # The name that the caller reached this server by is the one it can be reached by.
+        region = {"key": "self-hosted", "name": "Self-hosted", "provider": "stonechat"}
+        return JSONResponse({"regions": [{**region, "api_host": str(request.base_url).rstrip("/")}]})
 
     async def show_tokens(request: Request) -> Response:
         if not local_tokens or not _is_local(request):
@@ -31,6 +36,7 @@ def routes(workspaces: Workspaces, tokens: TokenRegistry, *, local_tokens: bool)
 
     return [
         Route("/v0/health", health, methods=["GET"]),
+        Route("/v0/regions", list_regions, methods=["GET"]),
         Route("/tokens", show_tokens, methods=["GET"]),
     ]
 
