@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stonechat.datafile.schedules import is_cron
-from stonechat.datafile.values import is_name, secret_names
+from stonechat.datafile.values import is_name
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,6 @@ def test_cron_expressions_are_known(text: str) -> None:
 )
 def test_what_is_no_cron_expression_is_refused(text: str) -> None:
     assert not is_cron(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "names"),
-    [
-        ("plain", ()),
-        ("{{ tb_secret('A') }}:{{tb_secret(\"B\", 'it is')}}", ("A", "B")),
-        ("{{ tb_secret( 'A' , '' ) }}", ("A",)),
-        ("{{ other('A') }} tb_secret('A')", ()),
-    ],
-)
-def test_secrets_of_a_value_are_found(text: str, names: tuple[str, ...]) -> None:
-    assert secret_names(text) == names
 
 
 @pytest.mark.parametrize(

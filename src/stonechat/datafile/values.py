@@ -46,11 +46,6 @@ def is_templated(text: str) -> bool:
     return "{{" in text
 
 
-def secret_names(text: str) -> tuple[str, ...]:
-    """The secrets that a value asks for with `tb_secret`, in their order."""
-    return tuple(match["name"] for match in SECRET.finditer(text))
-
-
 def check_template(value: Span) -> None:
     """Raise `UnavailableFunction` for a `{{ }}` that is no `tb_secret("NAME")` or `tb_secret("NAME", "default")`."""
     for match in _TEMPLATE.finditer(value.text):
