@@ -22,7 +22,8 @@ from stonechat.starters.generator import DEFAULT_DAYS, DEFAULT_END, chunks
 MESSAGES = 500_000
 _CHUNK = 10_000
 _ROUNDS = 3
-_ALONE = 100
+_WARM = 30
+_ALONE = 200
 _CONNECTIONS = 8
 _TOGETHER = 400
 _SECONDS = 1.0
@@ -54,13 +55,19 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """One round: latencies and CPU in milliseconds per request, rates per second."""
+class Alone:
+    """Calls one after the other: latencies and CPU in milliseconds per request, over HTTP and in process."""
 
     p50: float
     cpu: float
     engine_p50: float
     engine_cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Calls over several connections: answers per second, and of those from the cache and of the no-op route."""
+
     rate: float
     p99: float
     cached_rate: float
@@ -83,11 +90,14 @@ def load_messages(server: Stonechat) -> tuple[float, float]:
 
 
 def measure(server: Stonechat, engine: Worker, no_op: HttpProcess) -> Sequence[Table]:
-    """Call every endpoint of a server that has the messages; `engine` answers from a copy of them."""
-    results = {
-        calls.name: [_round(calls, server, engine, no_op) for _ in range(_ROUNDS)] for calls in messaging_calls()
-    }
-    return [_sequential_table(results), _parallel_table(results)]
+    """Call every endpoint of a server that has the messages; `engine` answers from a copy of them.
+
+    Those one after the other come first: the record of many thousands of calls is written while others run already.
+    """
+    endpoints = messaging_calls()
+    alone = {calls.name: [_alone(calls, server, engine) for _ in range(_ROUNDS)] for calls in endpoints}
+    together = {calls.name: [_together(calls, server, no_op) for _ in range(_ROUNDS)] for calls in endpoints}
+    return [_sequential_table(alone), _parallel_table(together)]
 
 
 def messaging_calls() -> Sequence[Calls]:
@@ -128,34 +138,37 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def _round(calls: Calls, server: Stonechat, engine: Worker, no_op: HttpProcess) -> Round:
+def _alone(calls: Calls, server: Stonechat, engine: Worker) -> Alone:
+    # An idle process has lost its place in the caches, and on some machines its memory: neither side begins cold.
+    warm = calls.take(_WARM)
+    run_load(server.port, calls.requests(warm, server.token), connections=1, status=200, count=_WARM)
+    engine.ask(pipe=calls.pipe, calls=warm)
     alone_calls = calls.take(_ALONE)
     requests = calls.requests(alone_calls, server.token)
-    _settle(server)  # the record of tens of thousands of cached calls belongs to them
     before = server.cpu_seconds
-    alone = run_load(server.port, requests, connections=1, status=200, count=_ALONE)
+    load = run_load(server.port, requests, connections=1, status=200, count=_ALONE)
     cpu = server.cpu_seconds - before
     inside = engine.ask(pipe=calls.pipe, calls=alone_calls)
+    return Alone(
+        p50=load.percentile(0.5) * 1000,
+        cpu=cpu / load.requests * 1000,
+        engine_p50=median(inside["latencies"]) * 1000,
+        engine_cpu=inside["cpu_seconds"] / _ALONE * 1000,
+    )
+
+
+def _together(calls: Calls, server: Stonechat, no_op: HttpProcess) -> Together:
     requests = calls.requests(calls.take(_TOGETHER), server.token)
-    together = run_load(
+    load = run_load(
         server.port, requests, connections=_CONNECTIONS, status=200, count=_TOGETHER, seconds=_LONGEST_SECONDS
     )
     same = requests[:1]
     cached = run_load(server.port, same, connections=_CONNECTIONS, status=200, seconds=_SECONDS)
     empty = run_load(no_op.port, same, connections=_CONNECTIONS, status=200, seconds=_SECONDS)
-    return Round(
-        p50=alone.percentile(0.5) * 1000,
-        cpu=cpu / alone.requests * 1000,
-        engine_p50=median(inside["latencies"]) * 1000,
-        engine_cpu=inside["cpu_seconds"] / _ALONE * 1000,
-        rate=together.rate,
-        p99=together.percentile(0.99) * 1000,
-        cached_rate=cached.rate,
-        no_op_rate=empty.rate,
-    )
+    return Together(load.rate, load.percentile(0.99) * 1000, cached.rate, empty.rate)
 
 
-def _sequential_table(results: Mapping[str, Sequence[Round]]) -> Table:
+def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
     columns = (
         "Endpoint",
         "p50 ms",
@@ -180,7 +193,7 @@ def _sequential_table(results: Mapping[str, Sequence[Round]]) -> Table:
     return Table(f"Reads of {MESSAGES:,} messages, one after the other", columns, rows)
 
 
-def _parallel_table(results: Mapping[str, Sequence[Round]]) -> Table:
+def _parallel_table(results: Mapping[str, Sequence[Together]]) -> Table:
     columns = ("Endpoint", "requests/s", "p99 ms", "of no-op", "from the cache, requests/s", "cache of no-op")
     rows = [
         (

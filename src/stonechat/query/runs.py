@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO, ParamSpec, TypeVar
@@ -14,6 +13,7 @@ from stonechat.engine.contract import Engine, EngineBusy, Query, QueryResult, Qu
 from stonechat.engine.totals import in_order
 from stonechat.query.clauses import without_clauses
 from stonechat.query.spool import STREAMED_FROM, SpooledAnswer
+from stonechat.query.threads import WarmThreads
 from stonechat.sql.skeletons import skeleton
 
 _SHARING_SECONDS = 0.1
@@ -28,7 +28,7 @@ class QueryRuns:
 
     def __init__(self, engine: Engine, connections: int, queue: int) -> None:
         self._engine = engine
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="query")
+        self._threads = WarmThreads(connections, "query")
         self._most_pending = connections + queue
         self._pending = 0
         self._large: dict[str, None] = {}
