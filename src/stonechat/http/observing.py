@@ -36,15 +36,34 @@ _MOST_PARAMETERS = 50
 _NOTHING = QueryResult(b"", 0, 0, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class CallTexts:
+    """What is recorded of a call's own words: its URL without the token, and its parameters as one short text each."""
+
+    url: str
+    parameters: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Call:
-    """A call of a pipe, by name or id, with these parameters; or of a statement, whose `pipe` is `QUERY_API`."""
+    """A call of a pipe, by name or id, with these parameters; or of a statement, whose `pipe` is `QUERY_API`.
+
+    `texts` where they are known from an equal call.
+    """
 
     snapshot: Snapshot
     caller: Caller
     pipe: str
     values: Mapping[str, str | Sequence[str]]
     answer: Answer | None = None
+    texts: CallTexts | None = None
+
+
+def texts_of(scope: Scope, call: Call) -> CallTexts:
+    """What is recorded of a request's own words."""
+    if call.texts is None:
+        call.texts = CallTexts(_url(scope), _short(call.values))
+    return call.texts
 
 
 def note_call(scope: Scope, call: Call) -> None:
@@ -77,8 +96,8 @@ def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[E
     name = call.snapshot.name_of(call.pipe)
     identity = call.snapshot.identities.get(name)
     pipe_id = QUERY_API if name == QUERY_API else identity.id if identity else ""
-    began, url, message = int(time.time() - seconds), _url(scope), scope.get(_ERROR) if failed else None
-    parameters = _texts(call.values)
+    began, message = int(time.time() - seconds), scope.get(_ERROR) if failed else None
+    texts = texts_of(scope, call)
     cost, result_rows = _cost(call.answer)
     yield PipeCall(
         start_datetime=began,
@@ -93,9 +112,9 @@ def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[E
         read_bytes=cost.bytes_read,
         read_rows=cost.rows_read,
         result_rows=result_rows,
-        url=url,
+        url=texts.url,
         request_id=scope[REQUEST_ID],
-        parameters=parameters,
+        parameters=texts.parameters,
         method=scope["method"],
         user_agent=(header(scope, b"user-agent") or "")[:_LONGEST_TEXT] or None,
         client_ip=scope["client"][0] if scope.get("client") else None,
@@ -106,8 +125,8 @@ def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[E
             request_id=scope[REQUEST_ID],
             pipe_id=pipe_id,
             pipe_name=name,
-            params=json.dumps(parameters),
-            url=url,
+            params=json.dumps(texts.parameters),
+            url=texts.url,
             status_code=status,
             error=message,
         )
@@ -123,7 +142,7 @@ def _cost(answer: Answer | None) -> tuple[QueryResult, int]:
     return _NOTHING if answer.cache is CacheStatus.HIT else result, result.rows
 
 
-def _texts(values: Mapping[str, str | Sequence[str]]) -> Mapping[str, str]:
+def _short(values: Mapping[str, str | Sequence[str]]) -> Mapping[str, str]:
     """Parameters as one short text each. What a caller makes up must not fill the memory."""
     texts: dict[str, str] = {}
     for name, value in values.items():

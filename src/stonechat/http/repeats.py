@@ -21,7 +21,7 @@ from stonechat.engine.formats import JSON
 from stonechat.errors import StonechatError
 from stonechat.http.authentication import Authenticator, token_of
 from stonechat.http.headers import header
-from stonechat.http.observing import Call, note_call
+from stonechat.http.observing import Call, CallTexts, note_call, texts_of
 from stonechat.http.snapshots import Snapshots
 from stonechat.project.live import Snapshot
 from stonechat.query.execute import Answer, QueryService
@@ -67,6 +67,7 @@ class _Known:
     snapshot: weakref.ref[Snapshot]
     pipe: str
     values: Mapping[str, str | Sequence[str]]
+    texts: CallTexts
     endpoint: object
     prepared: Prepared
     body: Body
@@ -104,7 +105,7 @@ class Repeats:
         try:
             caller = self._authenticator.identified(known.token)
             snapshot = self._snapshots.of(Request(scope), caller)
-            if caller != known.caller or known.snapshot() is not snapshot:
+            if (caller is not known.caller and caller != known.caller) or known.snapshot() is not snapshot:
                 return None
             answer = self._queries.repeated(known.prepared, known.body.media_type, header(scope, b"if-none-match"))
             if answer is None or (answer.result is not None and answer.result is not known.body.result):
@@ -114,7 +115,7 @@ class Repeats:
             return None  # whoever reads the request from its beginning says why
         self._known.move_to_end(key)
         scope["endpoint"] = known.endpoint
-        note_call(scope, Call(snapshot, caller, known.pipe, known.values, answer))
+        note_call(scope, Call(snapshot, caller, known.pipe, known.values, answer, known.texts))
         return _FromMemory(answer, known.body, caller.is_narrowed)
 
     def learn(self, request: Request, call: Call, answer: Answer, body: Body) -> None:
@@ -127,7 +128,8 @@ class Repeats:
         if caller is None:
             return
         key = _key(scope)
-        size = 4 * sum(map(len, key)) + 4 * len(prepared.query.statement) + len(body.data) + 4_000
+        # The URL is there three times: as it came, as it is recorded, and as parameters.
+        size = 12 * sum(map(len, key)) + 4 * len(prepared.query.statement) + len(body.data) + 4_000
         if body.data is not body.result.data:
             size += len(body.result.data)
         if size * _LARGEST_SHARE > self._capacity:
@@ -139,6 +141,7 @@ class Repeats:
             weakref.ref(call.snapshot),
             call.pipe,
             call.values,
+            texts_of(scope, call),
             scope["endpoint"],
             prepared,
             body,
