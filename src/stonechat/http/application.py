@@ -6,11 +6,11 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
@@ -42,22 +42,18 @@ _CALLER_WENT_AWAY = 499
 
 def application(
     routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats, minimum: MinimumDeployment
-) -> Starlette:
+) -> EveryAnswer:
     """The application over its routes. Every request is recorded, and those that `repeats` knows reach no route."""
-    app = Starlette(
-        routes=list(routes),
-        exception_handlers={
-            StonechatError: on_stonechat_error,
-            HTTPException: on_http_exception,
-        },
+    # Starlette's own application puts more around each request than a small one costs.
+    routed = ExceptionMiddleware(
+        Router(routes), handlers={StonechatError: on_stonechat_error, HTTPException: on_http_exception}
     )
     paths: dict[object, str] = {route.endpoint: route.path for route in routes}
-    app.add_middleware(EveryAnswer, telemetry=telemetry, repeats=repeats, minimum=minimum, paths=paths)
-    return app
+    return EveryAnswer(routed, telemetry=telemetry, repeats=repeats, minimum=minimum, paths=paths)
 
 
 class EveryAnswer:
-    """Middleware in plain ASGI: a request id and CORS on each answer, preflights, a bound on the URL, and its record.
+    """Around all routes: a request id and CORS on each answer, preflights, a bound on the URL, and its record.
 
     Tokens travel in headers or the URL and never in cookies, so any origin may call.
     """
@@ -86,6 +82,7 @@ class EveryAnswer:
 
         began, status = time.perf_counter(), _CALLER_WENT_AWAY
         scope = _without_trailing_slash(scope)
+        scope["app"] = self  # the router then raises what it refuses, for the handlers of errors
         request_id = scope[REQUEST_ID] = _request_id(scope)
 
         async def send_with_headers(message: Message) -> None:

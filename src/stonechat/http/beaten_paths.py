@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stonechat.errors import StonechatError
-from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
+from stonechat.http.problems import on_http_exception, on_stonechat_error
 
 _MOST_PATHS = 1000
 _LONGEST_PATH = 200
@@ -52,7 +52,7 @@ class _Direct:
     parameters: Mapping[str, Any]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request. What fails once the answer has begun is raised."""
+        """Answer a request. What nobody foresaw is raised, as the router raises it."""
         scope["endpoint"], scope["path_params"] = self.endpoint, self.parameters
         request = Request(scope, receive)
         try:
@@ -61,8 +61,4 @@ class _Direct:
             response = await on_stonechat_error(request, error)
         except HTTPException as error:
             response = await on_http_exception(request, error)
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            response = await on_unexpected(request, error)
         await response(scope, receive, send)
