@@ -68,8 +68,8 @@ class WarmThreads(Executor):
         inbox.put(work)
         name = f"{self._name}_{len(self._threads)}"
         thread = threading.Thread(target=self._run, args=(inbox,), name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _run(self, inbox: _Inbox) -> None:
         while (work := inbox.get()) is not None:
