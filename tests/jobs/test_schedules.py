@@ -190,7 +190,14 @@ def test_schedules_go_with_their_workspace(scheduling: Scheduling) -> None:
     assert scheduling.at(minutes=5) == [("every", "2026-03-01 12:05:00")]
 
 
-@pytest.mark.parametrize("cron", ["0 0 30 2 *", "60 * * * *", "* * * *", "*/5 * * * * *", "@daily", "0 0 31 4,6 *"])
+def test_words_stand_for_moments(scheduling: Scheduling) -> None:
+    scheduling.deploy(nightly="@daily", yearly="@yearly")
+    assert scheduling.at() == []
+    assert scheduling.at(hours=11) == []
+    assert scheduling.at(hours=1) == [("nightly", "2026-03-02 00:00:00")]
+
+
+@pytest.mark.parametrize("cron", ["0 0 30 2 *", "60 * * * *", "* * * *", "*/5 * * * * *", "@often", "0 0 31 4,6 *"])
 def test_an_expression_that_is_none_or_never_due_is_refused(cron: str) -> None:
     with pytest.raises(StonechatError) as caught:
         _project(every=cron)
