@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 from tests.fuzz.mutation import STARTERS, TESTS, Mutation, texts
 from tests.fuzz.running import fuzz
@@ -12,6 +13,7 @@ from stonechat.datafile.problems import InvalidDatafile
 from stonechat.datafile.reading import read_datafile
 from stonechat.sql.types import InvalidType, parse_type
 
+_LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _KINDS = (".datasource", ".pipe", ".connection")
 _FOLDERS = (TESTS / "datafile", TESTS / "project" / "corpus", STARTERS)
 _PIECES = """
@@ -70,7 +72,7 @@ def _read(path: str, text: str) -> None:
     for problem in problems:
         assert problem.explanation()
         assert problem.position is not None
-        assert 1 <= problem.position.line <= text.count("\n") + 1
+        assert 1 <= problem.position.line <= len(_LINE_ENDS.findall(text)) + 1
         assert problem.position.column >= 1
 
 
