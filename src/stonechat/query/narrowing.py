@@ -27,11 +27,16 @@ from stonechat.sql.quoting import identifier
 from stonechat.sql.references import exact_statement_of, references_of, tree_of
 from stonechat.sql.row_filters import InvalidRowFilter, parse_row_filter
 from stonechat.sql.scopes import Node, TableName
+from stonechat.sql.statements import TokenKind, meaningful_tokens
 from stonechat.sql.zeros import without_zeros
 
 EMPTY_DATABASE = "stonechat_empty"
 """Where these statements run: a table that no fence was put around is not there."""
 _MOST_KNOWN = 1000
+_ALL_ROWS = 2**64 - 1
+_NO_LIMIT_BEHIND = frozenset(
+    {"LIMIT", "OFFSET", "FETCH", "UNION", "INTERSECT", "EXCEPT", "SETTINGS", "FORMAT", "INTO", "EXPLAIN"}
+)
 #: Settings that change nothing about which rows a condition holds for.
 _NEUTRAL_SETTINGS = re.compile(
     r"final|any_join_distinct_right_table_keys|join_\w+|optimize_aggregation_in_order|output_format_\w+"
@@ -116,7 +121,7 @@ class Narrowing:
             raise OutOfSight(name)
         columns = frozenset(name for source in snapshot.project.data_sources for name in _columns(snapshot, source))
         fence(tree, places, columns)
-        return exact_statement_of(tree, ask)
+        return counting_its_own_rows(exact_statement_of(tree, ask))
 
     def check(self, snapshot: Snapshot, name: str, condition: str) -> None:
         """Raise `InvalidRowFilter` unless a condition can filter the rows of a data source. Asks the engine."""
@@ -157,6 +162,20 @@ class Narrowing:
                 self._known = {}
             self._known[key] = node
         return node
+
+
+def counting_its_own_rows(statement: str) -> str:
+    """The statement with a LIMIT that leaves nothing out, where it has none and can have one.
+
+    The engine counts rows before the outermost LIMIT. It may leave those of fences early, sooner or later as the hidden
+    rows lie.
+    """
+    depth = 0
+    for token in meaningful_tokens(statement):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.kind is TokenKind.WORD and token.text.upper() in _NO_LIMIT_BEHIND:
+            return statement
+    return f"{statement}\nLIMIT {_ALL_ROWS}"
 
 
 def as_told(error: EngineFailure, caller: Caller, query: Query, reads: Iterable[str]) -> EngineFailure:
