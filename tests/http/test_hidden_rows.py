@@ -131,6 +131,7 @@ _through = st.sampled_from(["u", "through"])
 @settings(max_examples=int(os.environ.get("STONECHAT_EXAMPLES", "20")), deadline=None)
 @given(statement=statements, source=_through)
 @example(_LEFT_EARLY, "u")
+@example("SELECT n FROM m WHERE tenant = 'b' OR has(tags, 'a') OR throwIf('a' = tenant) = 0", "u")
 def test_no_answer_tells_whether_there_are_hidden_rows(
     server: RunningServer, worlds: tuple[tuple[str, str], ...], statement: str, source: str
 ) -> None:

@@ -63,8 +63,8 @@ _ABOUT_THE_STATEMENT = frozenset(
     }
 )
 
-#: Where the engine goes on to quote the statement, and with it the filter and where the rows lie.
-_QUOTED_STATEMENT = re.compile(r" In (?:scope|query) ")
+#: Where the engine goes on to quote the statement, and with it the filter and where the rows lie; or its plan of it.
+_QUOTED_STATEMENT = re.compile(r" In (?:scope|query) |:? [Ww]hile executing ")
 _DATABASE = re.compile(rf"\b{DATABASE_PREFIX}[0-9a-f]{{12}}\w*\.")
 
 
