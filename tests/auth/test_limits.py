@@ -43,6 +43,9 @@ def test_tokens_do_not_share_a_bucket() -> None:
     limit = RateLimit(1, _Clock())
     limit.take("a")
     limit.take("b")
+    for token in ("a", "b"):
+        with pytest.raises(RateLimited):
+            limit.take(token)
 
 
 def test_less_than_one_a_second_is_possible() -> None:
@@ -58,8 +61,7 @@ def test_less_than_one_a_second_is_possible() -> None:
 
 def test_zero_is_no_limit() -> None:
     limit = RateLimit(0, _Clock())
-    for _ in range(1000):
-        limit.take("a")
+    assert [limit.take("a") for _ in range(1000)] == [None] * 1000
 
 
 def test_a_lower_limit_of_its_own_holds_for_a_token_alone() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -195,14 +195,8 @@ class _Writer(threading.Thread):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("changes") / "home", arguments=("serve",), environment={})
-    try:
-        yield server
-        assert server.stop() == 0
-    finally:
-        if server.process.poll() is None:
-            server.kill()
+def server(module_server: RunningServer) -> RunningServer:
+    return module_server
 
 
 @pytest.mark.timeout(120 + 60 * _SEQUENCES)

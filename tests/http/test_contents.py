@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -64,14 +63,8 @@ _RAW_DAYS = "SELECT day, toInt64(sum(amount)) AS total FROM sales GROUP BY day O
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("contents") / "home", arguments=("serve",), environment={})
-    try:
-        yield server
-        assert server.stop() == 0
-    finally:
-        if server.process.poll() is None:
-            server.kill()
+def running(module_server: RunningServer) -> RunningServer:
+    return module_server
 
 
 @pytest.fixture

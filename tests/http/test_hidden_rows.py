@@ -10,7 +10,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given, settings
@@ -71,15 +70,9 @@ _SCOPES = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(module_server: RunningServer) -> RunningServer:
     """A server for both workspaces."""
-    server = RunningServer(tmp_path_factory.mktemp("hidden") / "home", arguments=("serve",), environment={})
-    try:
-        yield server
-        assert server.stop() == 0
-    finally:
-        if server.process.poll() is None:
-            server.kill()
+    return module_server
 
 
 @pytest.fixture(scope="module")
