@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from stonechat.query.threads import WarmThreads
-
-
-@pytest.fixture
-def threads() -> Iterator[WarmThreads]:
-    threads = WarmThreads(3, "test")
-    yield threads
-    threads.shutdown()
 
 
 class _Busy:
@@ -31,10 +25,23 @@ class _Busy:
         return threading.current_thread().name
 
 
-def _all_busy(threads: WarmThreads) -> list[tuple[_Busy, Future[str]]]:
-    busy = [_Busy() for _ in range(3)]
-    started = [(each, threads.submit(each)) for each in busy]
-    assert all(each.begun.wait(30) for each in busy)
+def _within(number: int, scenario: Callable[[WarmThreads], Awaitable[None]]) -> None:
+    """Run a scenario with so many threads."""
+    threads = WarmThreads(number, "test")
+
+    async def run() -> None:
+        async with asyncio.timeout(30):
+            await scenario(threads)
+
+    asyncio.run(run())
+    threads.close()
+
+
+async def _all_busy(threads: WarmThreads, number: int) -> list[tuple[_Busy, asyncio.Future[str]]]:
+    busy = [_Busy() for _ in range(number)]
+    started = [(each, threads.run(each)) for each in busy]
+    for each in busy:
+        await asyncio.to_thread(each.begun.wait)
     return started
 
 
@@ -42,67 +49,103 @@ def _name() -> str:
     return threading.current_thread().name
 
 
-def test_the_thread_that_ran_last_runs_first(threads: WarmThreads) -> None:
-    started = _all_busy(threads)
-    ended = []
-    for busy, future in (started[2], started[0], started[1]):
+def test_the_thread_that_ran_last_runs_first() -> None:
+    async def scenario(threads: WarmThreads) -> None:
+        started = await _all_busy(threads, 3)
+        ended = []
+        for busy, future in (started[2], started[0], started[1]):
+            busy.may_end.set()
+            ended.append(await future)
+        assert len(set(ended)) == 3
+        assert {await threads.run(_name) for _ in range(50)} == {ended[-1]}
+
+    _within(3, scenario)
+
+
+def test_one_thread_is_enough_for_one_after_the_other() -> None:
+    async def scenario(threads: WarmThreads) -> None:
+        assert {await threads.run(_name) for _ in range(50)} == {"test_0"}
+
+    _within(3, scenario)
+
+
+def test_what_finds_no_thread_waits_its_turn() -> None:
+    async def scenario(threads: WarmThreads) -> None:
+        started = await _all_busy(threads, 3)
+        order: list[int] = []
+        waiting = [threads.run(partial(order.append, number)) for number in range(5)]
+        await asyncio.sleep(0.01)
+        assert not any(future.done() for future in waiting)
+        started[0][0].may_end.set()
+        assert await asyncio.gather(*waiting) == [None] * 5
+        assert order == [0, 1, 2, 3, 4]
+        for busy, _ in started:
+            busy.may_end.set()
+
+    _within(3, scenario)
+
+
+def test_an_error_is_the_outcome_and_the_thread_goes_on() -> None:
+    async def scenario(threads: WarmThreads) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await threads.run(lambda: divmod(1, 0))
+        assert await threads.run(lambda: divmod(7, 3)) == (2, 1)
+
+    _within(1, scenario)
+
+
+def test_what_is_cancelled_while_it_waits_never_runs() -> None:
+    async def scenario(threads: WarmThreads) -> None:
+        started = await _all_busy(threads, 3)
+        ran: list[str] = []
+        gone, kept = threads.run(lambda: ran.append("gone")), threads.run(lambda: ran.append("kept"))
+        assert gone.cancel()
+        for busy, _ in started:
+            busy.may_end.set()
+        await kept
+        assert ran == ["kept"]
+
+    _within(3, scenario)
+
+
+def test_what_is_cancelled_while_it_runs_ends_untold_and_the_thread_goes_on() -> None:
+    async def scenario(threads: WarmThreads) -> None:
+        [(busy, future)] = await _all_busy(threads, 1)
+        assert future.cancel()
         busy.may_end.set()
-        ended.append(future.result(30))
-    assert len(set(ended)) == 3
-    assert {threads.submit(_name).result(30) for _ in range(50)} == {ended[-1]}
+        assert await threads.run(_name) == "test_0"
+        assert future.cancelled()
+
+    _within(1, scenario)
 
 
-def test_one_thread_is_enough_for_one_after_the_other(threads: WarmThreads) -> None:
-    assert {threads.submit(_name).result(30) for _ in range(50)} == {"test_0"}
-
-
-def test_what_finds_no_thread_waits_its_turn(threads: WarmThreads) -> None:
-    started = _all_busy(threads)
-    order: list[int] = []
-    waiting = [threads.submit(order.append, number) for number in range(5)]
-    assert not any(future.done() for future in waiting)
-    started[0][0].may_end.set()
-    assert [future.result(30) for future in waiting] == [None] * 5
-    assert order == [0, 1, 2, 3, 4]
-    for busy, _ in started:
-        busy.may_end.set()
-
-
-def test_an_error_is_the_outcome_and_the_thread_goes_on(threads: WarmThreads) -> None:
-    with pytest.raises(ZeroDivisionError):
-        threads.submit(divmod, 1, 0).result(30)
-    assert threads.submit(divmod, 7, 3).result(30) == (2, 1)
-
-
-def test_what_is_cancelled_while_it_waits_never_runs(threads: WarmThreads) -> None:
-    started = _all_busy(threads)
-    ran: list[str] = []
-    gone, kept = threads.submit(ran.append, "gone"), threads.submit(ran.append, "kept")
-    assert gone.cancel()
-    for busy, _ in started:
-        busy.may_end.set()
-    kept.result(30)
-    assert ran == ["kept"]
-
-
-def test_a_shutdown_waits_for_what_was_taken_and_takes_no_more() -> None:
-    threads = WarmThreads(1, "test")
+def test_a_close_waits_for_what_was_taken_and_takes_no_more() -> None:
     done: list[int] = []
-    for number in range(20):
-        threads.submit(done.append, number)
-    threads.shutdown()
-    assert done == list(range(20))
-    with pytest.raises(RuntimeError):
-        threads.submit(done.append, 20)
+
+    async def scenario(threads: WarmThreads) -> None:
+        for number in range(20):
+            threads.run(partial(done.append, number))
+        threads.close()
+        assert done == list(range(20))
+        with pytest.raises(RuntimeError, match="no work"):
+            threads.run(_name)
+
+    _within(1, scenario)
 
 
-def test_a_shutdown_may_cancel_what_waits() -> None:
+def test_work_that_outlives_its_event_loop_ends_all_the_same() -> None:
     threads = WarmThreads(1, "test")
     busy = _Busy()
-    running, waiting = threads.submit(busy), threads.submit(_name)
-    assert busy.begun.wait(30)
-    threads.shutdown(wait=False, cancel_futures=True)
+
+    async def leave() -> None:
+        threads.run(busy)
+        await asyncio.to_thread(busy.begun.wait)
+
+    asyncio.run(leave())
     busy.may_end.set()
-    assert running.result(30) == "test_0"
-    with pytest.raises(CancelledError):
-        waiting.result(30)
+
+    async def come() -> str:
+        return await threads.run(_name)
+
+    assert asyncio.run(come()) == "test_0"
+    threads.close()

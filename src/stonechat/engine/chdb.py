@@ -6,8 +6,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote
@@ -112,11 +111,13 @@ class ChdbEngine:
 
     def query(self, query: Query) -> QueryResult:
         """Run one read-only statement within its limits; see `Engine.query`."""
-        with self._reading(query) as (reader, mark):
-            output = self._run(reader, query, mark)
+
+        def held(output: Any) -> QueryResult:
             data = output.bytes()
             require_size(len(data), query.limits)
             return _result(data, output)
+
+        return self._read(query, held)
 
     def scratch_file(self) -> BinaryIO:
         """An empty file without a name in the data folder."""
@@ -124,11 +125,13 @@ class ChdbEngine:
 
     def query_into(self, query: Query, file: BinaryIO) -> QueryResult:
         """Run one read-only statement and write its answer to a file as it is made; see `Engine.query_into`."""
-        with self._reading(query) as (reader, mark):
-            # Through the descriptor, appending: a name would be written beside and moved, and APPEND writes in place.
-            output = self._run(reader, query, f"INTO OUTFILE '/dev/fd/{file.fileno()}' APPEND {mark}")
+
+        def written(output: Any) -> QueryResult:
             require_size(os.fstat(file.fileno()).st_size, query.limits)
             return _result(b"", output)
+
+        # Through the descriptor, appending: a name would be written beside and moved, and APPEND writes in place.
+        return self._read(query, written, f"INTO OUTFILE '/dev/fd/{file.fileno()}' APPEND ")
 
     def cancel(self, query_id: str) -> None:
         """End the query of that id; see `Engine.cancel`."""
@@ -197,22 +200,20 @@ class ChdbEngine:
             self._anchor.close()
             self._lock.release()
 
-    @contextmanager
-    def _reading(self, query: Query) -> Iterator[tuple[Reader, str]]:
-        """A connection for a query, in its database, and the mark by which the query can be found."""
+    def _read(self, query: Query, outcome: Callable[[Any], QueryResult], clause: str = "") -> QueryResult:
+        """What becomes of the output of a query, run on a connection of the pool with another clause at its end."""
         check_settings(query.settings)
         with self._running.run(query.query_id) as run:
             run.check()
             with self._readers.borrow(Profile.of(query), query.database, check=run.check) as reader:
                 _use(reader, query.database)
                 run.check()
-                yield reader, _mark(run.tag)
-
-    def _run(self, reader: Reader, query: Query, end: str) -> Any:
-        """The mark stands behind the statement, so that the positions in syntax errors are the caller's own."""
-        with translated(query.parameters):
-            self._read_only.require(reader.connection, query.statement)
-            return reader.connection.query(f"{query.statement}\n{end}", query.format, params=dict(query.parameters))
+                # Behind the statement, so that the positions in syntax errors are the caller's own.
+                marked = f"{query.statement}\n{clause}{_mark(run.tag)}"
+                with translated(query.parameters):
+                    self._read_only.require(reader.connection, query.statement)
+                    output = reader.connection.query(marked, query.format, params=dict(query.parameters))
+                return outcome(output)
 
     def _run_alone(self, statement: str, output: str, database: str, query_id: str = "") -> bytes:
         with self._running.run(query_id) as run:

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,30 +56,20 @@ class ReaderPool:
         self._size = size
         self._waiting_limit = waiting_limit
         self._wait_seconds = wait_seconds
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._idle: list[Reader] = []
         self._busy = 0
         self._waiting = 0
         self._closed = False
 
-    @contextmanager
-    def borrow(self, profile: Profile, database: str, *, check: Callable[[], None] = lambda: None) -> Iterator[Reader]:
-        """Lend a connection of that profile, preferably one that is in the database already.
+    def borrow(self, profile: Profile, database: str, *, check: Callable[[], None] = lambda: None) -> _Loan:
+        """Lend a connection of that profile for a block, preferably one that is in the database already.
 
-        Raises `EngineBusy` when the queue is full or the wait too long, and whatever `check` raises, which is called
-        in the queue after each `wake`.
+        The block raises `EngineBusy` when the queue is full or the wait too long, and whatever `check` raises, which is
+        called in the queue after each `wake`.
         """
-        reader = self._take(profile, database, check)
-        try:
-            if reader is None:
-                reader = Reader(profile, self._connect(profile))
-            yield reader
-        except BaseException:
-            self._give_back(None)
-            if reader is not None:
-                reader.connection.close()
-            raise
-        self._give_back(reader)
+        return _Loan(self, profile, database, check)
 
     def wake(self) -> None:
         """Let those in the queue look again whether their caller has gone."""
@@ -89,7 +78,7 @@ class ReaderPool:
 
     def close(self) -> None:
         """Close the idle connections, and each one at work when it comes back; waiting callers get `EngineBusy`."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
             self._changed.notify_all()
@@ -101,11 +90,18 @@ class ReaderPool:
         """How many connections wait for work."""
         return len(self._idle)
 
-    def _take(self, profile: Profile, database: str, check: Callable[[], None]) -> Reader | None:
-        with self._changed:
-            self._queue(check)
+    def take(self, profile: Profile, database: str, check: Callable[[], None]) -> Reader:
+        """What `borrow` does at the beginning of the block; `give_back` must follow."""
+        with self._lock:
+            if self._busy >= self._size or self._closed:
+                self._queue(check)
             self._busy += 1
-            return self._pick(profile, database)
+            reader = self._pick(profile, database)
+        try:
+            return reader or Reader(profile, self._connect(profile))
+        except BaseException:
+            self.give_back(None)
+            raise
 
     def _queue(self, check: Callable[[], None]) -> None:
         if self._busy >= self._size and self._waiting >= self._waiting_limit:
@@ -128,22 +124,51 @@ class ReaderPool:
             raise EngineBusy("The engine is shutting down.")
 
     def _pick(self, profile: Profile, database: str) -> Reader | None:
-        fitting = [reader for reader in self._idle if reader.profile == profile]
-        if not fitting:
-            return None
-        chosen = next((reader for reader in reversed(fitting) if reader.database == database), fitting[-1])
-        self._idle.remove(chosen)
+        chosen: Reader | None = None
+        for reader in reversed(self._idle):
+            if reader.profile == profile:
+                if reader.database == database:
+                    chosen = reader
+                    break
+                chosen = chosen or reader
+        if chosen is not None:
+            self._idle.remove(chosen)
         return chosen
 
-    def _give_back(self, reader: Reader | None) -> None:
+    def give_back(self, reader: Reader | None) -> None:
+        """End a loan: with the connection, or with none where it was closed or is not to be used again."""
         surplus: Reader | None = None
-        with self._changed:
+        with self._lock:
             self._busy -= 1
             if reader is not None and self._closed:
                 surplus = reader
             elif reader is not None:
                 self._idle.append(reader)
                 surplus = self._idle.pop(0) if len(self._idle) > self._size else None
-            self._changed.notify()
+            if self._waiting:
+                self._changed.notify()
         if surplus is not None:
             surplus.connection.close()
+
+
+class _Loan:
+    """A connection, lent for a block, and closed when the block raises."""
+
+    __slots__ = ("_check", "_database", "_pool", "_profile", "_reader")
+
+    def __init__(self, pool: ReaderPool, profile: Profile, database: str, check: Callable[[], None]) -> None:
+        self._pool = pool
+        self._profile = profile
+        self._database = database
+        self._check = check
+
+    def __enter__(self) -> Reader:
+        self._reader = self._pool.take(self._profile, self._database, self._check)
+        return self._reader
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            self._pool.give_back(self._reader)
+            return
+        self._pool.give_back(None)
+        self._reader.connection.close()

@@ -7,11 +7,11 @@ connection.
 
 from __future__ import annotations
 
+import os
 import threading
-import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Self
 
 from stonechat.engine.contract import EngineBusy, QueryCancelled
 
@@ -22,16 +22,25 @@ _LOOK_AGAIN = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 class Run:
-    """One statement on its way. `tag` is its mark in the engine; `cancelled` and `done` are seen by other threads."""
+    """One statement on its way, as a block. `tag` is its mark in the engine; `cancelled` is set by other threads."""
 
-    def __init__(self) -> None:
-        self.tag = f"stonechat {uuid.uuid4().hex}"
-        self.cancelled = threading.Event()
-        self.done = threading.Event()
+    __slots__ = ("_ended", "cancelled", "query_id", "tag")
+
+    def __init__(self, query_id: str, ended: Callable[[Run], None]) -> None:
+        self.query_id = query_id
+        self.tag = f"stonechat {os.urandom(16).hex()}"
+        self.cancelled = False
+        self._ended = ended
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended(self)
 
     def check(self) -> None:
         """Raise `QueryCancelled` when somebody asked for the end before the statement began."""
-        if self.cancelled.is_set():
+        if self.cancelled:
             raise QueryCancelled("The query was cancelled before it began.", number=394, name="QUERY_WAS_CANCELLED")
 
 
@@ -46,15 +55,15 @@ class RunningStatements:
         self._kill = kill
         self._wake = wake
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
         self._runs: set[Run] = set()
         self._by_id: dict[str, Run] = {}
         self._cancelled_early: OrderedDict[str, None] = OrderedDict()
         self._closed = False
 
-    @contextmanager
-    def run(self, query_id: str = "") -> Iterator[Run]:
-        """Register one statement while it runs. Raises `EngineBusy` once the engine closes."""
-        run = Run()
+    def run(self, query_id: str = "") -> Run:
+        """Register one statement until its block ends. Raises `EngineBusy` once the engine closes."""
+        run = Run(query_id, self._remove)
         with self._lock:
             if self._closed:
                 raise EngineBusy("The engine is shutting down.")
@@ -63,15 +72,8 @@ class RunningStatements:
                 self._by_id[query_id] = run
                 if query_id in self._cancelled_early:
                     del self._cancelled_early[query_id]
-                    run.cancelled.set()
-        try:
-            yield run
-        finally:
-            with self._lock:
-                self._runs.discard(run)
-                if self._by_id.get(query_id) is run:
-                    del self._by_id[query_id]
-            run.done.set()
+                    run.cancelled = True
+        return run
 
     def tag(self, query_id: str) -> str | None:
         """The mark of the statement of that id; None when it does not run."""
@@ -97,12 +99,26 @@ class RunningStatements:
             runs = list(self._runs)
         for run in runs:
             self._end(run)
-        for run in runs:
-            run.done.wait()
+        with self._lock:
+            self._ended.wait_for(lambda: not self._runs)
+
+    def _remove(self, run: Run) -> None:
+        with self._lock:
+            self._runs.discard(run)
+            if self._by_id.get(run.query_id) is run:
+                del self._by_id[run.query_id]
+            if run.cancelled:
+                self._ended.notify_all()
 
     def _end(self, run: Run) -> None:
-        run.cancelled.set()
+        with self._lock:
+            run.cancelled = True
         self._wake()
         for seconds in _LOOK_AGAIN:
-            if run.done.is_set() or self._kill(run.tag) or run.done.wait(seconds):
+            if self._is_over(run) or self._kill(run.tag) or self._is_over(run, seconds):
                 return
+
+    def _is_over(self, run: Run, seconds: float = 0.0) -> bool:
+        """Whether a cancelled run has ended, or does within so many seconds."""
+        with self._lock:
+            return self._ended.wait_for(lambda: run not in self._runs, seconds)

@@ -18,6 +18,8 @@ def without_clauses(query: Query, ask: Ask) -> Query:
     statement, settings = without_settings(query.statement, ask)
     if "format" in statement.lower() and _FORMAT_WORD.search(statement) and classify(statement, ask).format is not None:
         statement = without_format(statement)
+    if statement is query.statement and not settings:
+        return query
     return replace(query, statement=statement, settings={**settings, **query.settings})
 
 

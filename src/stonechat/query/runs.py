@@ -6,10 +6,10 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, BinaryIO, ParamSpec, TypeVar
 
-from stonechat.engine.contract import Engine, EngineBusy, Query, QueryResult, QueryTooLarge
+from stonechat.engine.contract import Engine, EngineBusy, Query, QueryLimits, QueryResult, QueryTooLarge
 from stonechat.engine.totals import in_order
 from stonechat.query.clauses import without_clauses
 from stonechat.query.spool import STREAMED_FROM, SpooledAnswer
@@ -38,13 +38,13 @@ class QueryRuns:
 
         The caller holds a large one. A shared one is held by nobody for long: those who share it hold it themselves.
         """
-        query = replace(query, query_id=f"{random.getrandbits(128):032x}")
+        query_id = f"{random.getrandbits(128):032x}"
         try:
-            result = await self._submit(self._small, query)
+            result = await self._submit(self._small, query, query_id)
         except asyncio.CancelledError:
-            self._cancel(query.query_id)
+            self._cancel(query_id)
             raise
-        answer = result or await self._spooled(query, shared=shared)
+        answer = result or await self._spooled(replace(query, query_id=query_id), shared=shared)
         if isinstance(answer, QueryResult) and not answer.rows:
             return replace(answer, data=in_order(answer.data, query.format))
         return answer
@@ -81,13 +81,13 @@ class QueryRuns:
 
     def close(self) -> None:
         """Take no more work, and wait for what runs."""
-        self._threads.shutdown()
+        self._threads.close()
 
     def _cancel(self, query_id: str) -> None:
         """End a query, in a thread: the engine may not know it yet, and is asked again for half a second."""
         asyncio.get_running_loop().run_in_executor(None, self._engine.cancel, query_id)
 
-    def _small(self, query: Query) -> QueryResult | None:
+    def _small(self, query: Query, query_id: str) -> QueryResult | None:
         """The answer of a query, or None if it is large, as others of its skeleton are from then on.
 
         It takes no file, which would cost up to a tenth of what an endpoint's query does.
@@ -95,10 +95,12 @@ class QueryRuns:
         shape = skeleton(query.statement)
         if shape in self._large:
             return None
-        limits = replace(query.limits, result_bytes=min(query.limits.result_bytes, STREAMED_FROM))
+        # Readers may not set anything themselves.
+        bare = without_clauses(query, self._engine.explain)
+        limits = _held(query.limits)
+        small = Query(bare.statement, bare.database, bare.format, bare.parameters, bare.settings, limits, query_id)
         try:
-            # Readers may not set anything themselves.
-            return self._engine.query(replace(without_clauses(query, self._engine.explain), limits=limits))
+            return self._engine.query(small)
         except QueryTooLarge as error:
             if error.number != _RESULT_TOO_LARGE:
                 raise
@@ -115,9 +117,15 @@ class QueryRuns:
         if self._pending >= self._most_pending:
             raise EngineBusy("Too many queries are waiting", hint="Try again in a moment.")
         self._pending += 1
-        future = asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *arguments, **named))
+        future = self._threads.run(partial(work, *arguments, **named))
         future.add_done_callback(self._settled)
         return future
 
     def _settled(self, _work: asyncio.Future[Any]) -> None:
         self._pending -= 1
+
+
+@lru_cache(100)
+def _held(limits: QueryLimits) -> QueryLimits:
+    """The limits of a query whose answer is to be held in memory."""
+    return replace(limits, result_bytes=min(limits.result_bytes, STREAMED_FROM))

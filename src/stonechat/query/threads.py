@@ -1,26 +1,26 @@
 """Threads for queries, of which the one that ran last runs first.
 
 What a thread has worked with is in the caches of a processor, and in the engine's memory for it. The pool of the
-standard library lets its threads take turns, which makes a query of some milliseconds a tenth slower.
+standard library lets its threads take turns, which makes a query of some milliseconds a tenth slower; and what it does
+around each call, under locks and in two kinds of futures, takes longer than all else between a request and its query.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from functools import partial
+from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
-_Work = tuple[Future[Any], Callable[[], Any]]
+_Work = tuple[Callable[[], Any], asyncio.AbstractEventLoop, asyncio.Future[Any]]
 _Inbox = SimpleQueue[_Work | None]
 
 
-class WarmThreads(Executor):
+class WarmThreads:
     """At most `number` threads, each started when all others are busy. Work that finds none free waits its turn."""
 
     def __init__(self, number: int, name: str) -> None:
@@ -32,13 +32,17 @@ class WarmThreads(Executor):
         self._waiting: deque[_Work] = deque()
         self._closed = False
 
-    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Run a call in a thread. Raises RuntimeError after `shutdown`."""
-        future: Future[_T] = Future()
-        work: _Work = future, partial(fn, *args, **kwargs)
+    def run(self, call: Callable[[], _T]) -> asyncio.Future[_T]:
+        """The outcome of a call in a thread, for the event loop that runs here. Raises RuntimeError after `close`.
+
+        Work whose future is cancelled while it waits never runs.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_T] = loop.create_future()
+        work: _Work = call, loop, future
         with self._lock:
             if self._closed:
-                raise RuntimeError("no work is taken after the shutdown")
+                raise RuntimeError("no work is taken any more")
             if self._idle:
                 self._idle.pop().put(work)
             elif len(self._threads) < self._number:
@@ -47,47 +51,39 @@ class WarmThreads(Executor):
                 self._waiting.append(work)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more work; with `wait`, return once all that was taken is done, or cancelled if so wished."""
+    def close(self) -> None:
+        """Take no more work, and return once all that was taken is done."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-            cancelled = list(self._waiting) if cancel_futures else []
-            if cancel_futures:
-                self._waiting.clear()
         for inbox in idle:
             inbox.put(None)
-        for future, _ in cancelled:
-            future.cancel()
-        if wait:
-            for thread in self._threads:
-                thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _start(self, work: _Work) -> None:
         inbox: _Inbox = SimpleQueue()
         inbox.put(work)
         name = f"{self._name}_{len(self._threads)}"
-        thread = threading.Thread(target=self._run, args=(inbox,), name=name, daemon=True)
+        thread = threading.Thread(target=self._work, args=(inbox,), name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _run(self, inbox: _Inbox) -> None:
+    def _work(self, inbox: _Inbox) -> None:
         while (work := inbox.get()) is not None:
-            future, call = work
-            if not future.set_running_or_notify_cancel():
-                self._free(inbox)
-                continue
-            try:
-                result = call()
-            except BaseException as error:  # whoever waits for the future gets it
-                self._free(inbox)
-                future.set_exception(error)
-            else:
-                # Free before it is told: what follows from the result finds this thread first.
-                self._free(inbox)
-                future.set_result(result)
-                del result
-            del work, future, call
+            call, loop, future = work
+            result: Any = None
+            failure: BaseException | None = None
+            if not future.cancelled():
+                try:
+                    result = call()
+                except BaseException as error:  # whoever waits for the future gets it
+                    failure = error
+            # Free before it is told: what follows from the result finds this thread first.
+            self._free(inbox)
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                loop.call_soon_threadsafe(_settle, future, result, failure)
+            del work, call, loop, future, result, failure
 
     def _free(self, inbox: _Inbox) -> None:
         with self._lock:
@@ -97,3 +93,12 @@ class WarmThreads(Executor):
                 inbox.put(None)
             else:
                 self._idle.append(inbox)
+
+
+def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if failure is None:
+        future.set_result(result)
+    else:
+        future.set_exception(failure)
