@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
+from urllib.request import getproxies
 
 import httpx
 
@@ -24,7 +26,7 @@ class ServerUnreachable(StonechatError):
 
 
 class RequestRefused(StonechatError):
-    """The server answered with an error; `server_code` is its code, `errors` the single ones of a refused project."""
+    """The server answered with an error, of which the code is shown; `problems` are the single ones of a project."""
 
     code = "SC962"
     kind = Kind.INVALID
@@ -33,8 +35,13 @@ class RequestRefused(StonechatError):
         position = Position(body["file"], body["line"], body["column"]) if "file" in body else None
         text = str(body.get("error", "The server refused the request"))
         super().__init__(text.removeprefix(f"{position}: "), hint=body.get("hint"), position=position)
-        self.server_code = str(body.get("code", RequestRefused.code))
-        self.errors = [RequestRefused(item) for item in body.get("errors", [])]
+        self._server_code = str(body.get("code", RequestRefused.code))
+        self.problems = [RequestRefused(item) for item in body.get("errors", [])]
+
+    @property
+    def shown_code(self) -> str:
+        """The code that the server gave."""
+        return self._server_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Remote:
     """A server at a URL, with a token. Without one, a server on this machine is asked for its own."""
 
     def __init__(self, url: str, token: str | None, *, as_user: bool = False) -> None:
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT)
+        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, verify=_trusted(url))
         self._url = url
         self._token = token
         self._as_user = as_user
@@ -272,6 +279,12 @@ class Remote:
                 f"No stonechat server answers at {self._url} ({error})",
                 hint="Start one with `stonechat dev` or `stonechat serve`, or pass --url.",
             ) from error
+
+
+def _trusted(url: str) -> ssl.SSLContext | bool:
+    """The certificates to trust. To read them takes longer than many a request, and plain HTTP needs none."""
+    encrypted = url.lower().startswith("https:") or getproxies()
+    return True if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _choices(*, promote: bool, allow_destructive: bool) -> dict[str, str]:

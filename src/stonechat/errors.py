@@ -7,6 +7,7 @@ SC8xx engine and state, SC9xx settings, server and command line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
@@ -45,11 +46,12 @@ class StonechatError(Exception):
     """Base class. `code` and `kind` belong to the class; message, hint and position to the instance.
 
     `message` is one plain sentence without the position; `str(error)` puts the position in front of it. `excerpt` shows
-    the line at fault, where whoever reports the error has its text.
+    the line at fault, where whoever reports the error has its text. `problems` are the errors that one stands for.
     """
 
     code: ClassVar[str] = "SC900"
     kind: ClassVar[Kind] = Kind.INTERNAL
+    problems: Sequence[StonechatError] = ()
 
     def __init__(self, message: str, *, hint: str | None = None, position: Position | None = None) -> None:
         super().__init__(message)
@@ -57,6 +59,11 @@ class StonechatError(Exception):
         self.hint = hint
         self.position = position
         self.excerpt = ""
+
+    @property
+    def shown_code(self) -> str:
+        """The code to report: that of the class, unless the error is another program's report of one."""
+        return self.code
 
     def __str__(self) -> str:
         return f"{self.position}: {self.message}" if self.position else self.message

@@ -87,7 +87,7 @@ def test_jobs_are_listed_with_what_they_are_about(server: RunningServer) -> None
     assert _jobs(server, "--kind", "import") == []
     refused = _run(server, "job", "cancel", _jobs(server)[0][0])
     assert isinstance(refused.exception, RequestRefused)
-    assert refused.exception.server_code == "SC831"
+    assert refused.exception.shown_code == "SC831"
 
 
 def test_copies_are_listed_paused_and_resumed(server: RunningServer) -> None:

@@ -154,7 +154,7 @@ def test_a_project_that_cannot_be_built_is_refused_with_the_lines_at_fault(tmp_p
     broken = {"endpoints/doubled.pipe": "NODE n\nSQL >\n    SELECT sum(n) AS n FROM mor\n\nTYPE endpoint\n"}
     with pytest.raises(RequestRefused) as caught:
         _run("test", "run", "--project", _folder(tmp_path, _FILES | broken | _TESTS))
-    (problem,) = caught.value.errors
+    (problem,) = caught.value.problems
     assert str(problem.position) == "endpoints/doubled.pipe:3:29"
     assert problem.excerpt.splitlines()[1] == "    3 |     SELECT sum(n) AS n FROM mor"
 

@@ -1,11 +1,16 @@
-"""Appending rows to a data source of a running server, with a progress bar."""
+"""`append`: rows to a data source of a running server, with a progress bar."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+import typer
+
+from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import err, out, progress_bar
-from stonechat.cli.rows import RowSource
+from stonechat.cli.imports import import_file, is_events, show_import
+from stonechat.cli.rows import RowSource, row_source
 from stonechat.client import Remote
 
 
@@ -15,6 +20,22 @@ class Totals:
 
     successful: int
     quarantined: int
+
+
+def append(
+    data_source: Annotated[str, typer.Argument(help="The data source.")],
+    source: Annotated[
+        str, typer.Argument(help="An NDJSON, CSV or Parquet file (.gz and .zst too), its URL, or sample[:ROWS].")
+    ],
+    url: Url = DEFAULT_URL,
+    token: AccessToken = None,
+) -> None:
+    """Append the rows of a file or URL to a data source of a running server."""
+    with Remote(url, token) as remote:
+        if is_events(source):
+            show_totals(data_source, append_rows(remote, data_source, row_source(source)))
+        else:
+            show_import(data_source, import_file(remote, data_source, source))
 
 
 def append_rows(remote: Remote, data_source: str, rows: RowSource) -> Totals:

@@ -1,4 +1,4 @@
-"""The options of every command that talks to a server."""
+"""The options of commands that talk to a server."""
 
 from __future__ import annotations
 
@@ -12,3 +12,4 @@ AccessToken = Annotated[
     str | None,
     typer.Option("--token", help="Token; a server on this machine is asked for its own.", envvar="STONECHAT_TOKEN"),
 ]
+Destructive = Annotated[bool, typer.Option("--allow-destructive-operations", help="Let the deployment delete data.")]

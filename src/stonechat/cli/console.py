@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from stonechat.client import RequestRefused
 from stonechat.errors import StonechatError
-from stonechat.project.model import InvalidProject
-from stonechat.testing.cases import InvalidTests
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -29,15 +18,9 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def show_error(error: StonechatError) -> None:
     """Print an error to standard error: what, where with an excerpt, and the hint; every problem of a project."""
-    problems: Sequence[StonechatError] = [error]
-    if isinstance(error, InvalidProject | InvalidTests):
-        problems = error.problems
-    elif isinstance(error, RequestRefused) and error.errors:
-        problems = error.errors
-    for problem in problems:
-        code = problem.server_code if isinstance(problem, RequestRefused) else problem.code
+    for problem in error.problems or [error]:
         where = f"[bold]{escape(str(problem.position))}[/bold] " if problem.position else ""
-        err.print(f"[red]error[/red] [dim]{code}[/dim] {where}{escape(problem.message)}")
+        err.print(f"[red]error[/red] [dim]{problem.shown_code}[/dim] {where}{escape(problem.message)}")
         if problem.excerpt:
             err.print(escape(problem.excerpt))
         if problem.hint:
@@ -46,15 +29,20 @@ def show_error(error: StonechatError) -> None:
 
 def progress_bar(unit: str) -> Progress:
     """A progress bar over bytes or rows, on standard error so that output can be piped."""
-    amount: ProgressColumn = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-    return Progress(*columns, console=err, transient=False)
+    from rich import progress  # noqa: PLC0415 - most commands show none
+
+    amount = progress.DownloadColumn() if unit == "bytes" else progress.MofNCompleteColumn()
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), amount, progress.TimeRemainingColumn())
+    return progress.Progress(*columns, console=err, transient=False)
 
 
 def share_bar() -> Progress:
     """A progress bar over a share of 100, on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=err, transient=True)
+    from rich import progress  # noqa: PLC0415 - most commands show none
+
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn())
+    shares = (progress.TaskProgressColumn(), progress.TimeElapsedColumn())
+    return progress.Progress(*columns, *shares, console=err, transient=True)
 
 
 def counted(number: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
+from stonechat.cli.connection import DEFAULT_URL, AccessToken, Destructive, Url
 from stonechat.cli.console import out
 from stonechat.cli.folders import ProjectFolder
 from stonechat.client import Remote, RequestRefused
@@ -18,7 +18,6 @@ from stonechat.project.loader import load_folder
 from stonechat.testing.places import add_excerpts
 
 app = typer.Typer(help="Look at deployments, promote, discard and take them back.", no_args_is_help=True)
-Destructive = Annotated[bool, typer.Option("--allow-destructive-operations", help="Let the deployment delete data.")]
 Staging = Annotated[bool, typer.Option("--staging", help="Leave it beside the live one, to be promoted later.")]
 Chosen = Annotated[str | None, typer.Argument(help="The deployment's id. Default: the one that is staged.")]
 _POLL_SECONDS = 0.5

@@ -1,54 +1,77 @@
-"""Running a server in this process. Only `dev` and `serve` import this: the engine takes half a second and 250 MB."""
+"""`dev` and `serve`: the options of a server, before the server itself is imported."""
 
 from __future__ import annotations
 
-import logging
-import sys
 from pathlib import Path
+from typing import Annotated, Any
 
-import structlog
+import typer
 
-from stonechat.cli.console import out
-from stonechat.cli.develop import Development
-from stonechat.cli.rows import FirstRows
-from stonechat.server.serving import Server, run
-from stonechat.settings import Settings
+from stonechat.cli.connection import Destructive
+from stonechat.cli.folders import ProjectFolder
+from stonechat.cli.rows import FirstRows, row_source
+from stonechat.errors import Kind, StonechatError
+from stonechat.server.importing import without_collections
+from stonechat.settings import Settings, load_settings
+
+Home = Annotated[
+    Path | None, typer.Option("--home", help="Folder that holds the server's data.", envvar="STONECHAT_HOME")
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", envvar="STONECHAT_HOST")]
+Port = Annotated[
+    int | None, typer.Option(help="Port to listen on; 0: any free one.", envvar="STONECHAT_PORT", min=0, max=65535)
+]
+Config = Annotated[Path | None, typer.Option(help="Settings file (TOML).", envvar="STONECHAT_CONFIG")]
 
 
-def develop(
-    settings: Settings, folder: Path, first_rows: FirstRows | None, *, fixtures: bool, allow_destructive: bool
+class InvalidOption(StonechatError):
+    """An option's value does not have the form that its help gives."""
+
+    code = "SC964"
+    kind = Kind.INVALID
+
+
+def dev(  # noqa: PLR0917 - the parameters are the command's options
+    folder: ProjectFolder = Path(),
+    load: Annotated[
+        str | None,
+        typer.Option(help="DATA_SOURCE=FILE or DATA_SOURCE=sample[:ROWS]: load it while the data source is empty."),
+    ] = None,
+    fixtures: Annotated[
+        bool, typer.Option("--fixtures/--no-fixtures", help="Load `fixtures/` into data sources that are empty.")
+    ] = True,
+    home: Home = None,
+    host: Host = None,
+    port: Port = None,
+    config: Config = None,
+    destructive: Destructive = False,
 ) -> None:
-    """Serve a project folder and deploy its changes, until a signal."""
-    _log_plainly(settings)
-    with Server(settings) as server:
-        session = Development(server, folder, first_rows, fixtures=fixtures, allow_destructive=allow_destructive)
-        run(session.run())
-    out.print("Stopped.")
+    """Serve a project folder, and deploy it again whenever a file changes."""
+    with without_collections():
+        from stonechat.cli import running  # noqa: PLC0415 - see there
+
+    settings = _settings(home, host, port, config)
+    running.develop(settings, folder, _first_rows(load), fixtures=fixtures, allow_destructive=destructive)
 
 
-def serve(settings: Settings) -> None:
-    """Serve what was deployed last, until a signal."""
-    _log_plainly(settings)
-    with Server(settings) as server:
+def serve(home: Home = None, host: Host = None, port: Port = None, config: Config = None) -> None:
+    """Serve what was deployed last, as in production."""
+    with without_collections():
+        from stonechat.cli import running  # noqa: PLC0415 - see there
 
-        async def ready() -> None:
-            out.print(f"Stonechat answers at {server.settings.base_url}")
-
-        run(server.serve(when_ready=ready))
-    out.print("Stopped.")
+    running.serve(_settings(home, host, port, config))
 
 
-def _log_plainly(settings: Settings) -> None:
-    """Log lines on standard error. Tracebacks are plain: with local variables they would show tokens and events."""
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+def _settings(home: Path | None, host: str | None, port: int | None, config: Path | None) -> Settings:
+    overrides: dict[str, Any] = {"home": home, "host": host, "port": port}
+    return load_settings(file=config, overrides=overrides)
+
+
+def _first_rows(text: str | None) -> FirstRows | None:
+    if text is None:
+        return None
+    name, equals, source = text.partition("=")
+    if not (name and equals and source):
+        raise InvalidOption(f"--load {text} is not DATA_SOURCE=FILE", hint="For example --load messages=sample.")
+    row_source(source)
+    return FirstRows(name, source)

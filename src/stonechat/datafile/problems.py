@@ -65,7 +65,7 @@ class InvalidDatafile(StonechatError):
     kind: ClassVar[Kind] = Kind.INVALID
 
     def __init__(self, problems: Sequence[DatafileProblem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: Sequence[DatafileProblem] = tuple(problems)
         first, more = self.problems[0], len(self.problems) - 1
         text = first.message if not more else f"{first.message} (and {more} more problem{'s' if more > 1 else ''})"
         super().__init__(text, hint=first.hint, position=first.position)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,7 +20,7 @@ from stonechat.deploy.history import forget_deployments
 from stonechat.deploy.retention import QuarantineRetention
 from stonechat.deploy.workspaces import Workspaces, restore_all
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import Engine, QueryLimits
+from stonechat.engine.contract import QueryLimits
 from stonechat.engine.token_logs import sync_refusal
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.gathering import BlockLimits
@@ -222,16 +220,6 @@ class Parts:
     def close(self) -> None:
         """Stop in the reverse order of the start: no new reads, commit what was taken, release the engine."""
         self._undo.close()
-
-
-@contextlib.contextmanager
-def throwaway_engine() -> Iterator[Engine]:
-    """An engine over an empty folder, both gone at the end: to try a project out without a server."""
-    with tempfile.TemporaryDirectory(prefix="stonechat-") as folder:
-        memory = Settings().engine_memory_bytes
-        engine = ChdbEngine(Path(folder) / "engine", server_memory_bytes=memory, reader_connections=1)
-        with contextlib.closing(engine):
-            yield engine
 
 
 def _prepared(home: Path) -> Path:

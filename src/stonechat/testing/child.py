@@ -14,15 +14,22 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import structlog
+from stonechat.server.importing import without_collections
 
-from stonechat.server.serving import Server, run
-from stonechat.settings import Settings
+if TYPE_CHECKING:
+    from stonechat.server.serving import Server
 
 
 def main() -> None:
     """Serve until standard input ends."""
+    with without_collections():
+        import structlog  # noqa: PLC0415
+
+        from stonechat.server.serving import Server, run  # noqa: PLC0415
+        from stonechat.settings import Settings  # noqa: PLC0415
+
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when it is over
     with tempfile.TemporaryDirectory(prefix="stonechat-") as folder:

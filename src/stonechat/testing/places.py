@@ -47,7 +47,7 @@ def build(remote: Remote, folder: Path, files: Mapping[str, str]) -> None:
 
 def add_excerpts(error: RequestRefused, files: Mapping[str, str]) -> None:
     """Give what a server says against a project the lines at fault, from the files that it was sent."""
-    for problem in [error, *error.errors]:
+    for problem in [error, *error.problems]:
         if problem.position and problem.position.file in files:
             problem.excerpt = excerpt_at(source_lines(files[problem.position.file]), problem.position)
 
