@@ -16,7 +16,6 @@ Cast = Callable[[str], object]
 _MAX_DIGITS = 100
 _SIGNED = re.compile(r"[+-]?[0-9]+")
 _UNSIGNED = re.compile(r"[0-9]+")
-_TYPE_NAME = re.compile(r"\w+", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ISO_TIME = r"[0-9]{4}.[0-9]{2}.[0-9]{2}[T\s][0-9]{2}:[0-9]{2}:[0-9]{2}"
 _DAY_FIRST_TIME = r"[0-9]{2}.[0-9]{2}.[0-9]{4}.[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}"
@@ -124,10 +123,9 @@ def cast_scalar(type_name: str, value: object) -> object:
 def cast_array(type_name: str, value: object) -> TypedList:
     """Check each element of a list, or of text with commas. Raises `ParameterInvalid`, naming the first wrong one.
 
-    Elements of a type that has no check, such as UUID, are text.
+    Elements of a type that has no check, such as UUID, are text. So are they where a template has something else in the
+    place of the type, such as the default that was meant.
     """
-    if not _TYPE_NAME.fullmatch(type_name):
-        raise ParameterInvalid("an array", type_name)
     texts = list(map(str, value)) if isinstance(value, list | tuple) else str(value).split(",")
     elements = TypedList()
     for index, text in enumerate(texts):
