@@ -35,6 +35,7 @@ _FILES = {
         "    ORDER BY n\n\nTYPE endpoint\n"
     ),
     "endpoints/doubled.pipe": "NODE n\nSQL >\n    SELECT sum(n) AS n FROM more\n\nTYPE endpoint\n",
+    "endpoints/generous.pipe": "NODE n\nSQL >\n    SELECT 1 AS a WHERE 0\n\nTYPE endpoint\n",
     "endpoints/refusing.pipe": (
         "NODE n\nSQL >\n    %\n    {{ custom_error({'error': 'no \"tea\"', 'extra': 1}, 418) }}\n    SELECT 1\n\n"
         "TYPE endpoint\n"
@@ -68,6 +69,7 @@ _TESTS = {
     "tests/doubled.yaml": '- name: fixture_of_sql\n  expected_result: |\n    {"n":12}\n',
     "tests/refusing.yaml": '- name: tea\n  expected_http_status: 418\n  expected_result: no "tea"\n',
     "tests/sum.yaml": '- name: rows\n  expected_result: |\n    {"kind":"a","n":1}\n  parameters: ""\n',
+    "tests/generous.yaml": '- name: fails_not\n  expected_http_status: 400\n  expected_result: ""\n',
     "tests/keep.yaml": '- name: b\n  parameters: kind=b\n  expected_result: |\n    {"kind":"b","n":2}\n',
     "tests/absent.yaml": "- name: nothing\n  expected_result: ''\n",
 }
@@ -101,12 +103,13 @@ def test_the_tests_of_a_project_are_run_over_its_fixtures(tmp_path: Path) -> Non
         "    +Template Syntax Error: Error validating 'many' to type UInt32\n"
         "    \\ No newline at end of file\n"
         "tests/doubled.yaml\n  ✓ fixture_of_sql\n"
+        "tests/generous.yaml\n  ✓ fails_not\n    The call answers with the status 200, not 400\n"
         "tests/keep.yaml\n  ✓ b\n"
         "tests/refusing.yaml\n  ✓ tea\n"
         "tests/sum.yaml\n  ✗ rows  tests/sum.yaml:1:3\n"
         "    --- expected\n    +++ answered\n    @@ -1 +1,3 @@\n"
         '     {"kind":"a","n":1}\n    +{"kind":"a\\/\\"é","n":3}\n    +{"kind":"b","n":2}\n'
-        "5 passed, 2 failed, 1 skipped in 6 files\n"
+        "6 passed, 2 failed, 1 skipped in 7 files\n"
     )
     assert result.exit_code == 1
 
@@ -136,7 +139,7 @@ def test_a_running_server_lends_a_workspace(tmp_path: Path, start_server: StartS
     before = server.request("GET", "/v1/user/workspaces").json()
     for _ in range(2):
         result = _run("test", "run", "--project", _folder(tmp_path, _FILES | _TESTS), "--url", server.url)
-        assert result.stdout.endswith("5 passed, 2 failed, 1 skipped in 6 files\n")
+        assert result.stdout.endswith("6 passed, 2 failed, 1 skipped in 7 files\n")
     assert server.request("GET", "/v1/user/workspaces").json() == before
 
 
@@ -148,6 +151,14 @@ def test_only_the_tests_that_are_named_run(tmp_path: Path) -> None:
         "  ✓ parameters",
         "  ✗ rows  tests/sum.yaml:1:3",
     ]
+
+
+def test_rows_in_another_order_are_told_as_such(tmp_path: Path) -> None:
+    rows = ['{"kind":"b","n":2,"big":2}', '{"kind":"a","n":1,"big":1}']
+    text = "- name: turned\n  parameters: only=a,b\n  expected_result: |\n" + "".join(f"    {row}\n" for row in rows)
+    result = _run("test", "run", "--project", _folder(tmp_path, _FILES | {"tests/by_kind.yaml": text}))
+    assert "    The rows are the same, in another order\n    --- expected\n" in result.stdout
+    assert result.exit_code == 1
 
 
 def test_a_project_that_cannot_be_built_is_refused_with_the_lines_at_fault(tmp_path: Path) -> None:

@@ -28,6 +28,13 @@ def test_a_query_reads_its_own_database(engine: ChdbEngine, database: str) -> No
     engine.command(f"DROP DATABASE {database}_b SYNC")
 
 
+def test_groups_that_tie_come_in_the_order_that_projects_were_tested_with(engine: ChdbEngine) -> None:
+    sources = ["baidu.com", "duckduckgo.com", "google.com", "petty-queen.com", "wilted-tick.com"]
+    found = lines(engine, f"SELECT arrayJoin({sources}) AS source, count() AS n GROUP BY source ORDER BY n DESC")
+    in_their_order = ["google.com", "baidu.com", "wilted-tick.com", "duckduckgo.com", "petty-queen.com"]
+    assert found == [[source, 1] for source in in_their_order]
+
+
 def test_an_unknown_database_is_the_callers_error(engine: ChdbEngine) -> None:
     with pytest.raises(EngineFailure) as caught:
         lines(engine, "SELECT 1", "no_such_database")
