@@ -10,6 +10,7 @@ from starlette.types import Scope
 from stonechat.auth.access import Caller
 from stonechat.auth.limits import Allowance, RateLimit, RateLimited
 from stonechat.auth.tokens import TokenRegistry
+from stonechat.http.headers import header
 from stonechat.project.live import LiveProjects
 
 CALLER = "stonechat.caller"
@@ -51,9 +52,9 @@ class Authenticator:
 
 def token_of(request: Request) -> str:
     """The token that a request has, or an empty text."""
-    header = request.headers.get("authorization", "")
-    if header[: len(_SCHEME)].lower() == _SCHEME:
-        return header[len(_SCHEME) :].strip()
+    authorization = header(request.scope, b"authorization") or ""
+    if authorization[: len(_SCHEME)].lower() == _SCHEME:
+        return authorization[len(_SCHEME) :].strip()
     return request.query_params.get("token", "")
 
 

@@ -16,8 +16,9 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.encodings import chosen_encoding, encoded
 from stonechat.http.form_data import InvalidBody
+from stonechat.http.headers import BareResponse, header
 from stonechat.http.observing import QUERY_API, Call, note_call
-from stonechat.http.repeats import Body, Repeats, answer_headers
+from stonechat.http.repeats import Body, Repeats, answer_headers, body_headers
 from stonechat.http.request_values import TRUE, csv_header, last_value, output_settings, pipe_parameters, request_values
 from stonechat.http.scanned import without_scanned
 from stonechat.http.snapshots import Snapshots
@@ -55,17 +56,16 @@ class _Handlers:
         values = await request_values(request)
         wrap = last_value(values.pop("q", None)) or None
         output = with_csv_header(output, csv_header(values))
-        known = request.headers.get("if-none-match")
+        known = header(request.scope, b"if-none-match")
         wanted = EndpointRequest(name, output, pipe_parameters(values), wrap, output_settings(values), known)
         if last_value(values.get("explain")) in TRUE:
             return _explained(await self.queries.explain(self.snapshots.of(request, caller), caller, wanted))
         snapshot = self.snapshots.of(request, caller)
         call = Call(snapshot, caller, name, wanted.values if wrap is None else {**wanted.values, "q": wrap})
         note_call(request.scope, call)
-        answer = self.queries.kept(snapshot, caller, wanted)
-        if answer is None:
-            answer = await _unless_gone(request, self.queries.endpoint(snapshot, caller, wanted))
-        return await self._respond(request, call, answer)
+        return await self._respond(
+            request, call, await _unless_gone(request, self.queries.endpoint(snapshot, caller, wanted))
+        )
 
     async def explain(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -95,7 +95,7 @@ class _Handlers:
     async def _respond(self, request: Request, call: Call, answer: Answer) -> Response:
         call.answer = answer
         narrowed = call.caller.is_narrowed
-        headers, accepted = answer_headers(answer, narrowed=narrowed), request.headers.get("accept-encoding", "")
+        headers, accepted = answer_headers(answer, narrowed=narrowed), header(request.scope, b"accept-encoding") or ""
         if answer.result is None:
             return Response(status_code=304, headers=headers)
         if isinstance(answer.result, SpooledAnswer):
@@ -103,10 +103,10 @@ class _Handlers:
             return StreamedResponse(answer.result, headers, answer.media_type, encoding, narrowed=narrowed)
         whole = without_scanned(answer.result.data) if narrowed else answer.result.data
         data, encoding = await encoded(whole, accepted)
-        self.repeats.learn(request, call, answer, Body(answer.result, data, encoding, answer.media_type))
-        if encoding is not None:
-            headers["content-encoding"] = encoding
-        return Response(data, headers=headers, media_type=answer.media_type)
+        body = Body(answer.result, data, encoding, answer.media_type)
+        # Once the answer is on its way, and before another request is read.
+        asyncio.get_running_loop().call_soon(self.repeats.learn, request, call, answer, body)
+        return BareResponse(data, body_headers(headers, body))
 
 
 def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QueryService, repeats: Repeats) -> list[Route]:

@@ -20,7 +20,7 @@ from stonechat.engine.contract import QueryResult
 from stonechat.engine.formats import JSON
 from stonechat.errors import StonechatError
 from stonechat.http.authentication import Authenticator, token_of
-from stonechat.http.headers import header
+from stonechat.http.headers import Headers, header
 from stonechat.http.observing import Call, CallTexts, note_call, texts_of
 from stonechat.http.snapshots import Snapshots
 from stonechat.project.live import Snapshot
@@ -56,6 +56,15 @@ class Body:
     data: bytes
     encoding: str | None
     media_type: str
+
+
+def body_headers(headers: Mapping[str, str], body: Body) -> Headers:
+    """The headers of an answer with those that are about its body, but for its length."""
+    listed = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    listed.append((b"content-type", body.media_type.encode()))
+    if body.encoding is not None:
+        listed.append((b"content-encoding", body.encoding.encode()))
+    return listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,21 +188,17 @@ class _FromMemory:
     narrowed: bool
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = [
-            (name.encode(), value.encode())
-            for name, value in answer_headers(self.answer, narrowed=self.narrowed).items()
-        ]
+        headers = answer_headers(self.answer, narrowed=self.narrowed)
         if self.answer.result is None:
-            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            listed = [(name.encode(), value.encode()) for name, value in headers.items()]
+            await send({"type": "http.response.start", "status": 304, "headers": listed})
             await send({"type": "http.response.body"})
             return
-        body = self.body
-        headers.append((b"content-length", b"%d" % len(body.data)))
-        headers.append((b"content-type", body.media_type.encode()))
-        if body.encoding is not None:
-            headers.append((b"content-encoding", body.encoding.encode()))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body.data})
+        data = self.body.data
+        listed = body_headers(headers, self.body)
+        listed.append((b"content-length", b"%d" % len(data)))
+        await send({"type": "http.response.start", "status": 200, "headers": listed})
+        await send({"type": "http.response.body", "body": data})
 
 
 def _key(scope: Scope) -> _Key:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 
 from stonechat.project.composition import Composed
 from stonechat.project.service_data_sources import NAMESPACE
@@ -77,6 +78,15 @@ def _names_nothing_beyond(statement: str) -> bool:
 
 def _shape(composed: Composed) -> str:
     """The statement without what is in its strings and which numbers it has: no name of a table or function is one."""
-    shape = _NUMBER.sub("0", skeleton(composed.sql))
+    found = skeleton(composed.sql)
+    shape = _remembered(found) if len(found) <= _LONGEST_REMEMBERED else _without_numbers(found)
     # A bound parameter may stand for a name.
     return f"{shape}\n{sorted(composed.bound.items())}" if composed.bound else shape
+
+
+def _without_numbers(statement: str) -> str:
+    return _NUMBER.sub("0", statement)
+
+
+# Calls of an endpoint mostly have one skeleton.
+_remembered = lru_cache(1000)(_without_numbers)

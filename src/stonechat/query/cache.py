@@ -63,6 +63,10 @@ class CacheKey:
         bound, settings = tuple(sorted(query.parameters.items())), tuple(sorted(query.settings.items()))
         return cls(query.database, deployment_id, query.statement, bound, query.format, settings, query.limits)
 
+    def __hash__(self) -> int:
+        # A text keeps its hash: of all parts it would be made anew each time.
+        return hash(self.sql)
+
     def etag(self, epoch: str, versions: tuple[int, ...]) -> str:
         """A name for the answer that changes with its data. It is weak: the bytes hold how long the query took."""
         text = repr((epoch, self, versions)).encode("utf-8", "surrogateescape")

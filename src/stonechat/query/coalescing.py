@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
-from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True)
 class _Flight(Generic[_T]):
-    task: asyncio.Task[_T]
-    callers: int = 0
+    """Work under way, and those who wait for it."""
+
+    __slots__ = ("task", "waiting")
+
+    def __init__(self, task: asyncio.Task[_T]) -> None:
+        self.task = task
+        self.waiting: set[asyncio.Future[_T]] = set()
 
 
 class Coalescing(Generic[_T]):
@@ -24,20 +28,36 @@ class Coalescing(Generic[_T]):
 
     async def run(self, key: Hashable, work: Callable[[], Coroutine[None, None, _T]]) -> _T:
         """The outcome of `work`, or of the same key's work that is already under way."""
+        loop = asyncio.get_running_loop()
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.ensure_future(work()))
-            flight.task.add_done_callback(lambda task: self._forget(key, task))
-        flight.callers += 1
+            flight = self._flights[key] = _Flight(loop.create_task(work()))
+            flight.task.add_done_callback(partial(self._land, key, flight))
+        # A future of each caller's own: whoever cancels it leaves the work to the others.
+        outcome: asyncio.Future[_T] = loop.create_future()
+        flight.waiting.add(outcome)
         try:
-            return await asyncio.shield(flight.task)
+            return await outcome
         finally:
-            flight.callers -= 1
-            if not flight.callers and not flight.task.done():
-                self._forget(key, flight.task)
+            flight.waiting.discard(outcome)
+            if not flight.waiting and not flight.task.done():
+                self._forget(key, flight)
                 flight.task.cancel()
 
-    def _forget(self, key: Hashable, task: asyncio.Future[_T]) -> None:
+    def _land(self, key: Hashable, flight: _Flight[_T], task: asyncio.Task[_T]) -> None:
+        self._forget(key, flight)
+        failure = None if task.cancelled() else task.exception()
+        for outcome in flight.waiting:
+            if outcome.done():
+                continue
+            if task.cancelled():
+                outcome.cancel()
+            elif failure is not None:
+                outcome.set_exception(failure)
+            else:
+                outcome.set_result(task.result())
+
+    def _forget(self, key: Hashable, flight: _Flight[_T]) -> None:
         # The key may belong to a later flight by now.
-        if key in self._flights and self._flights[key].task is task:
+        if self._flights.get(key) is flight:
             del self._flights[key]

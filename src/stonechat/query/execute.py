@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ from stonechat.sql.references import References
 from stonechat.template.render import Rendered
 
 _MOST_THREADS = os.cpu_count() or 1
+_MEANWHILE = 0.002
+"""Seconds after which a query is well under way: what its answer does not wait for is done then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class QueryService:
         self._engine = engine
         self._versions = versions
         self._catch_up = catch_up
-        self._limits = bounds.limits
+        self._limits = replace(bounds.limits, threads=_possible(bounds.limits.threads))
         self._runs = QueryRuns(engine, bounds.connections, bounds.queue)
         self._gate = StatementGate(engine.explain)
         self._authored = AuthoredStatements(engine.explain)
@@ -153,25 +156,12 @@ class QueryService:
             outcome = await self._outcome(caller, prepared, request.known_etag)
         return outcome.answer(request.format.media_type, stages, prepared)
 
-    def kept(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer | None:
-        """The answer to a call of an endpoint that was made before, if it is kept: at once, from memory alone."""
-        if request.wrap is not None:
-            return None
-        stages = Stages()
-        with stages.stage("lookup"):
-            pipe = snapshot.endpoint(request.pipe)
-            caller.require(ScopeType.READ_PIPE, pipe.name)
-            prepared = self._prepared.get(snapshot, request.call(pipe, caller))
-            outcome = self._known(prepared, request.known_etag) if prepared else None
-        if outcome is None or prepared is None:
-            return None
-        return outcome.answer(request.format.media_type, stages, prepared)
-
     def repeated(self, prepared: Prepared, media_type: str, known_etag: str | None) -> Answer | None:
         """The answer to a call that an earlier one was made into, if it is kept. Whoever asks may have it."""
         stages = Stages()
         with stages.stage("repeat"):
-            outcome = self._known(prepared, known_etag)
+            versions = self._versions.of(prepared.workspace_id, prepared.reads)
+            outcome = self._known(prepared, versions, known_etag)
         return outcome.answer(media_type, stages, prepared) if outcome else None
 
     async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
@@ -237,7 +227,7 @@ class QueryService:
         if prepared is None:
             composed = compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
             prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
-            self._prepared.put(snapshot, call, composed, prepared)
+            asyncio.get_running_loop().call_later(_MEANWHILE, self._prepared.put, snapshot, call, composed, prepared)
         return prepared
 
     async def _ready(
@@ -280,26 +270,30 @@ class QueryService:
             raise as_told(error, caller, prepared.query, prepared.reads) from error
 
     async def _found(self, prepared: Prepared, known_etag: str | None) -> _Outcome:
-        known = self._known(prepared, known_etag)
+        # Taken before the query runs: what changes meanwhile makes its answer one of the past.
+        versions = self._versions.of(prepared.workspace_id, prepared.reads)
+        known = self._known(prepared, versions, known_etag)
         if known is not None:
             return known
         if prepared.about_itself:
             await self._runs.in_thread(self._catch_up, prepared.workspace_database)
         if not prepared.keeps:
             return _Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
-        # Taken before the query runs: what changes meanwhile makes its answer one of the past.
-        versions = self._versions.of(prepared.workspace_id, prepared.reads)
+        loop, epoch = asyncio.get_running_loop(), self._versions.epoch
+        loop.call_later(_MEANWHILE, prepared.etag, epoch, versions)
         result = await self._flights.run((prepared.key, versions), lambda: self._runs.run(prepared.query, shared=True))
         if isinstance(result, QueryResult):
-            self._cache.put(prepared.key, versions, result, lifetime=prepared.lifetime)
+            # Once the answer is on its way, and before another request is read.
+            loop.call_soon(partial(self._cache.put, prepared.key, versions, result, lifetime=prepared.lifetime))
         elif not result.hold():
             result = await self._runs.run(prepared.query)  # it ended between its beginning and this turn of the loop
-        return _Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
+        return _Outcome(result, CacheStatus.MISS, prepared.etag(epoch, versions))
 
-    def _known(self, prepared: Prepared, known_etag: str | None) -> _Outcome | None:
+    def _known(self, prepared: Prepared, versions: tuple[int, ...], known_etag: str | None) -> _Outcome | None:
         """What is kept for a query: only what may be kept ever is."""
-        versions = self._versions.of(prepared.workspace_id, prepared.reads)
         result = self._cache.get(prepared.key, versions)
+        if result is None and not known_etag:
+            return None
         etag = prepared.etag(self._versions.epoch, versions)
         # Of several tags, and from proxies that make strong ones of weak ones, any that is this one will do.
         if etag is not None and known_etag and etag.removeprefix("W/") in known_etag:
@@ -310,18 +304,23 @@ class QueryService:
         chosen = {**composed.settings, **settings}
         chosen.pop(FINALIZE, None)
         # How many threads is a limit, and connections are made for their limits.
-        threads = min(int(chosen.pop("max_threads", self._limits.threads)), _MOST_THREADS)
+        threads = chosen.pop("max_threads", None)
+        limits = self._limits if threads is None else replace(self._limits, threads=_possible(int(threads)))
         return Query(
             snapshot.placed(composed.sql),
             database=snapshot.workspace.database,
             format=output.name,
             parameters={name: parameter_text(value) for name, value in composed.bound.items()},
             settings=chosen,
-            limits=replace(self._limits, threads=max(threads, 1)),
+            limits=limits,
         )
 
     def _plan(self, query: Query) -> str:
         return self._engine.query(explaining(without_clauses(query, self._engine.explain))).data.decode()
+
+
+def _possible(threads: int) -> int:
+    return max(min(threads, _MOST_THREADS), 1)
 
 
 def _pipe(snapshot: Snapshot, name: str) -> Pipe:
