@@ -116,6 +116,21 @@ def test_tables_that_are_there_keep_their_rows(database: str) -> None:
     assert len(_fetch("SELECT 1 FROM pipe_stats_rt WHERE pipe_id = 't_kept'", database)) == 1
 
 
+def test_rows_make_their_table_and_those_behind_its_views_and_no_others() -> None:
+    database = "telemetry_first_rows"
+    try:
+        _write(database, _CALL)
+        names = {
+            row["name"] for row in _fetch("SELECT name FROM system.tables WHERE database = currentDatabase()", database)
+        }
+        assert names == {"pipe_stats_rt", "pipe_stats", "pipe_stats_view"}
+        assert _fetch("SELECT pipe_name, view_count FROM pipe_stats", database) == [
+            {"pipe_name": "top", "view_count": 1}
+        ]
+    finally:
+        shared_engine().command(f"DROP DATABASE {service_database(database)} SYNC")
+
+
 def _expiry(database: str, table: str) -> str:
     query = (
         f"SELECT create_table_query AS text FROM system.tables WHERE database = currentDatabase() AND name = '{table}'"
