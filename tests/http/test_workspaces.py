@@ -64,9 +64,20 @@ def test_a_workspace_does_not_see_the_tokens_and_resources_of_another(server: Ru
     made = _make(server, "secluded")
     assert server.request("GET", "/v0/datasources", token=made["token"]).json() == {"datasources": []}
     listed = server.request("GET", "/v0/tokens", token=made["token"]).json()["tokens"]
-    assert [token["token"] for token in listed] == [made["token"]]
+    assert [token["name"] for token in listed] == ["admin local_testing@tinybird.co", "workspace admin token"]
+    assert server.token not in {token["token"] for token in listed}
     assert server.request("GET", "/v1/workspace", token=made["token"]).json()["id"] == made["id"]
     assert server.request("GET", "/v1/workspace").json()["id"] != made["id"]
+
+
+def test_a_workspace_has_the_admin_token_that_local_clients_look_for(server: RunningServer) -> None:
+    made = _make(server, "with local token")
+    path = "/v0/tokens/admin local_testing@tinybird.co"
+    local = server.request("GET", path, token=made["token"]).json()
+    assert local["token"].startswith("p.e")
+    assert [scope["type"] for scope in local["scopes"]] == ["ADMIN"]
+    assert server.request("GET", "/v1/workspace", token=local["token"]).json()["name"] == "with local token"
+    assert server.request("POST", "/v1/workspaces", token=local["token"], params={"name": "x"}).status_code == 403
 
 
 def test_only_the_owner_sees_all_workspaces_and_makes_and_deletes_them(server: RunningServer) -> None:

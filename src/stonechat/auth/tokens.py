@@ -211,6 +211,10 @@ class TokenRegistry:
         """The token of the server's owner, in the first workspace: an admin's that may also manage workspaces."""
         return self._standing(workspace_id, USER_TOKEN_NAME, (Scope(ScopeType.ADMIN), Scope(ScopeType.USER)))
 
+    def local(self, workspace_id: str) -> Token:
+        """The admin token that local clients look for by its name; in the first workspace, `user` is what they find."""
+        return self._standing(workspace_id, USER_TOKEN_NAME, (Scope(ScopeType.ADMIN),))
+
     def forget(self, connection: sa.Connection, workspace_id: str) -> None:
         """Forget the tokens of a workspace, inside the transaction that deletes it. Call `refresh` afterwards."""
         connection.execute(_tokens.delete().where(_tokens.c.workspace_id == workspace_id))

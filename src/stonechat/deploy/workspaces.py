@@ -115,11 +115,12 @@ class Workspaces:
         return self._deployers[workspace_id]
 
     def create(self, name: str) -> Workspace:
-        """Make an empty workspace with an admin token. Raises `InvalidWorkspaceName` or `WorkspaceExists`."""
+        """Make an empty workspace with its admin tokens. Raises `InvalidWorkspaceName` or `WorkspaceExists`."""
         with self._changing:
             workspace = create_workspace(self._store, name)
             project = restore(workspace, self._store, self._engine, self._secrets(workspace.id))
             self._open(project)
+            self._tokens.local(workspace.id)
             self._projects.add(project)
         return workspace
 
