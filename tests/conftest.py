@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 import socket
@@ -36,6 +37,12 @@ _LONGEST = (
     "cli/test_datasources.py",
 )
 """Files that take long, in the order in which they begin: at the end, one of them would leave a worker idle."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have bytecode for the many servers of the tests: without, where Python writes none, each compiles the program."""
+    if not hasattr(config, "workerinput"):  # the workers of xdist begin afterwards
+        compileall.compile_dir(REPOSITORY / "src", quiet=2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
