@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-_HEAVY = {"chdb", "sqlalchemy", "starlette", "uvicorn", "structlog", "cryptography"}
+_HEAVY = {"chdb", "sqlalchemy", "starlette", "uvicorn", "structlog", "cryptography", "pydantic"}
 _REMOTE = ("deploy", "append", "sql", "deployment", "datasource", "quarantine", "copy", "job", "token")
 
 
@@ -25,3 +25,8 @@ def test_commands_that_are_no_server_import_none(commands: tuple[str, ...]) -> N
 
 def test_a_command_is_imported_when_it_is_asked_for() -> None:
     assert not {"httpx", "rich", "yaml"} & _imported("")
+
+
+def test_a_server_imports_nothing_of_the_command_lines_output_and_client() -> None:
+    server = "from stonechat.server.importing import quick_imports\nwith quick_imports(): import stonechat.cli.running"
+    assert not {"httpx", "rich", "pydantic"} & _imported(server)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import typer
 
-from stonechat.cli.rows import FirstRows
 from stonechat.server.serving import Server, run
 from stonechat.settings import Settings
+
+if TYPE_CHECKING:
+    from stonechat.cli.rows import FirstRows
 
 
 def develop(

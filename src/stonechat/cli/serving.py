@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stonechat.cli.connection import Destructive
 from stonechat.cli.folders import ProjectFolder
-from stonechat.cli.rows import FirstRows, row_source
 from stonechat.errors import Kind, StonechatError
-from stonechat.server.importing import without_collections
+from stonechat.server.importing import quick_imports
 from stonechat.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from stonechat.cli.rows import FirstRows
 
 Home = Annotated[
     Path | None, typer.Option("--home", help="Folder that holds the server's data.", envvar="STONECHAT_HOME")
@@ -47,7 +49,7 @@ def dev(  # noqa: PLR0917 - the parameters are the command's options
     destructive: Destructive = False,
 ) -> None:
     """Serve a project folder, and deploy it again whenever a file changes."""
-    with without_collections():
+    with quick_imports():
         from stonechat.cli import running  # noqa: PLC0415 - see there
 
     settings = _settings(home, host, port, config)
@@ -56,7 +58,7 @@ def dev(  # noqa: PLR0917 - the parameters are the command's options
 
 def serve(home: Home = None, host: Host = None, port: Port = None, config: Config = None) -> None:
     """Serve what was deployed last, as in production."""
-    with without_collections():
+    with quick_imports():
         from stonechat.cli import running  # noqa: PLC0415 - see there
 
     running.serve(_settings(home, host, port, config))
@@ -70,6 +72,8 @@ def _settings(home: Path | None, host: str | None, port: int | None, config: Pat
 def _first_rows(text: str | None) -> FirstRows | None:
     if text is None:
         return None
+    from stonechat.cli.rows import FirstRows, row_source  # noqa: PLC0415 - only rows to load need a client
+
     name, equals, source = text.partition("=")
     if not (name and equals and source):
         raise InvalidOption(f"--load {text} is not DATA_SOURCE=FILE", hint="For example --load messages=sample.")

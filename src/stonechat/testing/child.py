@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stonechat.server.importing import without_collections
+from stonechat.server.importing import quick_imports
 
 if TYPE_CHECKING:
     from stonechat.server.serving import Server
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Serve until standard input ends."""
-    with without_collections():
+    with quick_imports():
         import structlog  # noqa: PLC0415
 
         from stonechat.server.serving import Server, run  # noqa: PLC0415

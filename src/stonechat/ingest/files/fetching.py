@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Final
-
-import httpx
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.files.addresses import address_of
 from stonechat.ingest.files.batches import FileTooLarge
+
+if TYPE_CHECKING:  # imported by the functions that use it: most servers never fetch a file
+    import httpx
 
 _MOST_REDIRECTS: Final = 5
 _PORTS: Final = {"http": 80, "https": 443}
@@ -57,6 +58,8 @@ def fetch(url: str, into: BinaryIO, limits: FetchLimits) -> Fetched:
     Redirects are followed, each checked like the first address. Raises `FetchFailed`, `AddressRefused` and
     `FileTooLarge`.
     """
+    import httpx  # noqa: PLC0415
+
     end = time.monotonic() + limits.seconds
     timeout = httpx.Timeout(limits.silence, connect=min(10.0, limits.silence))
     try:
@@ -125,6 +128,8 @@ def _require_size(size: int, limits: FetchLimits) -> None:
 
 
 def _checked(text: str) -> httpx.URL:
+    import httpx  # noqa: PLC0415
+
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError) as error:
@@ -136,6 +141,8 @@ def _checked(text: str) -> httpx.URL:
 
 def _shown(url: str | httpx.URL) -> str:
     """A URL without what may be secret in it: the user and the query."""
+    import httpx  # noqa: PLC0415
+
     try:
         parsed = httpx.URL(url)
         return str(parsed.copy_with(userinfo=b"", query=None, fragment=None))
