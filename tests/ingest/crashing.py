@@ -23,16 +23,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-from tests.ingest.conftest import create_tables, data_source
-from tests.ingest.engines import FaultyEngine
+from stonechat.server.importing import quick_imports
 
-from stonechat.datafile.resources import DataSource
-from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import EngineFailure, Insert
-from stonechat.ingest import segment_chain
-from stonechat.ingest.destinations import Destination
-from stonechat.ingest.ingestion import Ingestion, IngestionSettings
+with quick_imports():
+    import structlog
+    from tests.ingest.engines import FaultyEngine
+    from tests.ingest.tables import create_tables, data_source
+
+    from stonechat.datafile.resources import DataSource
+    from stonechat.engine.chdb import ChdbEngine
+    from stonechat.engine.contract import EngineFailure, Insert
+    from stonechat.ingest import segment_chain
+    from stonechat.ingest.destinations import Destination
+    from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 
 SCHEMA = "n UInt64 `json:$.n`\nday Date `json:$.day`"
 REFUSED = 1997

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.ingest.conftest import Fed, Feed
+from tests.ingest.conftest import Feed
 from tests.ingest.engines import FaultyEngine
+from tests.ingest.tables import Fed
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt

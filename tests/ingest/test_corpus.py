@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.ingest.conftest import create_tables
+from tests.ingest.tables import create_tables
 
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import DataSource

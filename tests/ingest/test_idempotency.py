@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.ingest.conftest import Fed, Feed
+from tests.ingest.conftest import Feed
 from tests.ingest.engines import FaultyEngine
+from tests.ingest.tables import Fed
 from tests.ingest.test_ingestion import Open, events, numbers
 
 from stonechat.engine.chdb import ChdbEngine

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.ingest.conftest import Fed, Feed, create_tables, data_source
+from tests.ingest.conftest import Feed
 from tests.ingest.engines import Fault, FaultyEngine
+from tests.ingest.tables import Fed, create_tables, data_source
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure, Insert, QueryTooLarge, StorageFull

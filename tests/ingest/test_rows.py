@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ingest.conftest import data_source
+from tests.ingest.tables import data_source
 
 from stonechat.ingest.jsonpaths import UnsupportedJsonPath
 from stonechat.ingest.rows import RowReader, slices

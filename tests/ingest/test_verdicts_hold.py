@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.ingest.conftest import create_tables, data_source
+from tests.ingest.tables import create_tables, data_source
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Insert, Query

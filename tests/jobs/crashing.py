@@ -17,15 +17,18 @@ import threading
 import time
 from pathlib import Path
 
-import structlog
+from stonechat.server.importing import quick_imports
 
-from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import Fill, QueryResult
-from stonechat.jobs import staging
-from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe
-from stonechat.server import parts as composition
-from stonechat.server.serving import Server
-from stonechat.settings import Settings
+with quick_imports():
+    import structlog
+
+    from stonechat.engine.chdb import ChdbEngine
+    from stonechat.engine.contract import Fill, QueryResult
+    from stonechat.jobs import staging
+    from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe
+    from stonechat.server import parts as composition
+    from stonechat.server.serving import Server
+    from stonechat.settings import Settings
 
 ROWS = 3500
 BEFORE = 100

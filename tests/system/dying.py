@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import sqlalchemy as sa
+from stonechat.server.importing import quick_imports
 
-from stonechat.cli.main import run
-from stonechat.engine.chdb import ChdbEngine
-from stonechat.state import StateStore
+with quick_imports():
+    import sqlalchemy as sa
+
+    from stonechat.cli.main import run
+    from stonechat.engine.chdb import ChdbEngine
+    from stonechat.state import StateStore
 
 
 class _Steps:

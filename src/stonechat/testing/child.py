@@ -14,22 +14,18 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stonechat.server.importing import quick_imports
 
-if TYPE_CHECKING:
-    from stonechat.server.serving import Server
+with quick_imports():
+    import structlog
+
+    from stonechat.server.serving import Server, run
+    from stonechat.settings import Settings
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    with quick_imports():
-        import structlog  # noqa: PLC0415
-
-        from stonechat.server.serving import Server, run  # noqa: PLC0415
-        from stonechat.settings import Settings  # noqa: PLC0415
-
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says when it is over
     with tempfile.TemporaryDirectory(prefix="stonechat-") as folder:
