@@ -62,17 +62,15 @@ def compose_pipe(
         own = {**outermost, **fixed[owner.name]} if fixed and owner.name in fixed else outermost
         return template.render(own, secrets=project.secrets)
 
-    composer = _Composer(project, render)
-    return composer.finish(composer.node(pipe, node or pipe.output, ()))
+    return Composer(project, render).pipe(pipe, node)
 
 
 def compose_placeholder(project: Project, pipe: Pipe, node: Node) -> Composed:
     """A node's statement with dummies for missing values, as it is checked before a deployment."""
-    composer = _Composer(project, lambda template, _: template.placeholder())
-    return composer.finish(composer.node(pipe, node, ()))
+    return Composer(project, lambda template, _: template.placeholder()).pipe(pipe, node)
 
 
-class _Composer:
+class Composer:
     """One composition: it renders each node that is reached, and gathers what the renderings ask for."""
 
     def __init__(self, project: Project, render: Callable[[Template, Pipe], Rendered]) -> None:
@@ -81,7 +79,12 @@ class _Composer:
         self._renderings: list[Rendered] = []
         self._reads: set[str] = set()
 
+    def pipe(self, pipe: Pipe, node: Node | None = None) -> Composed:
+        """The statement of a pipe's output node, or of another of its nodes."""
+        return self.finish(self.node(pipe, node or pipe.output, ()))
+
     def finish(self, sql: str) -> Composed:
+        """A statement that was put together here, with what it needs to run."""
         bound: dict[str, str] = {}
         settings: dict[str, str] = {}
         for rendered in self._renderings:

@@ -10,6 +10,7 @@ from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.places import Boundary, Place
+from stonechat.project.plans import Plans
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.project.workspaces import Identity, Workspace
@@ -127,6 +128,11 @@ class Snapshot:
         columns = {column.name for source in sources.values() for column in source.columns}
         services = {NAMESPACE: service_database(self.workspace.database)}
         return Placing(moved, columns & moved.keys(), services)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """How calls of its pipes were composed before."""
+        return Plans(self.project)
 
     @cached_property
     def names_by_id(self) -> Mapping[str, str]:

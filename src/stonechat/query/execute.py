@@ -225,9 +225,14 @@ class QueryService:
         call = request.call(pipe, caller)
         prepared = self._prepared.get(snapshot, call)
         if prepared is None:
-            composed = compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
+            # What the token sets is not among the values that plans know.
+            planned = None if caller.fixed else snapshot.plans.compose(pipe, request.values)
+            composed = planned or compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
             prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
-            asyncio.get_running_loop().call_later(_MEANWHILE, self._prepared.put, snapshot, call, composed, prepared)
+            loop = asyncio.get_running_loop()
+            loop.call_later(_MEANWHILE, self._prepared.put, snapshot, call, composed, prepared)
+            if planned is None and not caller.fixed:
+                loop.call_later(_MEANWHILE, snapshot.plans.learn, pipe, request.values)
         return prepared
 
     async def _ready(

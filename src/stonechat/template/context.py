@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
 
 from stonechat.template.errors import ParameterMissing, TemplateTooCostly
 from stonechat.template.values import Placeholder, PlaceholderList
@@ -15,6 +17,20 @@ MAX_ITEMS = 100_000
 MAX_BITS = 2_048
 
 Value = str | Sequence[str]
+
+
+class Deed(Enum):
+    """What is done with an expression."""
+
+    SET = "set"
+    TEST = "test"
+    PRINT = "print"
+
+
+Evaluate = Callable[["Context"], Any]
+Outcome = bool | str | list[str] | None
+Traced = tuple[Deed, Evaluate, Outcome, int | None]
+"""An expression that was evaluated, what came of it, and where in the output that stands, if anywhere."""
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
@@ -54,6 +70,7 @@ class Context(dict[str, object]):
         "out",
         "request",
         "settings",
+        "trace",
         "used",
         "work",
     )
@@ -73,6 +90,8 @@ class Context(dict[str, object]):
         self.line = 1
         self.work = MAX_WORK
         self._measured = 0
+        #: What was evaluated, while somebody wants to know and it can be told as a list.
+        self.trace: list[Traced] | None = None
 
     def __missing__(self, name: str) -> object:
         value = self._parameter(name) if name in self.request.names else None

@@ -22,6 +22,7 @@ from stonechat.template.errors import (
 from stonechat.template.parameters import Parameter, Survey, survey
 from stonechat.template.statements import Step, compile_nodes
 from stonechat.template.syntax import parse
+from stonechat.template.traces import Trace
 
 MARK = "%"
 _LINE_END = re.compile(r"[ \t\r]*\n")
@@ -96,14 +97,22 @@ class Template:
         Raises a `TemplateError`: `ParameterMissing`, `ParameterInvalid`, `TemplateAborted`, `TemplateCustomError` ...
         `now` is what `job_timestamp` tells when the request does not (default: the present, UTC).
         """
-        return self._render(Request(values, self.names, self._survey.lists, secrets, now))
+        return self._render(Context(Request(values, self.names, self._survey.lists, secrets, now)))
+
+    def traced(self, values: Mapping[str, Value], secrets: Mapping[str, str]) -> tuple[Rendered, Trace | None]:
+        """Render as `render` does, with the trace of the rendering, if it has one."""
+        request = Request(values, self.names, self._survey.lists, secrets)
+        context = Context(request)
+        context.trace = []
+        rendered = self._render(context)
+        return rendered, Trace.of(context, request) if self._run else Trace.of_text(self.sql)
 
     def placeholder(self) -> Rendered:
         """Render with dummies for all values, `error` and `custom_error` without effect.
 
         Nothing may be left where one of these would have ended the rendering.
         """
-        return self._render(Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies))
+        return self._render(Context(Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies)))
 
     def check(self) -> None:
         """Raise what would fail a build: a template that can not render with dummies, or renders to nothing.
@@ -112,16 +121,16 @@ class Template:
         """
         self.placeholder()
         try:
-            self._render(Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies, defines=False))
+            nothing = Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies, defines=False)
+            self._render(Context(nothing))
         except TemplateEmpty:
             raise
         except TemplateError:
             return
 
-    def _render(self, request: Request) -> Rendered:
+    def _render(self, context: Context) -> Rendered:
         if self._run is None:
-            return self._finished(Context(request), self.sql)
-        context = Context(request)
+            return self._finished(context, self.sql)
         try:
             _run(self._run, context)
         except TemplateError as error:

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, assert_never
 
 from stonechat.template.closures import Bind, Evaluate
-from stonechat.template.context import Context
+from stonechat.template.context import Context, Deed
 from stonechat.template.errors import TemplateRenderError, TemplateSyntaxError
 from stonechat.template.expressions import compile_output, compile_statement, compile_target, weigh
 from stonechat.template.operations import STATEMENT_OPERATORS
@@ -97,18 +97,24 @@ def _output(node: Output) -> Step:
     evaluate, line = compile_output(expression), expression.line
     shown = expression.source if len(expression.source) <= _SHOWN else f"{expression.source[:_SHOWN]}..."
 
-    def run(context: Context) -> None:
+    def printed(context: Context) -> str:
         context.line = line
         value = evaluate(context)
         if value is None:
             raise TemplateRenderError(f'expression "{shown}" evaluated to null')
         context.bound_depth(value)
         sql = sql_of(value)
-        if any(mark in sql for mark in forbidden):
+        if forbidden and any(mark in sql for mark in forbidden):
             raise TemplateRenderError(
                 f'expression "{shown}" is printed inside of quotes or a comment, which its value would end',
                 hint="Values are quoted when they are printed: remove the quotes around the expression.",
             )
+        return sql
+
+    def run(context: Context) -> None:
+        sql = printed(context)
+        if context.trace is not None:
+            context.trace.append((Deed.PRINT, printed, sql, len(context.out) if sql else None))
         # A negative number after a minus sign would make a comment of the rest of the line.
         if sql.startswith("-") and context.out and context.out[-1].endswith("-"):
             sql = f" {sql}"
@@ -127,6 +133,8 @@ def _set(assignment: Assignment) -> Step:
 
     def run(context: Context) -> None:
         context.line = line
+        if context.trace is not None:
+            context.trace.append((Deed.SET, run, None, None))
         result = value(context)
         for bind in binds:
             bind(context, result)
@@ -152,7 +160,10 @@ def _if(node: If) -> Step:
     def run(context: Context) -> Signal | None:
         for line, test, body in branches:
             context.line = line
-            if test(context):
+            outcome = bool(test(context))
+            if context.trace is not None:
+                context.trace.append((Deed.TEST, test, outcome, None))
+            if outcome:
                 return body(context)
         return otherwise(context)
 
@@ -165,6 +176,7 @@ def _for(node: For) -> Step:
     body, otherwise, weight = compile_nodes(node.body), compile_nodes(node.otherwise), _weight(node.body)
 
     def run(context: Context) -> Signal | None:
+        context.trace = None
         context.line = line
         for value in iterable(context):
             context.spend(weight)
@@ -183,6 +195,7 @@ def _while(node: While) -> Step:
     body, otherwise = compile_nodes(node.body), compile_nodes(node.otherwise)
 
     def run(context: Context) -> Signal | None:
+        context.trace = None
         while _evaluate(context, line, test):
             context.spend(weight)
             if body(context) is Signal.BREAK:
@@ -222,6 +235,7 @@ def _try(node: Try) -> Step:
         return signal or otherwise(context)
 
     def run(context: Context) -> Signal | None:
+        context.trace = None
         try:
             signal = attempt(context)
         except Exception:

@@ -1,0 +1,132 @@
+"""Compositions that go the way of earlier ones: the statement is known, and only its values are new.
+
+Calls of an endpoint mostly differ in values alone. To render every node, to look through what came of it for the names
+of others and to put all of it together costs as much again for each of them; here only the expressions are evaluated
+that the templates came to, in the same order, and what they print is put where it stood. A call for which any of them
+ends in another way than before is composed from the beginning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stonechat.datafile.resources import Pipe
+from stonechat.errors import StonechatError
+from stonechat.project.composition import Composed, Composer, Values
+from stonechat.project.model import Project
+from stonechat.project.service_data_sources import NAMESPACE
+from stonechat.sql.skeletons import skeleton
+from stonechat.template.render import Rendered, Template
+from stonechat.template.traces import AnotherWay, Trace, split_at_marks
+
+_MOST_PLANS = 3
+_PATIENCE = 20
+# What stands before a string or behind it, and makes nothing else of it: letters, digits and other quotes would.
+_BEFORE = re.compile(r"(?:.*[\s(\[,=<>+*/%-])?'", re.DOTALL)
+_BEHIND = re.compile(r"'(?:[\s)\],=<>+*/%;-].*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The statement of a pipe with gaps: `pieces` are texts and numbers of values in turns."""
+
+    traces: tuple[Trace, ...]
+    pieces: tuple[str, ...]
+    numbers: tuple[int, ...]
+    composed: Composed
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, project: Project, pipe: Pipe, values: Values) -> Plan | None:
+        """The plan by which calls like this one are composed, if there is one. Raises what `compose_pipe` does."""
+        traces: list[Trace | None] = []
+
+        def render(template: Template, _owner: Pipe) -> Rendered:
+            rendered, trace = template.traced(values, project.secrets)
+            traces.append(trace)
+            return rendered
+
+        composed = Composer(project, render).pipe(pipe)
+        whole = [trace for trace in traces if trace is not None]
+        if len(whole) < len(traces) or composed.bound:
+            return None
+        marked = Composer(project, _marking(iter(whole))).pipe(pipe).sql
+        pieces = split_at_marks(marked)
+        plan = cls(
+            tuple(whole),
+            tuple(pieces[::2]),
+            tuple(map(int, pieces[1::2])),
+            composed,
+            (*project.data_sources, NAMESPACE),
+        )
+        alone = all(map(_BEFORE.fullmatch, plan.pieces[:-1])) and all(map(_BEHIND.fullmatch, plan.pieces[1:]))
+        if "\1" in skeleton(marked) or not alone:
+            return None
+        return plan if plan.compose(project, values) == composed else None
+
+    def compose(self, project: Project, values: Values) -> Composed | None:
+        """The statement for other values; None where it would be another."""
+        used: set[str] = set()
+        printed: list[str] = []
+        try:
+            for trace in self.traces:
+                printed += trace.again(values, project.secrets, used)
+        except AnotherWay:
+            return None
+        text = "".join(printed)
+        # A name in a value counts as one that is read, and a word as one of the statement's.
+        if "with" in text.lower() or any(word in text for word in self.words):
+            return None
+        sql = [self.pieces[0]]
+        for number, piece in zip(self.numbers, self.pieces[1:], strict=True):
+            sql += printed[number], piece
+        known = self.composed
+        return Composed("".join(sql), known.reads, {}, known.settings, known.cache_ttl, frozenset(used))
+
+
+class Plans:
+    """The plans of a project's pipes. One event loop's own."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._plans: dict[str, list[Plan]] = {}
+        #: How often a pipe was composed from its beginning in vain, less how often a plan was right.
+        self._failures: dict[str, int] = defaultdict(int)
+
+    def compose(self, pipe: Pipe, values: Values) -> Composed | None:
+        """What `compose_pipe` makes of a call, if an earlier one shows how."""
+        for plan in self._plans.get(pipe.name, ()):
+            composed = plan.compose(self._project, values)
+            if composed is not None:
+                self._failures[pipe.name] = 0
+                return composed
+        return None
+
+    def learn(self, pipe: Pipe, values: Values) -> None:
+        """Find out how calls like this one are composed. Pipes of which no two calls are alike are given up."""
+        if self._failures[pipe.name] >= _PATIENCE:
+            self._plans.pop(pipe.name, None)
+            return
+        self._failures[pipe.name] += 1
+        try:
+            plan = Plan.of(self._project, pipe, values)
+        except StonechatError:
+            return  # a secret may be gone meanwhile
+        if plan is not None:
+            self._plans[pipe.name] = [plan, *self._plans.get(pipe.name, ())][:_MOST_PLANS]
+
+
+def _marking(traces: Iterator[Trace]) -> Callable[[Template, Pipe], Rendered]:
+    """Renders the text of each trace in turn, with marks in the places of its values."""
+    marks = 0
+
+    def render(_template: Template, _owner: Pipe) -> Rendered:
+        nonlocal marks
+        trace = next(traces)
+        first, marks = marks, marks + len(trace.texts) - 1
+        return Rendered(trace.marked(first))
+
+    return render

@@ -1,0 +1,136 @@
+"""A call that goes the way of an earlier one is composed to what it would be from the beginning, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stonechat.errors import StonechatError
+from stonechat.project.composition import Composed, compose_pipe
+from stonechat.project.model import Project
+from stonechat.project.plans import Plans
+
+_VISITS = "SCHEMA >\n    page String `json:$.page`\nENGINE MergeTree\nENGINE_SORTING_KEY page\n"
+_PAGES = """
+NODE first
+SQL >
+    %
+    {% set late = defined(since) and since[11:] != '00:00:00' %}
+    SELECT page, {{ String(label, 'none') }} AS label {% if late %}, 'late' AS late{% end %} FROM visits
+    WHERE page IN {{ Array(pages, 'String', 'a,b') }}
+    {% if defined(since) %} AND day >= {{ DateTime(since) }}{% end %}
+    {% if raw %} AND x{{ raw }} != {{ raw }} {% end %}
+
+NODE second
+SQL >
+    %
+    SELECT * FROM other WHERE e = {{ String(e, 'e') }}
+    {% for item in split_to_array(f, '') %} AND {{ item }} != '' {% end %}
+
+NODE last
+SQL >
+    %
+    SELECT page -{{ Int32(less, 1) }} AS n, {{ symbol(column, 'page') }} FROM first
+    {% if which == 'both' %} UNION ALL SELECT * FROM second {% end %}
+    LIMIT {{ Int32(limit, 10) }}
+
+TYPE endpoint
+"""
+_OTHER = "NODE n\nSQL >\n    %\n    SELECT 1 AS a, {{ String(e, 'x') }} AS e{{ max_threads(2) }}\nTYPE endpoint\n"
+_SECRET = "NODE n\nSQL >\n    %\n    SELECT {{ tb_secret('KEY') }} AS a, {{ String(e, 'x') }} AS e\nTYPE endpoint\n"
+_COMMENT = "NODE n\nSQL >\n    %\n    SELECT 1 AS a -- {{ Int32(limit, 10) }}\nTYPE endpoint\n"
+_PROJECT = Project.from_files(
+    {
+        "visits.datasource": _VISITS,
+        "pages.pipe": _PAGES,
+        "other.pipe": _OTHER,
+        "secret.pipe": _SECRET,
+        "comment.pipe": _COMMENT,
+    },
+    {"KEY": "one"},
+)
+_TEXTS = st.sampled_from(
+    [
+        *("", "a", "b,c", "x y", "1", "-1", "12", "99999999999", "both", "page", "visits", "with", "it's", "\\", "''"),
+        *("\0", "\1", "\x010\x01", "--", "/*", "$$", "`", "é", "\u2018", "2024-01-02 00:00:00", "2024-01-02 03:04:05"),
+        *("2024-01-02", "tinybird", "visits_quarantine", "a\nb", "{x}", "%"),
+    ]
+)
+_NAMES = ("label", "pages", "since", "raw", "e", "f", "less", "column", "which", "limit", "unused")
+_VALUES = st.dictionaries(st.sampled_from(_NAMES), _TEXTS | st.lists(_TEXTS, min_size=1, max_size=3), max_size=6)
+Values = Mapping[str, str | Sequence[str]]
+
+
+def _composed(pipe: str, values: Values) -> Composed | None:
+    try:
+        return compose_pipe(_PROJECT, _PROJECT.pipes[pipe], values)
+    except StonechatError:
+        return None
+
+
+@given(st.sampled_from(sorted(_PROJECT.pipes)), st.lists(_VALUES, max_size=8))
+@example("pages", [{"label": "a"}, {"label": "visits"}])
+@example("pages", [{"label": "visits"}, {"label": "a"}])
+@example("pages", [{"raw": "ab"}, {"raw": "cd"}])
+@example("pages", [{"which": "both", "e": "a"}, {"which": "both", "e": "with"}])
+def test_what_a_plan_composes_is_what_the_call_is_composed_to(pipe: str, several: list[Values]) -> None:
+    plans = Plans(_PROJECT)
+    for values in several:
+        expected, planned = _composed(pipe, values), plans.compose(_PROJECT.pipes[pipe], values)
+        assert planned is None or planned == expected
+        plans.learn(_PROJECT.pipes[pipe], values)
+
+
+@pytest.mark.parametrize(
+    ("pipe", "known", "call"),
+    [
+        ("pages", {"label": "a"}, {"label": "something else", "unused": "x"}),
+        ("pages", {"label": "a", "pages": "x,y"}, {"label": "b", "pages": ["z", "é"]}),
+        ("pages", {"since": "2024-01-02 00:00:00", "limit": "5"}, {"since": "2025-11-12 00:00:00", "limit": "70"}),
+        ("pages", {"since": "2024-01-02 00:00:01"}, {"since": "2025-11-12 13:14:15"}),
+    ],
+)
+def test_calls_that_differ_in_values_alone_have_one_plan(pipe: str, known: Values, call: Values) -> None:
+    plans = Plans(_PROJECT)
+    plans.learn(_PROJECT.pipes[pipe], known)
+    assert plans.compose(_PROJECT.pipes[pipe], call) == _composed(pipe, call)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"label": "a", "since": "2024-01-02 00:00:00"},  # another branch
+        {"label": "a", "pages": "x,y,z"},  # another number of values
+        {"label": "it's"},  # what has to be escaped
+        {"label": "visits"},  # what may be a table
+        {"column": "label"},  # another name
+        {"limit": "many"},  # what is refused
+    ],
+)
+def test_a_call_that_goes_another_way_is_composed_from_the_beginning(call: Values) -> None:
+    plans = Plans(_PROJECT)
+    plans.learn(_PROJECT.pipes["pages"], {"label": "a", "pages": "x,y"})
+    assert plans.compose(_PROJECT.pipes["pages"], {"label": "b", "pages": "v,w"}) is not None
+    assert plans.compose(_PROJECT.pipes["pages"], call) is None
+
+
+@pytest.mark.parametrize(
+    ("pipe", "values"),
+    [("other", {"e": "a"}), ("secret", {"e": "a"}), ("comment", {"limit": "5"}), ("pages", {"raw": "ab"})],
+)
+def test_what_is_printed_otherwise_than_as_a_string_of_its_own_has_no_plan(pipe: str, values: Values) -> None:
+    plans = Plans(_PROJECT)
+    plans.learn(_PROJECT.pipes[pipe], values)
+    assert plans.compose(_PROJECT.pipes[pipe], values) is None
+
+
+def test_a_pipe_of_which_no_two_calls_are_alike_is_given_up() -> None:
+    plans, pipe = Plans(_PROJECT), _PROJECT.pipes["pages"]
+    for number in range(1, 40):
+        values = {"pages": ",".join("a" * number)}
+        assert plans.compose(pipe, values) is None
+        plans.learn(pipe, values)
+    assert plans.compose(pipe, {"pages": ",".join("a" * 39)}) is None
