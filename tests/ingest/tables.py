@@ -8,6 +8,8 @@ from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.ingest.destinations import Destination
+from stonechat.ingest.feeding import stored_form
+from stonechat.ingest.rows import RowReader
 from stonechat.project.quarantine import quarantine_columns
 from stonechat.sql.quoting import identifier
 
@@ -38,6 +40,11 @@ def data_source(schema: str) -> DataSource:
     source = read_datafile("t.datasource", text)
     assert isinstance(source, DataSource)
     return source
+
+
+def canonical(source: DataSource, rows: bytes) -> bytes:
+    """Rows that the door let pass, in canonical form: it may have left them as they came."""
+    return b"".join(RowReader(stored_form(source.columns)).canonical(rows))
 
 
 def create_tables(engine: ChdbEngine, database: str, source: DataSource, settings: str = "") -> Fed:

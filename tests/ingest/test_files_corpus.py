@@ -1,8 +1,8 @@
 """Files of rows come apart as the corpus says: what fits, what does not and why, or why nothing can be read.
 
 A case is a folder: `schema.datasource`, and `rows.csv` or `rows.ndjson`, byte for byte. `dialect.txt` may name what a
-caller says of a CSV, such as `delimiter=|`. Expected are `good.ndjson` and `quarantined.ndjson`, or `error.txt`. Run
-once with STONECHAT_REWRITE_EXPECTED=1 to have those written, then read them.
+caller says of a CSV, such as `delimiter=|`. Expected are `good.ndjson` (in canonical form) and
+`quarantined.ndjson`, or `error.txt`. Run once with STONECHAT_REWRITE_EXPECTED=1 to have those written, then read them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.ingest.tables import canonical
 
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import DataSource
@@ -31,7 +32,8 @@ _OUTCOMES = ("good.ndjson", "quarantined.ndjson", "error.txt")
 def test_a_file_comes_apart_as_expected(case: Path, engine: ChdbEngine) -> None:
     try:
         verdicts = _verdicts(case, engine)
-        outcomes = [verdicts.good, _DATE.sub(b'"insertion_date":0', verdicts.quarantined), b""]
+        good = canonical(_source(case), verdicts.good)
+        outcomes = [good, _DATE.sub(b'"insertion_date":0', verdicts.quarantined), b""]
         assert verdicts.good_rows == verdicts.good.count(b"\n")
         assert verdicts.quarantined_rows == verdicts.quarantined.count(b"\n") >= verdicts.invalid_rows
     except StonechatError as error:
@@ -46,9 +48,14 @@ def test_a_file_comes_apart_as_expected(case: Path, engine: ChdbEngine) -> None:
         assert outcome == (path.read_bytes() if path.exists() else b"")
 
 
-def _verdicts(case: Path, engine: ChdbEngine) -> Verdicts:
+def _source(case: Path) -> DataSource:
     source = read_datafile("t.datasource", (case / "schema.datasource").read_text())
     assert isinstance(source, DataSource)
+    return source
+
+
+def _verdicts(case: Path, engine: ChdbEngine) -> Verdicts:
+    source = _source(case)
     (rows,) = case.glob("rows.*")
     said = case / "dialect.txt"
     options = dict(line.split("=", 1) for line in said.read_text().splitlines()) if said.exists() else {}

@@ -16,9 +16,11 @@ from stonechat.engine.contract import Insert
 from stonechat.engine.failures import translated
 from stonechat.sql.quoting import identifier, literal
 
-#: One insert is one block, so that its token covers it whole; views run in one thread and repeat exactly.
+#: One insert is one block, so that its token covers it whole; views run in one thread and repeat exactly. A key that
+#: comes again in a row is refused, also behind the last column's, where the engine would look no further.
 OPTIONS: Final = {
     "async_insert": "0",
+    "input_format_json_ignore_unnecessary_fields": "0",
     "insert_deduplicate": "1",
     "deduplicate_blocks_in_dependent_materialized_views": "1",
     "materialized_views_ignore_errors": "0",

@@ -18,7 +18,14 @@ import structlog
 
 from stonechat.engine.contract import Engine, EngineFailure, Insert, QueryTooLarge
 from stonechat.errors import Kind, StonechatError
-from stonechat.ingest.destinations import Destination, Destinations, is_transient, is_view_failure, view_of
+from stonechat.ingest.destinations import (
+    Destination,
+    Destinations,
+    insert_rows,
+    is_transient,
+    is_view_failure,
+    view_of,
+)
 from stonechat.ingest.events import shown
 from stonechat.ingest.failing_rows import FailingRows
 from stonechat.ingest.log import Log
@@ -125,6 +132,10 @@ class BlockCommitter:
         """One insert into the engine."""
         self._engine.insert(insert)
 
+    def insert_whole(self, insert: Insert, destination: Destination) -> None:
+        """One insert of the rows of a block, in the form in which the engine takes them."""
+        insert_rows(self._engine, insert, destination)
+
     def complete_views(self, insert: Insert) -> None:
         """Give the views that failed the rows that all views take, after the others have had all of them.
 
@@ -195,7 +206,7 @@ class _Commit:
         refused = self._planned.refusals.get(path) or self._try(path, chunks, count)
         if refused is None:
             return
-        lines = [line + b"\n" for line in b"".join(chunks).split(b"\n") if line]
+        lines = self._destination.lines(chunks)
         if refused.fate is Fate.QUARANTINE:
             self.quarantine(path, [self._committer.rejected(lines, refused.reason)])
             return
@@ -227,7 +238,10 @@ class _Commit:
         insert = Insert(target.database, target.table, target.columns, "JSONEachRow", chunks, token)
         for _ in range(_VIEW_ATTEMPTS):
             try:
-                self._committer.insert(insert)
+                if path == target.version:
+                    self._committer.insert_whole(insert, target)
+                else:
+                    self._committer.insert(insert)
                 break
             except EngineFailure as failure:
                 if not self._is_of_a_view(failure):

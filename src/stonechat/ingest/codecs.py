@@ -33,6 +33,7 @@ class Codec:
     `strict` is the msgspec type that decodes what well-formed events hold; `fits` then checks, for many non-null
     values at once, what that type cannot say. `lenient` is asked about what the strict reading refuses: it takes the
     JSON text of one value and gives the canonical value, or raises `Misfit`. `label` names the type in reasons.
+    `verbatim`: whatever text `strict` takes, the engine reads as that value, or refuses.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Codec:
     lenient: Lenient
     fits: Fits | None = None
     nullable: bool = False
+    verbatim: bool = False
     decoder: msgspec.json.Decoder[Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +79,12 @@ def nullable(codec: Codec) -> Codec:
         return fits is None or fits([value for value in values if value is not None])
 
     return Codec(
-        codec.label, codec.strict | None, lenient, fits=non_null_fit if fits is not None else None, nullable=True
+        codec.label,
+        codec.strict | None,
+        lenient,
+        fits=non_null_fit if fits is not None else None,
+        nullable=True,
+        verbatim=codec.verbatim,
     )
 
 

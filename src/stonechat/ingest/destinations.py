@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
 
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import (
     DataFolderLocked,
+    Engine,
     EngineBusy,
     EngineFailure,
+    Insert,
     QueryCancelled,
     QueryTimeout,
     QueryTooLarge,
@@ -81,6 +84,11 @@ class Destination:
         again = self.stored.read(rows.good)
         return Verdicts.joined([again, Verdicts(b"", 0, rows.quarantined, rows.quarantined_rows)])
 
+    def lines(self, rows: Sequence[bytes]) -> Sequence[bytes]:
+        """Rows for the table in canonical form, one by one."""
+        joined = b"".join(rows)
+        return list(BytesIO(joined)) if self.stored is None else self.stored.canonical(joined)
+
     def began_with(self, log_id: str, block: Block) -> bool:
         """Whether the rows of a block came with the table."""
         return self.boundary is not None and self.boundary.is_after(log_id, block.first)
@@ -89,6 +97,23 @@ class Destination:
 Destinations = Callable[[str], Destination | None]
 """The destination of a data source's id as it is now; None for an id that no longer exists. Called on the writer's
 thread."""
+
+
+def insert_rows(engine: Engine, insert: Insert, destination: Destination) -> None:
+    """Insert rows as they were checked and, if the engine refuses that, under the same token in canonical form.
+
+    Raises `EngineFailure`.
+    """
+    try:
+        engine.insert(insert)
+    except EngineFailure as failure:
+        if is_transient(failure) or is_view_failure(failure):
+            raise
+        lines = destination.lines(insert.data)
+        if b"".join(lines) == b"".join(insert.data):
+            raise
+        engine.insert(replace(insert, data=lines))
+
 
 _TRANSIENT = (StorageFull, EngineBusy, QueryTooLarge, QueryTimeout, QueryCancelled, DataFolderLocked)
 _TRANSIENT_NUMBERS = frozenset({

@@ -1,14 +1,15 @@
 """The check at the door: the bytes of a request become the rows that fit and the rows that do not.
 
 Well-formed bodies are decoded whole (`strict`); a body with a row that is not goes line by line, and the lines at fault
-column by column (`events`). Both write canonical NDJSON: the engine never meets an unknown field, a duplicate key, an
-integer out of range or a nested path.
+column by column (`events`). What stays as it came is read by the engine with the same values, or refused; all else is
+written as canonical NDJSON. So no integer out of range, unknown field or nested path is ever stored.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO
 from typing import Literal
 
 import msgspec
@@ -66,6 +67,12 @@ class RowReader:
                 unknown = unknown_fields(self._known, body.split(b"\n") if read.has_unknown else ())
                 return Verdicts(read.lines, read.rows, b"", 0, unknown=unknown)
         return self._judge(body.split(b"\n"))
+
+    def canonical(self, rows: bytes) -> Sequence[bytes]:
+        """The lines of rows that a reader of columns with these names let pass, for an engine that refuses their text:
+        without duplicate keys, and with each value as the engine writes it.
+        """
+        return list(BytesIO(rows) if self._strict is None else map(self._strict.canonical, BytesIO(rows)))
 
     def _judge(self, events: Iterable[bytes]) -> Verdicts:
         good: list[bytes] = []

@@ -40,7 +40,7 @@ def integer(label: str, bits: int, *, signed: bool) -> Codec:
             return int(text == b"true")
         return whole_number(text, low, high)
 
-    return Codec(label, strict, lenient, fits=fits if len(bounds) < 2 else None)
+    return Codec(label, strict, lenient, fits=fits if len(bounds) < 2 else None, verbatim=True)
 
 
 def floating(label: str, bits: int) -> Codec:
@@ -58,7 +58,7 @@ def floating(label: str, bits: int) -> Codec:
         return value
 
     strict: Any = Annotated[float, bounds] if bits == 32 else float
-    return Codec(label, strict, lenient)
+    return Codec(label, strict, lenient, verbatim=True)
 
 
 def decimal(label: str, precision: int, scale: int) -> Codec:
@@ -87,7 +87,7 @@ def boolean(label: str) -> Codec:
             raise Misfit
         return _BOOLEANS[text]
 
-    return Codec(label, bool, lenient)
+    return Codec(label, bool, lenient, verbatim=True)
 
 
 def _as_text(text: bytes) -> str:
@@ -101,7 +101,7 @@ def _as_text(text: bytes) -> str:
 
 def string(label: str) -> Codec:
     """String. Numbers, booleans, objects and arrays are kept as their JSON text."""
-    return Codec(label, str, _as_text)
+    return Codec(label, str, _as_text, verbatim=True)
 
 
 def fixed_string(label: str, size: int) -> Codec:
@@ -116,12 +116,12 @@ def fixed_string(label: str, size: int) -> Codec:
             raise Misfit
         return value
 
-    return Codec(label, Annotated[str, Meta(max_length=size)], lenient, fits=each(short))
+    return Codec(label, Annotated[str, Meta(max_length=size)], lenient, fits=each(short), verbatim=True)
 
 
 def identifier(label: str) -> Codec:
     """UUID, with or without hyphens."""
-    return Codec(label, uuid.UUID, refuse)
+    return Codec(label, uuid.UUID, refuse, verbatim=True)
 
 
 def address(label: str, version: int) -> Codec:
@@ -164,7 +164,7 @@ def enumeration(label: str, members: Sequence[str]) -> Codec:
             raise Misfit
         return names[value]
 
-    return Codec(label, Literal[tuple(names.values())], lenient)
+    return Codec(label, Literal[tuple(names.values())], lenient, verbatim=True)
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -1,13 +1,15 @@
-"""The fast reading: a whole body decoded into typed structs at once, and written again as canonical NDJSON.
+"""The fast reading: the lines of a whole body decoded into typed structs, one event each.
 
-It says yes or nothing: a body with one row that does not pass goes to the lenient reading, line by line.
+It says yes or nothing: a body with one row that does not pass goes to the lenient reading, line by line. What passes
+stays as it came where the engine reads it as these structs did, or refuses it; else it is written in canonical form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -23,7 +25,7 @@ _Extract = Callable[[Sequence[Any]], list[Any]]
 
 
 class Fit(NamedTuple):
-    """Events that fit: canonical lines, their number, and whether some have fields that no column is fed from."""
+    """Events that fit: lines for the table, their number, and whether some have fields that no column is fed from."""
 
     lines: bytes
     rows: int
@@ -31,10 +33,11 @@ class Fit(NamedTuple):
 
 
 class StrictReader:
-    """Decodes events of one shape and encodes them with the columns' names as keys.
+    """Decodes events of one shape, and encodes those with the columns' names as keys that may not stay as they are.
 
     `exact` refuses fields at the top that `event` ignores: so events without any are told from others at no cost.
-    `flatten` turns the decoded events into rows; None where the events have the shape of the rows already.
+    `flatten` turns the decoded events into rows; None where the events have the shape of the rows already. `verbatim`:
+    the engine may get the text of events without such fields.
     """
 
     def __init__(
@@ -43,43 +46,52 @@ class StrictReader:
         event: type[Struct],
         flatten: Callable[[list[Any]], list[Any]] | None,
         checks: Sequence[_Check],
+        *,
+        verbatim: bool,
     ) -> None:
         self._exact = msgspec.json.Decoder(exact)
         self._tolerant = msgspec.json.Decoder(event)
         self._flatten = flatten
         self._checks = checks
+        self._verbatim = verbatim
 
     def read(self, body: bytes) -> Fit | None:
-        """What the body holds, if every line of it is an event that fits. The body is not empty."""
-        try:
-            events, has_unknown = self._decoded(body)
-        except UNREADABLE:
+        """What the body holds, if every line of it is an event that fits: blank lines are none. It is not empty."""
+        read = self._rows(partial(BytesIO, body))
+        if read is None:
             return None
-        if len(events) != body.count(b"\n") + (not body.endswith(b"\n")):
-            return None  # blank lines, or events that share or break lines: the line decides what an event is
-        encoded = self._encode(events)
-        return None if encoded is None else Fit(encoded, len(events), has_unknown)
+        rows, has_unknown = read
+        if self._verbatim and not has_unknown:
+            return Fit(body if body.endswith(b"\n") else body + b"\n", len(rows), False)
+        return Fit(_ENCODER.encode_lines(rows), len(rows), has_unknown)
 
     def read_event(self, text: bytes) -> Fit | None:
-        """The text of one event, if it fits. It holds no line break."""
+        """The text of one event, if it fits."""
+        if b"\n" not in text:
+            return self.read(text)
+        read = self._rows(lambda: [text])
+        return None if read is None else Fit(_ENCODER.encode_lines(read[0]), 1, read[1])
+
+    def canonical(self, line: bytes) -> bytes:
+        """A line that was read before in canonical form, or as it is if it was in that form already."""
+        read = self._rows(lambda: [line])
+        return line if read is None else _ENCODER.encode_lines(read[0])
+
+    def _rows(self, lines: Callable[[], Iterable[bytes]]) -> tuple[list[Any], bool] | None:
+        """The rows of lines that are one event each, and whether some have unknown fields; None if one does not fit."""
+        has_unknown = False
         try:
-            events, has_unknown = self._decoded(text)
+            try:
+                events = list(map(self._exact.decode, lines()))
+            except msgspec.ValidationError as error:
+                if not str(error).startswith(_UNKNOWN):
+                    return None
+                has_unknown = True
+                events = list(map(self._tolerant.decode, lines()))
         except UNREADABLE:
             return None
-        encoded = self._encode(events) if len(events) == 1 else None
-        return None if encoded is None else Fit(encoded, 1, has_unknown)
-
-    def _decoded(self, body: bytes) -> tuple[list[Any], bool]:
-        try:
-            return self._exact.decode_lines(body), False
-        except msgspec.ValidationError as error:
-            if not str(error).startswith(_UNKNOWN):
-                raise
-        return self._tolerant.decode_lines(body), True
-
-    def _encode(self, events: list[Any]) -> bytes | None:
         rows = self._flatten(events) if self._flatten else events
-        return _ENCODER.encode_lines(rows) if all(check.passes(rows) for check in self._checks) else None
+        return (rows, has_unknown) if all(check.passes(rows) for check in self._checks) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +159,14 @@ def _reader(columns: Sequence[FedColumn]) -> StrictReader:
             )
             for forbid in (True, False)
         )
-        return StrictReader(exact, event, None, checks)
+        verbatim = all(column.codec is not None and column.codec.verbatim for column in columns)
+        return StrictReader(exact, event, None, checks, verbatim=verbatim)
     root = _tree(columns)
     defaults = [(name, Any, UNSET if column.keeps_null else None) for name, column in zip(names, columns, strict=True)]
     row = msgspec.defstruct("Row", defaults, rename=rename, omit_defaults=optional, gc=False)
     extracts = [_extract(root, column) for column in columns]
-    return StrictReader(_struct(root, exact=True), _struct(root), partial(_flattened, row, extracts), checks)
+    flatten = partial(_flattened, row, extracts)
+    return StrictReader(_struct(root, exact=True), _struct(root), flatten, checks, verbatim=False)
 
 
 def _flattened(row: type[Struct], extracts: Sequence[_Extract], events: list[Any]) -> list[Any]:

@@ -45,7 +45,7 @@ def day(label: str, *, wide: bool) -> Codec:
     def lenient(text: bytes) -> date:
         return _EPOCH + timedelta(days=whole_number(text, (low - _EPOCH).days, (high - _EPOCH).days))
 
-    return Codec(label, date, lenient, fits=fits)
+    return Codec(label, date, lenient, fits=fits, verbatim=True)
 
 
 def moment(label: str, zone: str | None) -> Codec:
@@ -79,8 +79,8 @@ def _moment(label: str, zone: str | None, precision: int, low: datetime, high: d
 
     if precision > 6:
         # Finer than Python's clock: the text itself goes to the engine.
-        return Codec(label, str, lenient, fits=each(lambda value: _is_exact(value, in_range)))
-    return Codec(label, datetime, lenient, fits=_range_check(low + _DAY, high - _DAY))
+        return Codec(label, str, lenient, fits=each(lambda value: _is_exact(value, in_range)), verbatim=True)
+    return Codec(label, datetime, lenient, fits=_range_check(low + _DAY, high - _DAY), verbatim=True)
 
 
 def _range_check(low: datetime, high: datetime) -> Callable[[Sequence[Any]], bool]:

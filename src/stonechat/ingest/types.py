@@ -77,7 +77,8 @@ def _array(kind: DataType) -> Codec:
     def lenient(text: bytes) -> list[Any]:
         return [inner.accept(element) for element in _elements(text)]
 
-    return Codec(str(kind), list[inner.strict], lenient, fits=_all_of(inner.fits))  # type: ignore[name-defined]  # a run-time type
+    strict = list[inner.strict]  # type: ignore[name-defined]  # a run-time type
+    return Codec(str(kind), strict, lenient, fits=_all_of(inner.fits), verbatim=inner.verbatim)
 
 
 def _all_of(fits: Fits | None) -> Fits | None:

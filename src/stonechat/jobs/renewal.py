@@ -15,7 +15,7 @@ from stonechat.datafile.resources import DataSource, NodeType
 from stonechat.deploy.ddl import create_view
 from stonechat.engine.contract import Engine, Insert
 from stonechat.errors import Kind, StonechatError
-from stonechat.ingest.destinations import Destination
+from stonechat.ingest.destinations import Destination, insert_rows
 from stonechat.jobs.swaps import RENEWAL_PREFIX, drop_staging, swap
 from stonechat.project.composition import compose_pipe
 from stonechat.project.live import Snapshot, Table
@@ -74,10 +74,10 @@ class Renewal:
         return [self._source.name, *dict.fromkeys(view.target for view in self._views)]
 
     def insert(self, rows: bytes, token: str) -> None:
-        """Write rows in canonical form. The same rows again under the same token change nothing."""
+        """Write rows that were checked. The same rows again under the same token change nothing."""
         destination = Destination.of(self._source, database=self.database, table=self.entrance.name)
-        columns = destination.columns
-        self._engine.insert(Insert(self.database, self.entrance.name, columns, "JSONEachRow", [rows], token))
+        insert = Insert(self.database, self.entrance.name, destination.columns, "JSONEachRow", [rows], token)
+        insert_rows(self._engine, insert, destination)
 
     def complete(self) -> int:
         """Add what stays of the live rows; how many rows of the live table go. Nobody may write to it meanwhile."""
