@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from stonechat.datafile.problems import Findings, InvalidValue, MissingSettings
+from stonechat.datafile.resources import Column
 from stonechat.datafile.scanner import Instruction
 from stonechat.datafile.schedules import schedule
 from stonechat.datafile.values import choice, is_templated, switch
+from stonechat.errors import Position
+from stonechat.sql.types import parse_type
 
 _PREFIXES = ("KAFKA_", "IMPORT_", "PG_")
 _REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -18,6 +21,16 @@ _REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "postgres": ("Postgres", ("PG_CONNECTION_NAME", "PG_TABLE")),
 }
 """By subject: how messages call it, and what it needs."""
+_KAFKA_COLUMNS: Mapping[str, tuple[str, str]] = {
+    "__value": ("String", "''"),
+    "__topic": ("LowCardinality(String)", "''"),
+    "__partition": ("Int16", "0"),
+    "__offset": ("Int64", "0"),
+    "__timestamp": ("DateTime", "now()"),
+    "__key": ("String", "''"),
+    "__headers": ("Map(String, String)", "map()"),
+}
+"""What a Kafka data source has besides its SCHEMA: the type, and the value of rows that came by another way."""
 
 
 def read_connector(given: Mapping[str, Instruction], findings: Findings) -> dict[str, str]:
@@ -34,6 +47,20 @@ def read_connector(given: Mapping[str, Instruction], findings: Findings) -> dict
             first = next(own[command] for command in own if _subject(command, own) == subject)
             findings.report(MissingSettings(shown, [command.lower() for command in missing], first.position))
     return settings
+
+
+def connector_columns(settings: Mapping[str, str], columns: Sequence[Column], place: Position) -> tuple[Column, ...]:
+    """The columns that a connector adds to those of SCHEMA: what Kafka says of each message, unless SCHEMA names it."""
+    if "kafka_topic" not in settings:
+        return ()
+    named = {column.name for column in columns}
+    if settings.get("kafka_store_headers") != "true":
+        named.add("__headers")
+    return tuple(
+        Column(name, parse_type(type_name), None, default, None, place)
+        for name, (type_name, default) in _KAFKA_COLUMNS.items()
+        if name not in named
+    )
 
 
 def _subject(command: str, own: Mapping[str, Instruction]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stonechat.datafile.columns import read_columns
-from stonechat.datafile.connectors import read_connector
+from stonechat.datafile.connectors import connector_columns, read_connector
 from stonechat.datafile.engines import read_engine
 from stonechat.datafile.expressions import tokens
 from stonechat.datafile.indexes import read_indexes
@@ -21,6 +21,9 @@ def read_datasource(name: str, instructions: Sequence[Instruction], start: Posit
     """The data source that the instructions describe. What is wrong is reported, not raised."""
     given = last_of_each(instructions, findings)
     columns = _columns(given.get("SCHEMA"), start, findings)
+    connector = read_connector(given, findings)
+    added = connector_columns(connector, columns, start)
+    columns += added
     forward_query, indent = _forward_query(given.get("FORWARD_QUERY"), findings)
     return DataSource(
         name=name,
@@ -34,10 +37,11 @@ def read_datasource(name: str, instructions: Sequence[Instruction], start: Posit
         shared_with=_shared_with(given.get("SHARED_WITH"), findings),
         forward_query=forward_query.text if forward_query else None,
         backfill=_backfill(given.get("BACKFILL"), findings),
-        connector=read_connector(given, findings),
+        connector=connector,
         notices=findings.notices,
         forward_query_position=forward_query.position if forward_query else None,
         forward_query_indent=indent,
+        connector_columns=len(added),
     )
 
 

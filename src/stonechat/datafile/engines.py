@@ -14,9 +14,6 @@ from stonechat.datafile.spans import Span
 from stonechat.datafile.values import is_templated, listed
 from stonechat.errors import Position
 
-_CONNECTOR_COLUMNS = frozenset({"__value", "__topic", "__partition", "__offset", "__timestamp", "__key", "__headers"})
-"""Columns that a Kafka data source has without naming them in SCHEMA."""
-
 
 class UnsupportedEngine(DatafileProblem):
     """ENGINE names no engine that data sources can have."""
@@ -157,7 +154,7 @@ def _parameter(
         names = listed(value) if name == "columns" else tuple(filter(None, [value.text.strip()]))
         names = tuple(part.strip("`()").strip() for part in names)
         for column in names:
-            if columns and column not in columns and column not in _CONNECTOR_COLUMNS:
+            if columns and column not in columns:
                 raise MissingEngineColumn(column, f"engine_{name}", value.position)
         return names
     return ()

@@ -32,7 +32,7 @@ class UnformattableDatafile(StonechatError):
 def formatted(path: str, text: str) -> str:
     """A datafile's text in its one layout. Raises `InvalidDatafile` for a file that has problems."""
     resource = read_datafile(path, text)
-    columns = resource.columns if isinstance(resource, DataSource) else ()
+    columns = resource.schema_columns if isinstance(resource, DataSource) else ()
     lines = source_lines(text)
     result = "\n".join(_layout(lines, scan(path, lines, Findings(lines)), columns)).strip("\n") + "\n"
     if read_datafile(path, result) != resource:

@@ -109,6 +109,14 @@ def _accepted(kind: FileKind, instructions: Sequence[Instruction], findings: Fin
     return accepted
 
 
+def _instead(kind: FileKind, command: str) -> str | None:
+    """What to write in the place of an unknown instruction. Pipes of the past had the engine of their target."""
+    if kind is FileKind.PIPE and command in INSTRUCTIONS[FileKind.DATASOURCE] and command.startswith("ENGINE"):
+        return "Write it in the .datasource file that DATASOURCE names"
+    close = difflib.get_close_matches(command, sorted(INSTRUCTIONS[kind]), n=1) if len(command) < 50 else []
+    return f"Did you mean {close[0]}?" if close else None
+
+
 def _check(kind: FileKind, instruction: Instruction) -> None:
     command, position = instruction.command, instruction.position
     if command in REFUSED:
@@ -118,8 +126,7 @@ def _check(kind: FileKind, instruction: Instruction) -> None:
         hint = "Write nodes in a .pipe file"
         raise RefusedInstruction("Datasource files cannot have nodes defined", position, hint=hint)
     if command not in INSTRUCTIONS[kind]:
-        close = difflib.get_close_matches(command, sorted(INSTRUCTIONS[kind]), n=1) if len(command) < 50 else []
         message = f"{command} is not a valid option in {kind.value} files."
-        raise UnknownInstruction(message, position, hint=f"Did you mean {close[0]}?" if close else None)
+        raise UnknownInstruction(message, position, hint=_instead(kind, command))
     if instruction.is_block and not takes_block(command):
         raise UnexpectedBlock(f"{command} does not support multiline arguments", position)

@@ -83,6 +83,7 @@ class TokenGrant:
 class DataSource:
     """A `.datasource` file. `connector` holds its KAFKA_*, IMPORT_* and PG_* keys in lower case.
 
+    The last `connector_columns` of its columns stand in no SCHEMA: the connector adds them.
     `forward_query` is dedented and stripped like a node's `sql`, and has a place and an indentation like it.
     """
 
@@ -101,6 +102,12 @@ class DataSource:
     notices: tuple[Notice, ...] = field(default=(), compare=False)
     forward_query_position: Position | None = field(default=None, compare=False)
     forward_query_indent: int = field(default=0, compare=False)
+    connector_columns: int = field(default=0, compare=False)
+
+    @property
+    def schema_columns(self) -> tuple[Column, ...]:
+        """The columns that stand in SCHEMA."""
+        return self.columns[: len(self.columns) - self.connector_columns]
 
 
 class NodeType(Enum):

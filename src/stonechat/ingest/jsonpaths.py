@@ -52,6 +52,8 @@ def path_of(column: Column) -> JsonPath:
     text = column.jsonpath
     if text is None:
         return JsonPath(((column.name,),))
+    if text.startswith("#."):  # of the message around the event, which only a connector has
+        return JsonPath(((text.removeprefix("#."),),))
     if text == "$":
         return JsonPath(((),))
     if not _PATH.fullmatch(text):
