@@ -15,7 +15,10 @@ class _Work:
         self.cancelled = 0
         self.gate = asyncio.Event()
 
-    async def run(self) -> int:
+    def start(self) -> asyncio.Future[int]:
+        return asyncio.ensure_future(self._run())
+
+    async def _run(self) -> int:
         self.begun += 1
         try:
             await self.gate.wait()
@@ -28,14 +31,14 @@ class _Work:
 def test_equal_keys_share_one_run_and_others_do_not() -> None:
     async def scenario() -> None:
         flights, work, other = Coalescing[int](), _Work(), _Work()
-        callers = [asyncio.create_task(flights.run("key", work.run)) for _ in range(10)]
-        callers.append(asyncio.create_task(flights.run("other", other.run)))
+        callers = [asyncio.create_task(flights.run("key", work.start)) for _ in range(10)]
+        callers.append(asyncio.create_task(flights.run("other", other.start)))
         await asyncio.sleep(0)
         work.gate.set()
         other.gate.set()
         assert list(await asyncio.gather(*callers)) == [1] * 11
         assert (work.begun, other.begun) == (1, 1)
-        assert await flights.run("key", work.run) == 2
+        assert await flights.run("key", work.start) == 2
 
     asyncio.run(scenario())
 
@@ -43,7 +46,7 @@ def test_equal_keys_share_one_run_and_others_do_not() -> None:
 def test_work_ends_with_its_last_caller_and_not_before() -> None:
     async def scenario() -> None:
         flights, work = Coalescing[int](), _Work()
-        first, second = (asyncio.create_task(flights.run("key", work.run)) for _ in range(2))
+        first, second = (asyncio.create_task(flights.run("key", work.start)) for _ in range(2))
         await asyncio.sleep(0.01)
         first.cancel()
         await asyncio.sleep(0.01)
@@ -58,11 +61,11 @@ def test_work_ends_with_its_last_caller_and_not_before() -> None:
 def test_who_comes_after_the_cancellation_begins_anew() -> None:
     async def scenario() -> None:
         flights, work = Coalescing[int](), _Work()
-        first = asyncio.create_task(flights.run("key", work.run))
+        first = asyncio.create_task(flights.run("key", work.start))
         await asyncio.sleep(0.01)
         first.cancel()
-        second = asyncio.create_task(flights.run("key", work.run))
-        third = asyncio.create_task(flights.run("key", work.run))
+        second = asyncio.create_task(flights.run("key", work.start))
+        third = asyncio.create_task(flights.run("key", work.start))
         await asyncio.sleep(0.01)
         work.gate.set()
         assert list(await asyncio.gather(second, third)) == [2, 2]
@@ -79,10 +82,10 @@ def test_a_failure_reaches_every_caller() -> None:
             await asyncio.sleep(0.01)
             raise ValueError("no")
 
-        callers = [asyncio.create_task(flights.run("key", fail)) for _ in range(3)]
+        callers = [asyncio.create_task(flights.run("key", lambda: asyncio.ensure_future(fail()))) for _ in range(3)]
         outcomes = await asyncio.gather(*callers, return_exceptions=True)
         assert [str(outcome) for outcome in outcomes] == ["no"] * 3
         with pytest.raises(ValueError, match="no"):
-            await flights.run("key", fail)
+            await flights.run("key", lambda: asyncio.ensure_future(fail()))
 
     asyncio.run(scenario())

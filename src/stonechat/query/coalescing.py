@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -13,10 +13,10 @@ _T = TypeVar("_T")
 class _Flight(Generic[_T]):
     """Work under way, and those who wait for it."""
 
-    __slots__ = ("task", "waiting")
+    __slots__ = ("waiting", "work")
 
-    def __init__(self, task: asyncio.Task[_T]) -> None:
-        self.task = task
+    def __init__(self, work: asyncio.Future[_T]) -> None:
+        self.work = work
         self.waiting: set[asyncio.Future[_T]] = set()
 
 
@@ -26,36 +26,36 @@ class Coalescing(Generic[_T]):
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[_T]] = {}
 
-    async def run(self, key: Hashable, work: Callable[[], Coroutine[None, None, _T]]) -> _T:
+    async def run(self, key: Hashable, work: Callable[[], asyncio.Future[_T]]) -> _T:
         """The outcome of `work`, or of the same key's work that is already under way."""
-        loop = asyncio.get_running_loop()
+        # A future of each caller's own: whoever cancels it leaves the work to the others.
+        outcome: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._flights[key] = _Flight(loop.create_task(work()))
-            flight.task.add_done_callback(partial(self._land, key, flight))
-        # A future of each caller's own: whoever cancels it leaves the work to the others.
-        outcome: asyncio.Future[_T] = loop.create_future()
+            flight = _Flight(work())
+            self._flights[key] = flight
+            flight.work.add_done_callback(partial(self._land, key, flight))
         flight.waiting.add(outcome)
         try:
             return await outcome
         finally:
             flight.waiting.discard(outcome)
-            if not flight.waiting and not flight.task.done():
+            if not flight.waiting and not flight.work.done():
                 self._forget(key, flight)
-                flight.task.cancel()
+                flight.work.cancel()
 
-    def _land(self, key: Hashable, flight: _Flight[_T], task: asyncio.Task[_T]) -> None:
+    def _land(self, key: Hashable, flight: _Flight[_T], work: asyncio.Future[_T]) -> None:
         self._forget(key, flight)
-        failure = None if task.cancelled() else task.exception()
+        failure = None if work.cancelled() else work.exception()
         for outcome in flight.waiting:
             if outcome.done():
                 continue
-            if task.cancelled():
+            if work.cancelled():
                 outcome.cancel()
             elif failure is not None:
                 outcome.set_exception(failure)
             else:
-                outcome.set_result(task.result())
+                outcome.set_result(work.result())
 
     def _forget(self, key: Hashable, flight: _Flight[_T]) -> None:
         # The key may belong to a later flight by now.

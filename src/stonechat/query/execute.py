@@ -286,7 +286,7 @@ class QueryService:
             return _Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
         loop, epoch = asyncio.get_running_loop(), self._versions.epoch
         loop.call_later(_MEANWHILE, prepared.etag, epoch, versions)
-        result = await self._flights.run((prepared.key, versions), lambda: self._runs.run(prepared.query, shared=True))
+        result = await self._flights.run((prepared.key, versions), partial(self._runs.start, prepared.query))
         if isinstance(result, QueryResult):
             # Once the answer is on its way, and before another request is read.
             loop.call_soon(partial(self._cache.put, prepared.key, versions, result, lifetime=prepared.lifetime))

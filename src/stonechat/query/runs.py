@@ -33,21 +33,48 @@ class QueryRuns:
         self._pending = 0
         self._large: dict[str, None] = {}
 
-    async def run(self, query: Query, *, shared: bool = False) -> QueryResult | SpooledAnswer:
-        """The engine's answer, in memory if it is small.
-
-        The caller holds a large one. A shared one is held by nobody for long: those who share it hold it themselves.
-        """
+    async def run(self, query: Query) -> QueryResult | SpooledAnswer:
+        """The engine's answer, in memory if it is small; the caller holds a large one."""
         query_id = f"{random.getrandbits(128):032x}"
         try:
-            result = await self._submit(self._small, query, query_id)
+            small = await self._submit(self._small, query, query_id)
         except asyncio.CancelledError:
             self._cancel(query_id)
             raise
-        answer = result or await self._spooled(replace(query, query_id=query_id), shared=shared)
-        if isinstance(answer, QueryResult) and not answer.rows:
-            return replace(answer, data=in_order(answer.data, query.format))
+        return small or await self._spooled(replace(query, query_id=query_id), shared=False)
+
+    def start(self, query: Query) -> asyncio.Future[QueryResult | SpooledAnswer]:
+        """The same for callers who share it: under way at once, and ended when the future is cancelled.
+
+        A large answer is held by nobody for long: those who share it hold it themselves. A task for each query would
+        take the event loop three turns more.
+        """
+        query_id = f"{random.getrandbits(128):032x}"
+        answer: asyncio.Future[QueryResult | SpooledAnswer] = asyncio.get_running_loop().create_future()
+        decide = partial(self._decide, query, query_id, answer)
+        # The thread needs the interpreter, which it gets when this one has come to its end: little follows.
+        small = self._submit(self._small, query, query_id)
+        small.add_done_callback(decide)
+        answer.add_done_callback(partial(self._abandon, query_id, small))
         return answer
+
+    def _decide(
+        self,
+        query: Query,
+        query_id: str,
+        answer: asyncio.Future[QueryResult | SpooledAnswer],
+        small: asyncio.Future[QueryResult | None],
+    ) -> None:
+        if answer.done() or small.cancelled() or small.exception() is not None or small.result() is not None:
+            _pass_on(answer, small)
+            return
+        large = asyncio.ensure_future(self._spooled(replace(query, query_id=query_id), shared=True))
+        large.add_done_callback(partial(_pass_on, answer))
+        answer.add_done_callback(lambda _: large.cancel())
+
+    def _abandon(self, query_id: str, small: asyncio.Future[Any], answer: asyncio.Future[Any]) -> None:
+        if answer.cancelled() and small.cancel():
+            self._cancel(query_id)
 
     async def _spooled(self, query: Query, *, shared: bool) -> QueryResult | SpooledAnswer:
         file = self._engine.scratch_file()
@@ -65,7 +92,7 @@ class QueryRuns:
             raise
         if result is not None:
             answer.release()
-            return result
+            return _in_order(result, query)
         if shared:
             asyncio.get_running_loop().call_later(_SHARING_SECONDS, answer.release)
         return answer
@@ -100,10 +127,12 @@ class QueryRuns:
         limits = _held(query.limits)
         small = Query(bare.statement, bare.database, bare.format, bare.parameters, bare.settings, limits, query_id)
         try:
-            return self._engine.query(small)
+            result = self._engine.query(small)
         except QueryTooLarge as error:
             if error.number != _RESULT_TOO_LARGE:
                 raise
+        else:
+            return _in_order(result, query)
         if len(self._large) >= _REMEMBERED:
             self._large = {}
         self._large[shape] = None
@@ -123,6 +152,23 @@ class QueryRuns:
 
     def _settled(self, _work: asyncio.Future[Any]) -> None:
         self._pending -= 1
+
+
+def _pass_on(answer: asyncio.Future[Any], work: asyncio.Future[Any]) -> None:
+    """Have the outcome of ended work for an answer, unless nobody waits for it any more."""
+    failure = None if work.cancelled() else work.exception()
+    if answer.done():
+        return
+    if work.cancelled():
+        answer.cancel()
+    elif failure is not None:
+        answer.set_exception(failure)
+    else:
+        answer.set_result(work.result())
+
+
+def _in_order(result: QueryResult, query: Query) -> QueryResult:
+    return result if result.rows else replace(result, data=in_order(result.data, query.format))
 
 
 @lru_cache(100)
