@@ -42,6 +42,29 @@ TYPE endpoint
 _OTHER = "NODE n\nSQL >\n    %\n    SELECT 1 AS a, {{ String(e, 'x') }} AS e{{ max_threads(2) }}\nTYPE endpoint\n"
 _SECRET = "NODE n\nSQL >\n    %\n    SELECT {{ tb_secret('KEY') }} AS a, {{ String(e, 'x') }} AS e\nTYPE endpoint\n"
 _COMMENT = "NODE n\nSQL >\n    %\n    SELECT 1 AS a -- {{ Int32(limit, 10) }}\nTYPE endpoint\n"
+_LIST = """
+NODE n
+SQL >
+    %
+    {% set several = ['a'] %}
+    {% set same = several %}
+    {% set nothing = same.append(String(e, 'b')) %}
+    SELECT {{ several }} AS several {% if 'c' in several %}, 1 AS with_c {% end %}
+
+TYPE endpoint
+"""
+_VARIABLES = """
+NODE n
+SQL >
+    %
+    {% set few = 3 %}
+    {% set e = String(e, 'b') %}
+    {% set many = Int32(limit, few) if defined(which) else few %}
+    {% set few = many + 1 %}
+    SELECT {{ String(e) }} AS e, {{ many }} AS many, {{ few }} AS few, {{ label }} AS label
+
+TYPE endpoint
+"""
 _PROJECT = Project.from_files(
     {
         "visits.datasource": _VISITS,
@@ -49,6 +72,8 @@ _PROJECT = Project.from_files(
         "other.pipe": _OTHER,
         "secret.pipe": _SECRET,
         "comment.pipe": _COMMENT,
+        "list.pipe": _LIST,
+        "variables.pipe": _VARIABLES,
     },
     {"KEY": "one"},
 )
@@ -72,6 +97,9 @@ def _composed(pipe: str, values: Values) -> Composed | None:
 
 
 @given(st.sampled_from(sorted(_PROJECT.pipes)), st.lists(_VALUES, max_size=8))
+@example("list", [{}, {"e": "c"}, {"e": "d"}])
+@example("list", [{"e": "d"}, {"e": "c"}])
+@example("variables", [{"e": "x", "label": "l"}, {"e": "y", "label": "l", "limit": "5"}, {"e": "z", "label": "m"}])
 @example("pages", [{"label": "a"}, {"label": "visits"}])
 @example("pages", [{"label": "visits"}, {"label": "a"}])
 @example("pages", [{"raw": "ab"}, {"raw": "cd"}])
@@ -91,6 +119,8 @@ def test_what_a_plan_composes_is_what_the_call_is_composed_to(pipe: str, several
         ("pages", {"label": "a", "pages": "x,y"}, {"label": "b", "pages": ["z", "é"]}),
         ("pages", {"since": "2024-01-02 00:00:00", "limit": "5"}, {"since": "2025-11-12 00:00:00", "limit": "70"}),
         ("pages", {"since": "2024-01-02 00:00:01"}, {"since": "2025-11-12 13:14:15"}),
+        ("list", {"e": "d"}, {"e": "x"}),
+        ("variables", {"e": "x", "label": "l", "which": "w"}, {"e": "y", "label": "m", "which": "v"}),
     ],
 )
 def test_calls_that_differ_in_values_alone_have_one_plan(pipe: str, known: Values, call: Values) -> None:

@@ -51,7 +51,7 @@ class Plan:
 
         composed = Composer(project, render).pipe(pipe)
         whole = [trace for trace in traces if trace is not None]
-        if len(whole) < len(traces) or composed.bound:
+        if len(whole) < len(traces) or "\1" in composed.sql:
             return None
         marked = Composer(project, _marking(iter(whole))).pipe(pipe).sql
         pieces = split_at_marks(marked)
@@ -84,7 +84,7 @@ class Plan:
         for number, piece in zip(self.numbers, self.pieces[1:], strict=True):
             sql += printed[number], piece
         known = self.composed
-        return Composed("".join(sql), known.reads, {}, known.settings, known.cache_ttl, frozenset(used))
+        return Composed("".join(sql), known.reads, {}, {}, None, frozenset(used))
 
 
 class Plans:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from stonechat.template.errors import ParameterMissing, TemplateTooCostly
 from stonechat.template.values import Placeholder, PlaceholderList
@@ -17,6 +17,7 @@ MAX_ITEMS = 100_000
 MAX_BITS = 2_048
 
 Value = str | Sequence[str]
+CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 class Deed(Enum):
@@ -28,10 +29,15 @@ class Deed(Enum):
 
 
 Evaluate = Callable[["Context"], Any]
-Outcome = bool | str | list[str] | None
-Traced = tuple[Deed, Evaluate, Outcome, int | None]
-"""An expression that was evaluated, what came of it, and where in the output that stands, if anywhere."""
-_CONTAINERS = (list, tuple, dict, set, frozenset)
+Outcome = bool | str | None
+
+
+class Tracer(Protocol):
+    """Hears of a rendering what it evaluates."""
+
+    def note(self, deed: Deed, evaluate: Evaluate, outcome: Outcome = None, piece: int | None = None) -> None:
+        """An expression was evaluated: what came of it, and where in the output that stands, if anywhere."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Context(dict[str, object]):
         "out",
         "request",
         "settings",
-        "trace",
+        "tracer",
         "used",
         "work",
     )
@@ -90,8 +96,8 @@ class Context(dict[str, object]):
         self.line = 1
         self.work = MAX_WORK
         self._measured = 0
-        #: What was evaluated, while somebody wants to know and it can be told as a list.
-        self.trace: list[Traced] | None = None
+        #: There while somebody wants to know what is evaluated, and that can be told as a list.
+        self.tracer: Tracer | None = None
 
     def __missing__(self, name: str) -> object:
         value = self._parameter(name) if name in self.request.names else None
@@ -148,7 +154,7 @@ class Context(dict[str, object]):
         """The value, unless it is too large a text, container or number. Its size comes off the budget."""
         if isinstance(value, str):
             self.claim(len(value), MAX_TEXT, "characters")
-        elif isinstance(value, _CONTAINERS):
+        elif isinstance(value, CONTAINERS):
             self.claim(len(value), MAX_ITEMS, "elements")
         elif isinstance(value, int) and value.bit_length() > MAX_BITS:
             raise TemplateTooCostly(f"a number has more than {MAX_BITS} bits")
@@ -162,13 +168,13 @@ class Context(dict[str, object]):
 
     def bound_depth(self, value: object) -> None:
         """Refuse a container with too many elements or characters, on all levels, to compare, hash or print."""
-        if not isinstance(value, _CONTAINERS):
+        if not isinstance(value, CONTAINERS):
             return
         pending: list[object] = [value]
         elements, characters = 0, 0
         while pending:
             container = pending.pop()
-            if not isinstance(container, _CONTAINERS):
+            if not isinstance(container, CONTAINERS):
                 continue
             items = list(container)
             if isinstance(container, dict):
@@ -177,7 +183,7 @@ class Context(dict[str, object]):
             characters += sum(len(item) for item in items if isinstance(item, str))
             if elements > MAX_ITEMS or characters > MAX_TEXT:
                 raise TemplateTooCostly(f"a value has more than {MAX_ITEMS} elements or {MAX_TEXT} characters")
-            pending += [item for item in items if isinstance(item, _CONTAINERS)]
+            pending += [item for item in items if isinstance(item, CONTAINERS)]
         self.spend((elements >> 3) + (characters >> 6))
 
 

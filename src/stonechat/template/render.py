@@ -22,7 +22,7 @@ from stonechat.template.errors import (
 from stonechat.template.parameters import Parameter, Survey, survey
 from stonechat.template.statements import Step, compile_nodes
 from stonechat.template.syntax import parse
-from stonechat.template.traces import Trace
+from stonechat.template.traces import Trace, Tracing
 
 MARK = "%"
 _LINE_END = re.compile(r"[ \t\r]*\n")
@@ -101,11 +101,9 @@ class Template:
 
     def traced(self, values: Mapping[str, Value], secrets: Mapping[str, str]) -> tuple[Rendered, Trace | None]:
         """Render as `render` does, with the trace of the rendering, if it has one."""
-        request = Request(values, self.names, self._survey.lists, secrets)
-        context = Context(request)
-        context.trace = []
+        context = Tracing(Request(values, self.names, self._survey.lists, secrets))
         rendered = self._render(context)
-        return rendered, Trace.of(context, request) if self._run else Trace.of_text(self.sql)
+        return rendered, context.trace(rendered.sql)
 
     def placeholder(self) -> Rendered:
         """Render with dummies for all values, `error` and `custom_error` without effect.

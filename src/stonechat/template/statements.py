@@ -113,8 +113,8 @@ def _output(node: Output) -> Step:
 
     def run(context: Context) -> None:
         sql = printed(context)
-        if context.trace is not None:
-            context.trace.append((Deed.PRINT, printed, sql, len(context.out) if sql else None))
+        if context.tracer is not None:
+            context.tracer.note(Deed.PRINT, printed, sql, len(context.out) if sql else None)
         # A negative number after a minus sign would make a comment of the rest of the line.
         if sql.startswith("-") and context.out and context.out[-1].endswith("-"):
             sql = f" {sql}"
@@ -133,11 +133,11 @@ def _set(assignment: Assignment) -> Step:
 
     def run(context: Context) -> None:
         context.line = line
-        if context.trace is not None:
-            context.trace.append((Deed.SET, run, None, None))
         result = value(context)
         for bind in binds:
             bind(context, result)
+        if context.tracer is not None:
+            context.tracer.note(Deed.SET, run)
 
     return run
 
@@ -161,8 +161,8 @@ def _if(node: If) -> Step:
         for line, test, body in branches:
             context.line = line
             outcome = bool(test(context))
-            if context.trace is not None:
-                context.trace.append((Deed.TEST, test, outcome, None))
+            if context.tracer is not None:
+                context.tracer.note(Deed.TEST, test, outcome)
             if outcome:
                 return body(context)
         return otherwise(context)
@@ -176,7 +176,7 @@ def _for(node: For) -> Step:
     body, otherwise, weight = compile_nodes(node.body), compile_nodes(node.otherwise), _weight(node.body)
 
     def run(context: Context) -> Signal | None:
-        context.trace = None
+        context.tracer = None
         context.line = line
         for value in iterable(context):
             context.spend(weight)
@@ -195,7 +195,7 @@ def _while(node: While) -> Step:
     body, otherwise = compile_nodes(node.body), compile_nodes(node.otherwise)
 
     def run(context: Context) -> Signal | None:
-        context.trace = None
+        context.tracer = None
         while _evaluate(context, line, test):
             context.spend(weight)
             if body(context) is Signal.BREAK:
@@ -235,7 +235,7 @@ def _try(node: Try) -> Step:
         return signal or otherwise(context)
 
     def run(context: Context) -> Signal | None:
-        context.trace = None
+        context.tracer = None
         try:
             signal = attempt(context)
         except Exception:

@@ -1,24 +1,27 @@
-"""Renderings that go the way of an earlier one: only what that one evaluated is evaluated, and the rest is known.
+"""Renderings that go the way of an earlier one: only what may come out differently is evaluated, the rest is known.
 
 A trace has the expressions that a rendering came to, in order, and what came of each: how a condition ended, what was
 printed. Evaluated for other values, they may end the same way but for what stands in strings that are printed. Then the
 text is that of the earlier rendering with other strings, and nobody who reads SQL takes it for a statement of another
 shape: they stand where the earlier strings stood, and nothing in them could end them early.
+
+Expressions that read nothing but parameters which the call does not have come out as they did.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from stonechat.template.context import Context, Deed, Evaluate, Outcome, Request, Value
+from stonechat.template.context import CONTAINERS, Context, Deed, Evaluate, Outcome, Request, Value
 
 _QUOTE = "'"
 _UNSAFE = re.compile(r"[\\\0\1]")
 _MARK = re.compile("\1(\\d+)\1")
-Step = tuple[Deed, Evaluate, Outcome]
-"""An expression and what comes of it: the outcome of a test, or what is printed, as a list without its strings."""
+#: Filled with the present when a call does not have it.
+_CLOCK = "job_timestamp"
 
 
 class AnotherWay(Exception):
@@ -27,60 +30,36 @@ class AnotherWay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One rendering: its steps, and the text around the values, of which there is one less.
+    """One rendering: what may come out differently, and the text around the strings, of which there is one less.
 
-    `names` and `lists` are those of `Request`; `settings` and `cache_ttl` those of `Rendered`.
+    Each step has its outcome, or as a list what is printed around strings. `absent` are parameters that no call which
+    goes this way may have, `used` those that the rendering read for nothing but to find them absent. `names` and
+    `lists` are those of `Request`.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[tuple[Deed, Evaluate, Outcome | list[str]], ...]
     texts: tuple[str, ...]
+    absent: frozenset[str]
     names: frozenset[str]
     lists: frozenset[str]
-    settings: Mapping[str, str]
-    cache_ttl: float | None
-
-    @classmethod
-    def of(cls, context: Context, request: Request) -> Trace | None:
-        """The trace of a rendering that has ended well; None where it cannot be repeated in parts."""
-        steps = context.trace
-        if steps is None or context.bound or context.comments or context.aborted:
-            return None
-        pieces = {index: number for number, (_, _, _, index) in enumerate(steps) if index is not None}
-        texts = [""]
-        around: dict[int, list[str]] = {}
-        for index, piece in enumerate(context.out):
-            parts = piece.split(_QUOTE) if index in pieces else [piece]
-            if len(parts) % 2 and len(parts) > 1 and not _UNSAFE.search(piece):
-                first, *rest = around[pieces[index]] = parts[::2]
-                texts[-1] += first + _QUOTE
-                texts += [_QUOTE + text + _QUOTE for text in rest[:-1]]
-                texts.append(_QUOTE + rest[-1])
-            else:
-                texts[-1] += piece
-        kept = [
-            (deed, evaluate, around.get(number, outcome)) for number, (deed, evaluate, outcome, _) in enumerate(steps)
-        ]
-        return cls(tuple(kept), tuple(texts), request.names, request.lists, context.settings, context.cache_ttl)
-
-    @classmethod
-    def of_text(cls, text: str) -> Trace:
-        """The trace of SQL that renders to itself."""
-        return cls((), (text,), frozenset(), frozenset(), {}, None)
 
     def again(self, values: Mapping[str, Value], secrets: Mapping[str, str], used: set[str]) -> list[str]:
         """What stands in the strings of a rendering, in order; adds the parameters that it reads. Raises `AnotherWay`.
 
         Any failure is another way: rendering from the beginning says what it is.
         """
-        context = Context(Request(values, self.names, self.lists, secrets))
+        used |= self.absent
+        if not self.absent.isdisjoint(values):
+            raise AnotherWay
         strings: list[str] = []
+        if not self.steps:
+            return strings
+        context = Context(Request(values, self.names, self.lists, secrets))
         try:
             same = self._goes_the_same_way(context, strings)
         except Exception as error:
             raise AnotherWay from error
-        if not same or context.missing or context.bound or context.comments or context.aborted:
-            raise AnotherWay
-        if context.settings != self.settings or context.cache_ttl != self.cache_ttl:
+        if not same or context.missing or _leaves_more_than_text(context):
             raise AnotherWay
         used |= context.used
         return strings
@@ -108,3 +87,105 @@ class Trace:
 def split_at_marks(text: str) -> list[str]:
     """Texts and numbers of marks in turns."""
     return _MARK.split(text)
+
+
+class _Note(NamedTuple):
+    deed: Deed
+    evaluate: Evaluate
+    outcome: Outcome
+    piece: int | None
+    reads: frozenset[str]
+    writes: frozenset[str]
+
+
+class Tracing(Context):
+    """A rendering that leaves a trace."""
+
+    __slots__ = ("_holds_containers", "_notes", "_reads", "_writes")
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.tracer = self
+        self._notes: list[_Note] = []
+        self._reads: set[str] = set()
+        self._writes: set[str] = set()
+        self._holds_containers = False
+
+    def __getitem__(self, name: str) -> object:
+        self._reads.add(name)
+        return super().__getitem__(name)
+
+    def __setitem__(self, name: str, value: object) -> None:
+        self._writes.add(name)
+        super().__setitem__(name, value)
+
+    def __missing__(self, name: str) -> object:
+        value = super().__missing__(name)
+        self._writes.discard(name)
+        return value
+
+    def note(self, deed: Deed, evaluate: Evaluate, outcome: Outcome = None, piece: int | None = None) -> None:
+        """Note an expression, with the names that it has read and set since the one before."""
+        self._notes.append(_Note(deed, evaluate, outcome, piece, frozenset(self._reads), frozenset(self._writes)))
+        self._holds_containers |= any(isinstance(self.get(name), CONTAINERS) for name in self._writes)
+        self._reads.clear()
+        self._writes.clear()
+
+    def trace(self, sql: str) -> Trace | None:
+        """The trace of the rendering, which has ended well; None where it cannot be repeated in parts."""
+        if self.tracer is None or _leaves_more_than_text(self):
+            return None
+        names = self.request.names
+        known = self._known()
+        kept = [note for number, note in enumerate(self._notes) if number not in known]
+        read = frozenset[str]().union(*(self._notes[number].reads for number in known))
+        steps, texts = self._divided(kept) if self.out else ([], [sql])
+        return Trace(tuple(steps), tuple(texts), read & self._absent_names(), names, self.request.lists)
+
+    def _absent_names(self) -> frozenset[str]:
+        request = self.request
+        return frozenset(name for name in request.names - {_CLOCK} if name not in request.values)
+
+    def _known(self) -> set[int]:
+        """The notes, by number, that come out the same for every call without the parameters that this one has not."""
+        changing = self.request.names - self._absent_names()
+        known: set[int] = set()
+        if self._holds_containers:
+            return known  # which an expression may change that does not set it
+        for number, note in enumerate(self._notes):
+            if note.reads & changing:
+                changing |= note.writes
+            else:
+                changing -= note.writes
+                known.add(number)
+        # What is set is needed by those that read it.
+        needed: set[str] = set()
+        for number in reversed(range(len(self._notes))):
+            note = self._notes[number]
+            if number in known and note.writes & needed:
+                known.remove(number)
+            if number not in known:
+                needed |= note.reads
+        return known
+
+    def _divided(self, kept: Sequence[_Note]) -> tuple[list[tuple[Deed, Evaluate, Outcome | list[str]]], list[str]]:
+        """The steps that are kept, and the text around what stands in the strings that they print."""
+        around: dict[int | None, list[str]] = {}
+        texts = [""]
+        printed = {note.piece for note in kept}
+        for index, piece in enumerate(self.out):
+            parts = piece.split(_QUOTE) if index in printed else [piece]
+            if len(parts) % 2 and len(parts) > 1 and not _UNSAFE.search(piece):
+                first, *rest = around[index] = parts[::2]
+                texts[-1] += first + _QUOTE
+                texts += [_QUOTE + text + _QUOTE for text in rest[:-1]]
+                texts.append(_QUOTE + rest[-1])
+            else:
+                texts[-1] += piece
+        return [(note.deed, note.evaluate, around.get(note.piece, note.outcome)) for note in kept], texts
+
+
+def _leaves_more_than_text(context: Context) -> bool:
+    return bool(
+        context.bound or context.comments or context.settings or context.aborted or context.cache_ttl is not None
+    )
