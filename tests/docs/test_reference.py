@@ -25,6 +25,7 @@ from stonechat.settings import ENVIRONMENT_PREFIX, Settings
 from stonechat.sql.gate import HARMLESS_SETTINGS, TABLE_FUNCTIONS
 from stonechat.starters.catalog import template_files
 from stonechat.template.functions import STATEMENT_FUNCTIONS
+from stonechat.template.higher_order import HIGHER_ORDER
 from stonechat.template.parameters import Parameter
 
 _COMMAND_LINE = page("command-line.md")
@@ -168,7 +169,7 @@ def test_the_columns_of_a_quarantine_are_documented() -> None:
 
 def test_every_template_function_is_documented() -> None:
     documented = {code.partition("(")[0] for code in _TEMPLATES.codes() if re.match(r"\w+\(", code)}
-    assert documented == set(STATEMENT_FUNCTIONS)
+    assert documented == {*STATEMENT_FUNCTIONS, *HIGHER_ORDER}
 
 
 def _messaging() -> Project:

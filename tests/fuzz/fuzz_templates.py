@@ -22,7 +22,8 @@ x y l p = == + * ** / - ( ) [ ] , : 0 7 'a' '%' None True f'{x}' _ __ ' " -- /* 
 Int32( Float64( Array( DateTime(
 defined( JSON( column( columns( symbol( table( sql_and( split_to_array( enumerate_with_last( day_diff( error(
 custom_error( sql_unescape( cache_ttl( max_threads( tb_secret( tb_var( range( str( len( list( dict( sum( sorted( zip(
-max( min( int( float( round( .get( .split( .join( .append( .replace( .format( default= description= required=True enum=
+max( min( int( float( round( map( filter( isinstance( key= reverse= := % '%s%5d%(a)s'
+.get( .split( .join( .append( .replace( .format( default= description= required=True enum=
 x__in= x__gt= WHERE SELECT FROM
 """
 _VALUES: tuple[str | list[str], ...] = (

@@ -32,6 +32,17 @@ ESCAPES = [
     "{{ [1][0](1) }}",
     "{% set del x %}",
     "{% import os %}",
+    "{% set y = list(map(eval, ['1'])) %}",
+    "{% set y = list(map(getattr, [x], ['__class__'])) %}",
+    "{% set y = list(map(str.__class__, ['1'])) %}",
+    "{% set y = list(map(str.format, ['{0.__class__}'], [x])) %}",
+    "{% set y = list(map(x.mro, ['1'])) %}",
+    "{% set y = list(map(lambda *a: a, ['1'])) %}",
+    "{% set y = list(map(lambda z: z.__class__, ['1'])) %}",
+    "{% set y = max(x, key=lambda z: (lambda: z)()) %}",
+    "{% if isinstance(x, type) %}{% end %}",
+    "{% if (__builtins__ := 1) %}{% end %}",
+    "{% if isinstance(x, str.__class__) %}{% end %}",
 ]
 REFUSED_METHODS = [
     "{% set y = x.mro() %}",
@@ -75,6 +86,18 @@ ENDLESS = [
     "{% set a = [1] %}{% set _ = a.append(a) %}{{ a }}",
     "{% set a = [] %}{% for i in range(90000) %}{% set a = [a] %}{% end %}{{ a }}",
     "{{ custom_error(JSON('[' * 50000)) }}{% while 1 %}{% end %}",
+    "{% set l = list(map(lambda i: list(map(lambda j: 1, range(100000))), range(100000))) %}",
+    "{% set l = filter(lambda i: list(filter(None, range(100000))), range(100000)) %}",
+    "{% set l = sorted(range(100000), key=lambda i: 'a' * 1000) %}",
+    "{% set l = map(list, ['a' * 100000] * 1000) %}",
+    "{% set a = [1] %}{% set l = map(lambda i: a.append(i), a) %}",
+    "{% set s = '%1000000000d' % 1 %}",
+    "{% set s = '%.1000000000f' % 1 %}",
+    "{% set s = '%*d' % (1000000000, 1) %}",
+    "{% set s = ('%s' * 90000) % tuple(['a' * 90000] * 90000) %}",
+    "{% set s = ('%(a)s' * 90000) % {'a': 'b' * 900000} %}",
+    "{% set a = [] %}{% for i in range(90000) %}{% set a = [a] %}{% end %}{% set s = '%s' % (a,) %}",
+    "{% set a = [1] %}{% set _ = a.append(a) %}{% set s = '%s' % a %}{{ a }}",
 ]
 
 
@@ -144,7 +167,7 @@ TAGS = "{{ }} {% %} {# #} {{! { } % ' \" ` -- /* */"
 WORDS = "if elif else for in while try except finally end set break continue not and or lambda"
 ATOMS = """
 x y l = += == + * ** / - ( ) [ ] , : 0 7 'a' None True f'{x}' _ __ String Int32 Array defined JSON column columns
-sql_and range str len .get .split .append .join
+sql_and range str len map filter key= := % '%s' .get .split .append .join
 """
 BLOCKS = ["{{ x }}", "{% if x %}", "{% end %}", "{% for y in l %}", " ", "\n", "\0", "é"]
 PIECES = st.sampled_from(TAGS.split() + [f" {word} " for word in WORDS.split()] + ATOMS.split() + BLOCKS)

@@ -51,6 +51,16 @@ def assign_name(name: str) -> Bind:
     return bind
 
 
+def bound(name: str, value: Evaluate) -> Evaluate:
+    """`(name := value)`: a value that is bound to a name as well."""
+
+    def evaluate(context: Context) -> Any:
+        context[name] = result = value(context)
+        return result
+
+    return evaluate
+
+
 def assign_item(container: Evaluate, index: Evaluate) -> Bind:
     """Bind an element of a list or dictionary."""
 

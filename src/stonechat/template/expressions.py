@@ -18,6 +18,7 @@ from stonechat.template.closures import (
     Walk,
     assign_item,
     assign_name,
+    bound,
     calling,
     hashable,
     loop,
@@ -29,6 +30,7 @@ from stonechat.template.closures import (
 from stonechat.template.context import Context
 from stonechat.template.errors import TemplateSyntaxError
 from stonechat.template.functions import METADATA, OUTPUT_FUNCTIONS, STATEMENT_FUNCTIONS, Function
+from stonechat.template.higher_order import compile_higher_order, function_argument
 from stonechat.template.operations import (
     COMPARISONS,
     OUTPUT_METHODS,
@@ -233,6 +235,10 @@ class _Compiler:
                 return assign_item(self.compile(container), self.compile(index))
         raise self._refused(target, "cannot assign to this")
 
+    def walrus(self, node: ast.NamedExpr) -> Evaluate:
+        name, value = node.target.id, self.compile(node.value)
+        return bound(name, value)
+
     def call(self, node: ast.Call) -> Evaluate:
         for argument in node.args:
             if isinstance(argument, ast.Starred):
@@ -242,6 +248,11 @@ class _Compiler:
             if keyword.arg is None or keyword.arg in options:
                 raise self._refused(keyword, "invalid syntax: keyword arguments are given one by one, and once")
             options[keyword.arg] = keyword.value
+        if not self._output and (function := function_argument(node)) is not None:
+            evaluate = compile_higher_order(node, function, self.compile, weigh(function))
+            if evaluate is None:
+                raise self._refused(node, f"Invalid function or type: {ast.unparse(function)[:20]}")
+            return evaluate
         match node.func:
             case ast.Name(id=name) if name in self._functions:
                 return self._function(node, self._functions[name], options)
@@ -320,6 +331,7 @@ _STATEMENT_NODES: Mapping[type[ast.expr], _Handler] = {
     **_OUTPUT_NODES,
     ast.BoolOp: _Compiler.boolean,
     ast.Compare: _Compiler.comparison,
+    ast.NamedExpr: _Compiler.walrus,
     ast.ListComp: _Compiler.comprehension,
     ast.SetComp: _Compiler.comprehension,
     ast.GeneratorExp: _Compiler.comprehension,

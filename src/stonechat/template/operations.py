@@ -10,11 +10,12 @@ from typing import Any
 
 from stonechat.template.context import MAX_BITS, MAX_ITEMS, MAX_TEXT, Context
 from stonechat.template.errors import TemplateTooCostly
-from stonechat.template.values import Placeholder
+from stonechat.template.values import NO_VALUE, Placeholder
 
 Operation = Callable[[Context, Any, Any], object]
 
 _MOST_WIDTH = 3
+_FIELDS = re.compile(r"%(?:\([^)]*\))?[#0 +-]*([0-9*]*(?:\.[0-9*]*)?)")
 _CONVERSIONS: Mapping[int, Callable[[object], str]] = {ord("s"): str, ord("r"): repr, ord("a"): ascii}
 
 
@@ -44,9 +45,21 @@ def _shift_left(context: Context, value: Any, places: Any) -> object:
 
 
 def _remainder(context: Context, left: Any, right: Any) -> object:
-    if isinstance(left, str):
-        raise TypeError("text has no operator %")
-    return context.bound_size(left % right)
+    return _interpolated(context, left, right) if isinstance(left, str) else context.bound_size(left % right)
+
+
+def _interpolated(context: Context, text: str, values: Any) -> object:
+    """`'%s of %05.1f' % values`, refused before a width or a value would make it too long."""
+    fields = _FIELDS.findall(text)
+    if any("*" in sizes or any(len(digits) > _MOST_WIDTH for digits in sizes.split(".")) for sizes in fields):
+        raise TemplateTooCostly("a format asks for too many characters")
+    context.bound_depth(values)
+    shown = values.values() if isinstance(values, dict) else values if isinstance(values, tuple) else (values,)
+    if isinstance(text, Placeholder) or any(isinstance(value, Placeholder) for value in shown):
+        return Placeholder(NO_VALUE)
+    longest = max((len(ascii(value)) for value in shown), default=0)
+    context.claim(len(text) + len(fields) * (longest + 10**_MOST_WIDTH), MAX_TEXT, "characters")
+    return context.bound_size(str(text) % values)
 
 
 def _at_most_doubled(operation: Callable[[Any, Any], object]) -> Operation:

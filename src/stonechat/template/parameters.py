@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from stonechat.template.casts import dummy_text
 from stonechat.template.errors import TemplateSyntaxError
 from stonechat.template.functions import METADATA, STATEMENT_FUNCTIONS, Function
+from stonechat.template.higher_order import function_argument, lambda_names
 from stonechat.template.python import Expression
 from stonechat.template.syntax import For, If, Node, Output, Set, Try, While
 from stonechat.template.values import NO_VALUE, Placeholder, PlaceholderList
@@ -140,6 +141,11 @@ class _Surveyor:
         match node:
             case ast.Name(id=name):
                 self._read(name, self._line + node.lineno - 1, helper=helper)
+            case ast.Call() if (function := function_argument(node)) is not None:
+                self._higher_order(node, function)
+            case ast.NamedExpr(target=target, value=value):
+                self._visit(value, helper=False)
+                self._bind([target])
             case ast.Call(func=ast.Name(id=name)):
                 self._call(STATEMENT_FUNCTIONS[name], node)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
@@ -159,6 +165,17 @@ class _Surveyor:
         for element in elements:
             self._visit(element, helper=False)
         self._bound = outside
+
+    def _higher_order(self, node: ast.Call, function: ast.expr) -> None:
+        for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+            if argument is not function:
+                self._visit(argument, helper=True)
+        if isinstance(function, ast.Lambda):
+            outside = set(self._bound)
+            for name in lambda_names(function) or ():
+                self._bind_name(name, self._line)
+            self._visit(function.body, helper=False)
+            self._bound = outside
 
     def _call(self, function: Function, node: ast.Call) -> None:
         arguments = function.signature.bind(
