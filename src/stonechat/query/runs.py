@@ -49,32 +49,31 @@ class QueryRuns:
         A large answer is held by nobody for long: those who share it hold it themselves. A task for each query would
         take the event loop three turns more.
         """
+        self._admit()
         query_id = f"{random.getrandbits(128):032x}"
         answer: asyncio.Future[QueryResult | SpooledAnswer] = asyncio.get_running_loop().create_future()
-        decide = partial(self._decide, query, query_id, answer)
-        # The thread needs the interpreter, which it gets when this one has come to its end: little follows.
-        small = self._submit(self._small, query, query_id)
-        small.add_done_callback(decide)
-        answer.add_done_callback(partial(self._abandon, query_id, small))
+
+        def abandon(_: object) -> None:
+            if answer.cancelled():
+                self._pending -= 1
+                self._cancel(query_id)
+
+        def decide(_: object, small: QueryResult | None, failure: BaseException | None) -> None:
+            self._pending -= 1
+            if failure is not None:
+                answer.set_exception(failure)
+            elif small is not None:
+                answer.set_result(small)
+            else:
+                answer.remove_done_callback(abandon)
+                large = asyncio.ensure_future(self._spooled(replace(query, query_id=query_id), shared=True))
+                large.add_done_callback(partial(_pass_on, answer))
+                answer.add_done_callback(lambda _: large.cancel())
+
+        answer.add_done_callback(abandon)
+        # Last: the thread needs the interpreter, which it gets when this one has come to its end.
+        self._threads.settle(answer, partial(self._small, query, query_id), decide)
         return answer
-
-    def _decide(
-        self,
-        query: Query,
-        query_id: str,
-        answer: asyncio.Future[QueryResult | SpooledAnswer],
-        small: asyncio.Future[QueryResult | None],
-    ) -> None:
-        if answer.done() or small.cancelled() or small.exception() is not None or small.result() is not None:
-            _pass_on(answer, small)
-            return
-        large = asyncio.ensure_future(self._spooled(replace(query, query_id=query_id), shared=True))
-        large.add_done_callback(partial(_pass_on, answer))
-        answer.add_done_callback(lambda _: large.cancel())
-
-    def _abandon(self, query_id: str, small: asyncio.Future[Any], answer: asyncio.Future[Any]) -> None:
-        if answer.cancelled() and small.cancel():
-            self._cancel(query_id)
 
     async def _spooled(self, query: Query, *, shared: bool) -> QueryResult | SpooledAnswer:
         file = self._engine.scratch_file()
@@ -143,12 +142,15 @@ class QueryRuns:
         return self._engine.query_into(without_clauses(query, self._engine.explain), file)
 
     def _submit(self, work: Callable[_P, _T], *arguments: _P.args, **named: _P.kwargs) -> asyncio.Future[_T]:
-        if self._pending >= self._most_pending:
-            raise EngineBusy("Too many queries are waiting", hint="Try again in a moment.")
-        self._pending += 1
+        self._admit()
         future = self._threads.run(partial(work, *arguments, **named))
         future.add_done_callback(self._settled)
         return future
+
+    def _admit(self) -> None:
+        if self._pending >= self._most_pending:
+            raise EngineBusy("Too many queries are waiting", hint="Try again in a moment.")
+        self._pending += 1
 
     def _settled(self, _work: asyncio.Future[Any]) -> None:
         self._pending -= 1

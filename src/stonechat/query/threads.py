@@ -16,7 +16,8 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
-_Work = tuple[Callable[[], Any], asyncio.AbstractEventLoop, asyncio.Future[Any]]
+_Settle = Callable[[asyncio.Future[Any], Any, BaseException | None], None]
+_Work = tuple[Callable[[], Any], _Settle, asyncio.AbstractEventLoop, asyncio.Future[Any]]
 _Inbox = SimpleQueue[_Work | None]
 
 
@@ -37,9 +38,17 @@ class WarmThreads:
 
         Work whose future is cancelled while it waits never runs.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[_T] = loop.create_future()
-        work: _Work = call, loop, future
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self.settle(future, call, _outcome)
+        return future
+
+    def settle(self, future: asyncio.Future[Any], call: Callable[[], _T], settle: _Settle) -> None:
+        """The same for a future of the event loop that runs here, which gets its outcome from `settle`.
+
+        That is called on the loop with the future and with the result of the call or what it raised; and not at all
+        for a future that is cancelled by then.
+        """
+        work: _Work = call, settle, asyncio.get_running_loop(), future
         with self._lock:
             if self._closed:
                 raise RuntimeError("no work is taken any more")
@@ -49,7 +58,6 @@ class WarmThreads:
                 self._start(work)
             else:
                 self._waiting.append(work)
-        return future
 
     def close(self) -> None:
         """Take no more work, and return once all that was taken is done."""
@@ -71,7 +79,7 @@ class WarmThreads:
 
     def _work(self, inbox: _Inbox) -> None:
         while (work := inbox.get()) is not None:
-            call, loop, future = work
+            call, settle, loop, future = work
             result: Any = None
             failure: BaseException | None = None
             if not future.cancelled():
@@ -82,8 +90,8 @@ class WarmThreads:
             # Free before it is told: what follows from the result finds this thread first.
             self._free(inbox)
             with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                loop.call_soon_threadsafe(_settle, future, result, failure)
-            del work, call, loop, future, result, failure
+                loop.call_soon_threadsafe(_settle, settle, future, result, failure)
+            del work, call, settle, loop, future, result, failure
 
     def _free(self, inbox: _Inbox) -> None:
         with self._lock:
@@ -95,9 +103,12 @@ class WarmThreads:
                 self._idle.append(inbox)
 
 
-def _settle(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
-    if future.cancelled():
-        return
+def _settle(settle: _Settle, future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if not future.done():
+        settle(future, result, failure)
+
+
+def _outcome(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
     if failure is None:
         future.set_result(result)
     else:
