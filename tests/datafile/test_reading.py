@@ -136,8 +136,11 @@ _LARGE: dict[str, Callable[[int], str]] = {
 
 @pytest.mark.parametrize("make", _LARGE.values(), ids=_LARGE)
 def test_time_grows_with_the_size_of_the_file(make: Callable[[int], str]) -> None:
-    small, large = (min(_seconds(make(size)) for _ in range(3)) for size in (500, 5000))
-    assert large < 30 * small + 0.05
+    for _ in range(3):  # a machine that is busy with something else may spoil one try
+        small, large = (_seconds(make(size)) for size in (500, 5000))
+        if large < 30 * small + 0.05:
+            return
+    pytest.fail(f"{large} s for ten times of what takes {small} s")
 
 
 def _seconds(text: str) -> float:
