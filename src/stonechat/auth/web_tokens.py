@@ -12,14 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jwt
 import msgspec
-from jwt.types import Options
 
 from stonechat.auth.access import Caller, InvalidToken, Scope, ScopeType
 from stonechat.errors import Kind, StonechatError
+
+if TYPE_CHECKING:  # imported with the first token: it takes a tenth of a server's start, and many never see one
+    from jwt.types import Options
 
 _ALGORITHM = "HS256"
 _MOST_KEPT = 10_000
@@ -129,6 +130,8 @@ class WebTokens:
         requests_per_second: float = 0,
     ) -> tuple[str, Caller]:
         """A new token, and the caller that it stands for. Raises `InvalidClaims`."""
+        import jwt  # noqa: PLC0415
+
         limits = {"limits": {"rps": requests_per_second}} if requests_per_second else {}
         claims = {"workspace_id": workspace_id, "name": name, "exp": expires, "scopes": list(grants), **limits}
         read = _read(claims)
@@ -144,6 +147,8 @@ class WebTokens:
 
     def _verified(self, value: str) -> tuple[_Claims, str]:
         """The claims of a token, and the key that has signed it."""
+        import jwt  # noqa: PLC0415
+
         try:
             unverified = jwt.decode(value, options={"verify_signature": False})
             workspace_id = unverified.get("workspace_id")
