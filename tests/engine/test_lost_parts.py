@@ -6,10 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import Fill, Insert, Query
 from stonechat.engine.token_logs import TokenLogs, is_synced, sync_refusal
 
 _INSERT = """
@@ -77,6 +80,29 @@ def test_tokens_of_all_tables_are_written_through_to_the_disk(tmp_path: Path) ->
     TokenLogs(folder).sync_new()
     (older / "deduplication_log_2.txt").touch()
     assert [is_synced(path) for path in sorted(older.iterdir())] == [True, True]
+
+
+_WRITES: dict[str, Callable[[ChdbEngine, str], object]] = {
+    "insert": lambda engine, name: engine.insert(Insert(name, "t", ["n"], "JSONEachRow", [b'{"n":1}'], "token")),
+    "fill": lambda engine, name: engine.fill(Fill(name, "t", ("n",), Query("SELECT 1 AS n", name), "token")),
+    "command": lambda engine, name: engine.command("INSERT INTO t VALUES (1)", database=name),
+}
+
+
+@pytest.mark.parametrize("write", _WRITES.values(), ids=_WRITES)
+def test_a_new_table_has_its_tokens_written_through_from_its_first_rows_on(
+    engine: ChdbEngine, database: str, tmp_path: Path, write: Callable[[ChdbEngine, str], object]
+) -> None:
+    if reason := sync_refusal(tmp_path):
+        pytest.skip(f"files have no such attribute here: {reason}")
+    engine.command(
+        "CREATE TABLE t (n UInt32) ORDER BY n SETTINGS non_replicated_deduplication_window = 100", database=database
+    )
+    write(engine, database)
+    (row,) = engine.fetch(f"SELECT data_paths[1] AS path FROM system.tables WHERE database = '{database}'")
+    logs = [*Path(str(row["path"])).glob("deduplication_logs/*.txt")]
+    assert logs
+    assert all(map(is_synced, logs))
 
 
 def test_a_file_system_that_syncs_no_single_files_is_told_from_others(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ _COMMON: Final = {
     "session_timezone": "UTC",
     "use_query_condition_cache": "0",
 }
+_WITHOUT_ROWS: Final = ("CREATE ", "DROP ")
 #: Readers: endpoints want few rows of many columns from few parts, where reading columns late costs more than it saves.
 #: Groups by texts come in the order of the hash tables of older engines, which the tests of existing projects expect
 #: where they sort by a count alone and leave the order of ties open.
@@ -142,9 +143,11 @@ class ChdbEngine:
 
     def command(self, statement: str, *, database: str = "default", query_id: str = "") -> None:
         """Run one statement that changes something, on a connection of its own."""
+        if not statement.startswith(_WITHOUT_ROWS):
+            self._token_logs.sync_new()
         self._run_alone(statement, "Null", database, query_id)
         if statement.startswith("CREATE TABLE "):
-            self._token_logs.sync_new()
+            self._token_logs.expect_new()
 
     def fetch(self, statement: str, *, database: str = "default") -> list[dict[str, object]]:
         """Rows of a statement of the program's own, as dictionaries."""
@@ -157,6 +160,7 @@ class ChdbEngine:
 
     def insert(self, insert: Insert) -> int:
         """Commit a block; see `Engine.insert`. Inserts run one after the other, on one connection."""
+        self._token_logs.sync_new()
         with self._running.run():
             return self._writer.insert(insert)
 
@@ -164,6 +168,7 @@ class ChdbEngine:
         """Put the rows of a statement into a table, on a connection of its own; see `Engine.fill`."""
         query = fill.query
         check_settings(query.settings)
+        self._token_logs.sync_new()
         with self._running.run(query.query_id) as run:
             connection = self._connect(fill_options(fill))
             try:

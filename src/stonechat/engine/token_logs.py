@@ -25,32 +25,45 @@ _SETTLED_NANOSECONDS: Final = 1_000_000_000
 
 
 class TokenLogs:
-    """The deduplication logs of all tables of a data folder."""
+    """The deduplication logs of all tables of a data folder. Any thread may call."""
 
     def __init__(self, folder: Path) -> None:
         self._store = folder / "store"
         self._known: dict[str, int] = {}
+        self._synced: set[str] = set()
         self._lock = threading.Lock()
+        self._expected = True
+
+    def expect_new(self) -> None:
+        """There is a new table. Looking for its log takes as long as making it, and many never get a row."""
+        with self._lock:
+            self._expected = True
 
     def sync_new(self) -> None:
-        """Have the logs of tables that are new since the last call synced, with all that is in them by now."""
+        """Before rows are written: have the logs of tables that are new synced, with all that is in them by now."""
         with self._lock:
-            if not self._store.is_dir():
+            if not (self._expected and self._store.is_dir()):
                 return
             for entry in os.scandir(self._store):
-                changed = entry.stat().st_mtime_ns
-                if self._known.get(entry.name) != changed:
-                    for logs in Path(entry.path).glob("*/deduplication_logs"):
-                        self._sync(logs)
-                    if changed < time.time_ns() - _SETTLED_NANOSECONDS:
-                        self._known[entry.name] = changed
+                with suppress(FileNotFoundError):  # its last table may have been dropped meanwhile
+                    changed = entry.stat().st_mtime_ns
+                    if self._known.get(entry.name) != changed:
+                        for table in os.scandir(entry.path):
+                            self._sync(table.path)
+                        if changed < time.time_ns() - _SETTLED_NANOSECONDS:
+                            self._known[entry.name] = changed
+            self._expected = False
 
-    def _sync(self, logs: Path) -> None:
+    def _sync(self, table: str) -> None:
+        if table in self._synced:  # names of these folders are never used again
+            return
+        logs = Path(table, "deduplication_logs")
         # The table may have been dropped meanwhile; where files have no such attribute, `sync_refusal` says so.
         with suppress(OSError):
             if not is_synced(logs):
                 for path in (*logs.glob("deduplication_log_*.txt"), logs):
                     _set_synced(path)
+            self._synced.add(table)
 
 
 def sync_refusal(folder: Path) -> str | None:
