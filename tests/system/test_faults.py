@@ -70,7 +70,7 @@ def _refusal(home: Path) -> str:
 def test_a_damaged_log_is_named_and_nothing_is_touched(start_server: StartServer, stopped: Path, damage: str) -> None:
     path = _segment(stopped)
     sound = path.read_bytes()
-    place = sound.index(b'"id":3')
+    place = sound.index(b'"id": 3')
     if damage == "flipped":
         path.write_bytes(sound[:place] + bytes([sound[place] ^ 1]) + sound[place + 1 :])
     elif damage == "truncated":
