@@ -1,7 +1,8 @@
 """Writes: the Events API by request size, against a no-op route and against chDB's own `send_insert` of the same bytes.
 
 A measurement ends when everything that was sent is committed: the CPU per row has the check, the log and the insert in
-it, and the rows are counted. Every round measures a case and its references one after the other, so that a ratio's two
+it, and the rows are counted. The merges are left out on both sides, and told apart: how many run by then depends on the
+time and on the rounds before. Every round measures a case and its references one after the other, so that a ratio's two
 sides saw the same machine; the medians of the rounds are reported.
 """
 
@@ -68,6 +69,7 @@ class Round:
     no_op_requests: float
     no_op_cpu: float
     cpu: float
+    merging_cpu: float
     equal_blocks_cpu: float
     large_blocks_cpu: float
     p50: float
@@ -111,27 +113,34 @@ def _round(case: Case, requests: Sequence[bytes], last: bytes, sides: _Sides) ->
     empty = run_load(no_op.port, requests, connections=case.connections, status=200, seconds=_NO_OP_SECONDS)
     no_op_cpu = no_op.cpu_seconds - no_op_before
     server.forget_peak()
-    count, before, began = server.count(), server.cpu_seconds, time.perf_counter()
+    count, merging, before, began = server.count(), server.merging_seconds, server.cpu_seconds, time.perf_counter()
     status = 200 if case.wait else 202
     load = run_load(server.port, requests, connections=case.connections, status=status, seconds=_SECONDS)
     server.send(last, wait=True)  # committed after all that came before
     cpu, seconds, sent = server.cpu_seconds - before, time.perf_counter() - began, load.requests * case.rows
+    merging = server.merging_seconds - merging
     if server.count() != count + sent + 1:
         raise LostRows(f"{case.name}: {sent + 1} rows were acknowledged, {server.count() - count} are there")
-    equal = raw.ask(table="messages", block_rows=case.rows, rows=case.reference_rows)
-    large = raw.ask(table="messages", block_rows=_LARGE_BLOCK, rows=ROWS)
     return Round(
         requests=load.rate,
         rows=sent / seconds,
         no_op_requests=empty.rate,
         no_op_cpu=no_op_cpu / empty.requests * 1e6,
-        cpu=cpu / sent * 1e6,
-        equal_blocks_cpu=equal["cpu_seconds"] / case.reference_rows * 1e6,
-        large_blocks_cpu=large["cpu_seconds"] / ROWS * 1e6,
+        cpu=(cpu - merging) / sent * 1e6,
+        merging_cpu=merging / sent * 1e6,
+        equal_blocks_cpu=_raw_cpu(raw, case.rows, case.reference_rows),
+        large_blocks_cpu=_raw_cpu(raw, _LARGE_BLOCK, ROWS),
         p50=load.percentile(0.5) * 1000,
         p99=load.percentile(0.99) * 1000,
         peak_bytes=server.peak_bytes,
     )
+
+
+def _raw_cpu(raw: Worker, block_rows: int, rows: int) -> float:
+    """Microseconds of CPU that a row costs the engine alone, in blocks of that size, without merges."""
+    merging = raw.merging_seconds
+    cpu: float = raw.ask(table="messages", block_rows=block_rows, rows=rows)["cpu_seconds"]
+    return (cpu - (raw.merging_seconds - merging)) / rows * 1e6
 
 
 def _stonechat_table(results: Mapping[Case, Sequence[Round]]) -> Table:
@@ -142,6 +151,7 @@ def _stonechat_table(results: Mapping[Case, Sequence[Round]]) -> Table:
         "of no-op",
         "rows/s",
         "CPU us/row",
+        "merges us/row",
         "x raw 100,000 blocks",
         "x raw equal blocks",
         "p50 ms",
@@ -159,6 +169,7 @@ def _stonechat_row(case: Case, rounds: Sequence[Round]) -> Sequence[str | float]
         median([each.requests / each.no_op_requests for each in rounds]),
         median([each.rows for each in rounds]),
         median([each.cpu for each in rounds]),
+        median([each.merging_cpu for each in rounds]),
         median([each.cpu / each.large_blocks_cpu for each in rounds]),
         median([each.cpu / each.equal_blocks_cpu for each in rounds]),
         median([each.p50 for each in rounds]),

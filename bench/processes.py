@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_MERGING = "MergeMutate"
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
@@ -43,8 +44,13 @@ class Process:
     @property
     def cpu_seconds(self) -> float:
         """User and system time of all its threads so far, in steps of a clock tick."""
-        fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return _cpu_seconds(Path(f"/proc/{self.popen.pid}/stat").read_text())
+
+    @property
+    def merging_seconds(self) -> float:
+        """What of it the threads took in which the engine merges parts."""
+        stats = [task.read_text() for task in Path(f"/proc/{self.popen.pid}/task").glob("*/stat")]
+        return sum(_cpu_seconds(stat) for stat in stats if f"({_MERGING})" in stat)
 
     @property
     def resident_bytes(self) -> int:
@@ -171,6 +177,11 @@ def answer_questions(answer: Callable[..., Mapping[str, Any]]) -> None:
     """The child's side of `Worker`: call `answer` with each question until there are no more."""
     for line in sys.stdin:
         print(json.dumps(answer(**json.loads(line))), flush=True)
+
+
+def _cpu_seconds(stat: str) -> float:
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def status_bytes(status: str, name: str) -> int:
