@@ -66,14 +66,15 @@ def _table_names(statement: str) -> frozenset[str]:
         elif token.text == ",":
             level.expects_table = level.in_tables
         elif token.kind in {TokenKind.WORD, TokenKind.QUOTED}:
-            _step(level, token, listed[index - 1] if index else None, found)
+            called = index + 1 < len(listed) and listed[index + 1].text == "("
+            _step(level, token, listed[index - 1] if index else None, found, called=called)
     return frozenset(found - _defined(listed))
 
 
 _remembered = lru_cache(2000)(_table_names)
 
 
-def _step(level: _Level, token: Token, before: Token | None, found: set[str]) -> None:
+def _step(level: _Level, token: Token, before: Token | None, found: set[str], *, called: bool) -> None:
     keyword = token.text.upper() if token.kind is TokenKind.WORD else ""
     if keyword in _TABLES_BEGIN:
         # ARRAY JOIN takes columns.
@@ -83,7 +84,8 @@ def _step(level: _Level, token: Token, before: Token | None, found: set[str]) ->
     elif keyword in TABLES_END:
         level.in_tables = level.expects_table = False
     elif level.expects_table:
-        found.add(token.name)
+        if not called:  # a table function is no table, whatever pipe has its name
+            found.add(token.name)
         level.expects_table = False
 
 

@@ -26,7 +26,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A test and its answer: `text` is the rows as NDJSON, or the error of a call that failed with `status`."""
+    """A test and its answer: `text` is the answer of the call, or the error of one that failed with `status`."""
 
     case: Case
     verdict: Verdict
@@ -53,7 +53,7 @@ def run_cases(remote: Remote, file: CaseFile) -> Iterator[Result]:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """How the rows of a pipe are asked for: its endpoint, or the SQL of its output node for those without."""
+    """How the rows of a pipe are asked for: its endpoint, or as `tb` does the bare SQL of its output node."""
 
     remote: Remote
     path: str
@@ -76,7 +76,7 @@ def _call_of(remote: Remote, pipe: str) -> _Call | None:
     typed = [node for node in nodes if node["node_type"] not in {"default", "standard"}]
     if any(node["node_type"] == "endpoint" for node in typed):
         return _Call(remote, f"/v0/pipes/{quote(pipe, safe='')}.ndjson")
-    statement = f"{(typed or nodes)[-1]['sql'].strip().removesuffix(';')}\nFORMAT JSONEachRow"
+    statement = (typed or nodes)[-1]["sql"]
     return _Call(remote, "/v0/sql", f"q={quote(statement, safe='')}&pipeline={quote(pipe, safe='')}")
 
 
