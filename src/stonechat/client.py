@@ -10,9 +10,11 @@ from typing import Any, Self
 from urllib.parse import quote
 from urllib.request import getproxies
 
-import httpx
-
 from stonechat.errors import Kind, Position, StonechatError
+from stonechat.importing import absent
+
+with absent("httpx._main"):  # its command line, for which it would import click, rich and pygments
+    import httpx
 
 _BATCH_BYTES = 4_000_000
 _TIMEOUT = httpx.Timeout(300.0, connect=5.0)

@@ -28,5 +28,5 @@ def test_a_command_is_imported_when_it_is_asked_for() -> None:
 
 
 def test_a_server_imports_nothing_of_the_command_lines_output_and_client() -> None:
-    server = "from stonechat.server.importing import quick_imports\nwith quick_imports(): import stonechat.cli.running"
+    server = "from stonechat.importing import quick_imports\nwith quick_imports(): import stonechat.cli.running"
     assert not {"httpx", "rich", "pydantic"} & _imported(server)

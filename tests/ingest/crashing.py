@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stonechat.server.importing import quick_imports
+from stonechat.importing import quick_imports
 
 with quick_imports():
     import structlog

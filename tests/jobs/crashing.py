@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-from stonechat.server.importing import quick_imports
+from stonechat.importing import quick_imports
 
 with quick_imports():
     import structlog

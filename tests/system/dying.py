@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stonechat.server.importing import quick_imports
+from stonechat.importing import quick_imports
 
 with quick_imports():
     import sqlalchemy as sa

@@ -10,7 +10,7 @@ import typer
 from stonechat.cli.connection import Destructive
 from stonechat.cli.folders import ProjectFolder
 from stonechat.errors import Kind, StonechatError
-from stonechat.server.importing import quick_imports
+from stonechat.importing import quick_imports
 from stonechat.settings import Settings, load_settings
 
 if TYPE_CHECKING:

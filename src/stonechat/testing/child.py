@@ -15,7 +15,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from stonechat.server.importing import quick_imports
+from stonechat.importing import quick_imports
 
 with quick_imports():
     import structlog
