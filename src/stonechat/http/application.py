@@ -89,7 +89,7 @@ class EveryAnswer:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [(name.encode(), value.encode()) for name, value in rate_limit_headers(scope).items()]
+                own = rate_limit_headers(scope)
                 message["headers"] = [*message["headers"], *_CORS, (b"x-request-id", request_id.encode()), *own]
             await send(message)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.types import Scope
 
+from stonechat.auth import access
 from stonechat.auth.access import Caller
 from stonechat.auth.limits import Allowance, RateLimit, RateLimited
 from stonechat.auth.tokens import TokenRegistry
-from stonechat.http.headers import header
+from stonechat.http.headers import Headers, header
 from stonechat.project.live import LiveProjects
 
 CALLER = "stonechat.caller"
@@ -31,7 +32,7 @@ class Authenticator:
         """The caller. Raises `auth.access.InvalidToken` for a missing or unknown token, or `RateLimited`."""
         caller = request.scope[CALLER] = self.identified(token_of(request))
         self.count(request.scope, caller)
-        if any(scope.resource.startswith("t_") for scope in caller.scopes):
+        if _name_ids(caller.scopes):
             return caller.with_names(self._projects.of(caller.workspace_id).snapshot.names_by_id)
         return caller
 
@@ -50,6 +51,11 @@ class Authenticator:
             scope[_ALLOWANCE] = allowance
 
 
+@lru_cache(1000)
+def _name_ids(scopes: frozenset[access.Scope]) -> bool:
+    return any(scope.resource.startswith("t_") for scope in scopes)
+
+
 def token_of(request: Request) -> str:
     """The token that a request has, or an empty text."""
     authorization = header(request.scope, b"authorization") or ""
@@ -58,13 +64,13 @@ def token_of(request: Request) -> str:
     return request.query_params.get("token", "")
 
 
-def rate_limit_headers(scope: Scope) -> Mapping[str, str]:
+def rate_limit_headers(scope: Scope) -> Headers:
     """What the answer to a request tells a caller whose rate is limited; nothing to others."""
     allowance: Allowance | None = scope.get(_ALLOWANCE)
     if allowance is None:
-        return {}
-    return {
-        "x-ratelimit-limit": f"{allowance.limit:g}",
-        "x-ratelimit-remaining": str(allowance.remaining),
-        "x-ratelimit-reset": str(allowance.reset),
-    }
+        return []
+    return [
+        (b"x-ratelimit-limit", b"%g" % allowance.limit),
+        (b"x-ratelimit-remaining", b"%d" % allowance.remaining),
+        (b"x-ratelimit-reset", b"%d" % allowance.reset),
+    ]

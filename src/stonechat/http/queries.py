@@ -126,22 +126,25 @@ def _explained(explanation: Explanation) -> Response:
 
 async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
     """The answer; or, once the caller has hung up, the end of its query. What is answered soon is not watched."""
-    asking, caller = asyncio.current_task(), asyncio.Future[None]()
+    loop = asyncio.get_running_loop()
+    asking = asyncio.current_task(loop)
+    caller: asyncio.Future[None] | None = None
 
     def watch() -> None:
         nonlocal caller
-        caller = asyncio.ensure_future(_end_with_caller(request, asking))
+        caller = loop.create_task(_end_with_caller(request, asking))
 
-    soon = asyncio.get_running_loop().call_later(_WATCHED_AFTER, watch)
+    soon = loop.call_later(_WATCHED_AFTER, watch)
     try:
         return await work
     except asyncio.CancelledError:
-        if not caller.done():
+        if caller is None or not caller.done():
             raise
         raise CallerGone("The caller went away") from None
     finally:
         soon.cancel()
-        caller.cancel()
+        if caller is not None:
+            caller.cancel()
 
 
 async def _end_with_caller(request: Request, task: asyncio.Task[Any] | None) -> None:

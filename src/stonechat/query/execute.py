@@ -229,10 +229,14 @@ class QueryService:
             planned = None if caller.fixed else snapshot.plans.compose(pipe, request.values)
             composed = planned or compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
             prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
-            loop = asyncio.get_running_loop()
-            loop.call_later(_MEANWHILE, self._prepared.put, snapshot, call, composed, prepared)
-            if planned is None and not caller.fixed:
-                loop.call_later(_MEANWHILE, snapshot.plans.learn, pipe, request.values)
+
+            def remember() -> None:
+                prepared.etag(self._versions.epoch, self._versions.of(prepared.workspace_id, prepared.reads))
+                self._prepared.put(snapshot, call, composed, prepared)
+                if planned is None and not caller.fixed:
+                    snapshot.plans.learn(pipe, request.values)
+
+            asyncio.get_running_loop().call_later(_MEANWHILE, remember)
         return prepared
 
     async def _ready(
@@ -284,15 +288,14 @@ class QueryService:
             await self._runs.in_thread(self._catch_up, prepared.workspace_database)
         if not prepared.keeps:
             return _Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
-        loop, epoch = asyncio.get_running_loop(), self._versions.epoch
-        loop.call_later(_MEANWHILE, prepared.etag, epoch, versions)
         result = await self._flights.run((prepared.key, versions), partial(self._runs.start, prepared.query))
         if isinstance(result, QueryResult):
             # Once the answer is on its way, and before another request is read.
-            loop.call_soon(partial(self._cache.put, prepared.key, versions, result, lifetime=prepared.lifetime))
+            keep = partial(self._cache.put, prepared.key, versions, result, lifetime=prepared.lifetime)
+            asyncio.get_running_loop().call_soon(keep)
         elif not result.hold():
             result = await self._runs.run(prepared.query)  # it ended between its beginning and this turn of the loop
-        return _Outcome(result, CacheStatus.MISS, prepared.etag(epoch, versions))
+        return _Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
 
     def _known(self, prepared: Prepared, versions: tuple[int, ...], known_etag: str | None) -> _Outcome | None:
         """What is kept for a query: only what may be kept ever is."""
