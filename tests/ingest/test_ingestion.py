@@ -405,6 +405,19 @@ def test_a_failing_view_is_told_and_the_table_and_all_other_views_have_the_rows(
     assert ingestion.block_counters.view_failures == 1
 
 
+def test_a_failing_view_ends_no_block_that_the_engine_takes_in_canonical_form_alone(start: Open, fed: Fed) -> None:
+    engine, database = fed.engine, fed.database
+    window = "SETTINGS non_replicated_deduplication_window = 1000"
+    engine.command(f"CREATE TABLE {database}.u (m UInt32) ORDER BY tuple() {window}")
+    query = f"SELECT toUInt32(text) AS m FROM {database}.t"
+    engine.command(f"CREATE MATERIALIZED VIEW {database}.to_u TO {database}.u AS {query}")
+    ingestion = start()
+    with pytest.raises(ViewFailed):
+        send(ingestion, fed, b'{"n":1,"text":"7"}\n{"n":2,"n":3,"text":"8"}\n{"n":4,"text":"word"}')
+    assert numbers(fed) == [1, 3, 4]
+    assert [row["m"] for row in engine.fetch(f"SELECT m FROM {database}.u ORDER BY m")] == [7, 8]
+
+
 @pytest.mark.parametrize("size", [2, 3000])
 def test_a_failing_view_misses_the_rows_that_it_fails_at_alone(start: Open, fed: Fed, size: int) -> None:
     engine, database = fed.engine, fed.database

@@ -249,7 +249,7 @@ class _Commit:
                 failed = failure
         else:
             # The table has the rows already: to send parts of them again, under other tokens, would double them.
-            insert = replace(insert, past_failing_views=True)
+            insert = replace(insert, past_failing_views=True, data=target.lines(chunks))
             self._committer.insert(insert)
             self._committer.complete_views(insert)
             self._note_view_failure(failed)
