@@ -162,6 +162,12 @@ def _state(engine: ChdbEngine) -> dict[str, object]:
     return {"stored": table["numbers"], "total": table["total"], "quarantined": quarantine["numbers"], "view": view}
 
 
+def _event(number: int) -> str:
+    """An event; now and then one that the engine refuses as it came, and takes in canonical form."""
+    first = '"n":0,' if number % 41 == 7 else ""
+    return f'{{{first}"n":{number},"day":"2025-0{number % 3 + 1}-01"}}'
+
+
 async def _ingest(ingestion: Ingestion, source: DataSource, cycle: int) -> None:
     await asyncio.gather(*(_send_for_ever(ingestion, source, cycle, sender) for sender in range(4)))
 
@@ -173,7 +179,7 @@ async def _send_for_ever(ingestion: Ingestion, source: DataSource, cycle: int, s
         size = rng.choice((1, 1, 5, 50))
         numbers = range(number, number + size)
         number += size
-        body = "\n".join(f'{{"n":{each},"day":"2025-0{each % 3 + 1}-01"}}' for each in numbers)
+        body = "\n".join(map(_event, numbers))
         receipt, *_ = await asyncio.gather(
             *(
                 ingestion.accept(
