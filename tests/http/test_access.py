@@ -27,6 +27,7 @@ _FOR_ANY_TOKEN = {
     ("GET", "/v0/pipes"),
     ("GET", "/v0/jobs"),
     ("GET", "/v0/pipes/openapi.json"),
+    ("GET", "/v0/workspace"),
     ("GET", "/v1/workspace"),
     ("GET", "/v0/sql_format"),
     ("POST", "/v0/sql_format"),

@@ -82,6 +82,7 @@ def routes(authenticator: Authenticator, workspaces: Workspaces, tokens: TokenRe
     handlers = _Handlers(authenticator, workspaces, tokens)
     return [
         Route("/v1/workspace", handlers.show, methods=["GET"]),
+        Route("/v0/workspace", handlers.show, methods=["GET"]),
         Route("/v1/user/workspaces", handlers.list_all, methods=["GET"]),
         Route("/v1/workspaces", handlers.create, methods=["POST"]),
         Route("/v1/workspaces/{id}", handlers.delete, methods=["DELETE"]),
