@@ -72,6 +72,7 @@ class Round:
     merging_cpu: float
     equal_blocks_cpu: float
     large_blocks_cpu: float
+    log_cpu: float
     p50: float
     p99: float
     peak_bytes: int
@@ -85,19 +86,24 @@ def measure(folder: Path, server: Stonechat, no_op: HttpProcess, data_source: st
     row_file.write_bytes(b"".join(lines))
     source_file.write_text(data_source)
     arguments = ("--folder", str(folder / "raw"), "--rows", str(row_file), "--datasource", str(source_file))
-    with Worker("bench.raw_engine", *arguments, log=folder / "raw.log") as raw:
-        sides = _Sides(server, no_op, raw)
+    log_arguments = ("--folder", str(folder / "log"), "--rows", str(row_file))
+    with (
+        Worker("bench.raw_engine", *arguments, log=folder / "raw.log") as raw,
+        Worker("bench.log_alone", *log_arguments, log=folder / "log-alone.log") as log,
+    ):
+        sides = _Sides(server, no_op, raw, log)
         results = {case: _rounds(case, lines, sides) for case in CASES}
     return [_stonechat_table(results), freshness.measure(server, lines), _reference_table(results)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """What is measured, and its two references."""
+    """What is measured, and its references."""
 
     server: Stonechat
     no_op: HttpProcess
     raw: Worker
+    log: Worker
 
 
 def _rounds(case: Case, lines: Sequence[bytes], sides: _Sides) -> Sequence[Round]:
@@ -130,6 +136,9 @@ def _round(case: Case, requests: Sequence[bytes], last: bytes, sides: _Sides) ->
         merging_cpu=merging / sent * 1e6,
         equal_blocks_cpu=_raw_cpu(raw, case.rows, case.reference_rows),
         large_blocks_cpu=_raw_cpu(raw, _LARGE_BLOCK, ROWS),
+        log_cpu=sides.log.ask(request_rows=case.rows, rows=case.reference_rows)["cpu_seconds"]
+        / case.reference_rows
+        * 1e6,
         p50=load.percentile(0.5) * 1000,
         p99=load.percentile(0.99) * 1000,
         peak_bytes=server.peak_bytes,
@@ -181,12 +190,19 @@ def _stonechat_row(case: Case, rounds: Sequence[Round]) -> Sequence[str | float]
 def _reference_table(results: Mapping[Case, Sequence[Round]]) -> Table:
     inserts = {case.rows: [each.equal_blocks_cpu for each in rounds] for case, rounds in results.items()}
     inserts[_LARGE_BLOCK] = [each.large_blocks_cpu for rounds in results.values() for each in rounds]
-    no_op = {case.rows: rounds for case, rounds in results.items()}
+    others = {case.rows: rounds for case, rounds in results.items()}
     table = []
     for size, cpu in inserts.items():
-        rounds = no_op.get(size, ())
+        rounds = others.get(size, ())
         rate = median([each.no_op_requests for each in rounds]) if rounds else "-"
         request_cpu = median([each.no_op_cpu for each in rounds]) if rounds else "-"
-        table.append((f"{size:,}", median(cpu), rate, request_cpu))
-    columns = ("Rows per block or request", "send_insert CPU us/row", "no-op requests/s", "no-op CPU us/request")
+        log_cpu = median([each.log_cpu for each in rounds]) if rounds else "-"
+        table.append((f"{size:,}", median(cpu), rate, request_cpu, log_cpu))
+    columns = (
+        "Rows per block or request",
+        "send_insert CPU us/row",
+        "no-op requests/s",
+        "no-op CPU us/request",
+        "log alone CPU us/row",
+    )
     return Table("References of the writes", columns, table)
