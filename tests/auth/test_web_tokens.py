@@ -14,6 +14,7 @@ from stonechat.auth.access import InvalidToken, ScopeType
 from stonechat.auth.web_tokens import ExpiredToken, InvalidClaims, WebTokens
 
 KEY = "p.eyJ1IjogIncifQ." + "0123456789abcdef" * 4
+OTHER_KEY = "p.a-second-admin-token-of-each-workspace-0123456789"
 NOW = 1_700_000_000
 _CLAIMS: dict[str, Any] = {
     "workspace_id": "w",
@@ -31,12 +32,12 @@ class _World:
         self.now = float(NOW)
         self.asked = 0
 
-    def key(self, workspace_id: str) -> str | None:
+    def keys_of(self, workspace_id: str) -> list[str]:
         self.asked += 1
-        return self.keys.get(workspace_id)
+        return [self.keys[workspace_id], OTHER_KEY] if workspace_id in self.keys else []
 
     def tokens(self) -> WebTokens:
-        return WebTokens(self.key, lambda: self.now)
+        return WebTokens(self.keys_of, lambda: self.now)
 
 
 @pytest.fixture
@@ -50,6 +51,12 @@ def _signed(key: str = KEY, algorithm: str = "HS256", headers: dict[str, Any] | 
 
 def _part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def test_any_key_of_the_workspace_may_have_signed(world: _World) -> None:
+    assert world.tokens().identify(_signed(OTHER_KEY)).token_name == "ann"
+    with pytest.raises(InvalidToken):
+        world.tokens().identify(_signed(world.keys["v"]))
 
 
 def test_a_token_says_who_calls_and_what_it_may(world: _World) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from tests.conftest import RunningServer, StartServer
 
@@ -64,20 +66,30 @@ def test_a_workspace_does_not_see_the_tokens_and_resources_of_another(server: Ru
     made = _make(server, "secluded")
     assert server.request("GET", "/v0/datasources", token=made["token"]).json() == {"datasources": []}
     listed = server.request("GET", "/v0/tokens", token=made["token"]).json()["tokens"]
-    assert [token["name"] for token in listed] == ["admin local_testing@tinybird.co", "workspace admin token"]
+    own = ["admin local_testing@tinybird.co", "admin token", "workspace admin token"]
+    assert [token["name"] for token in listed] == own
     assert server.token not in {token["token"] for token in listed}
     assert server.request("GET", "/v1/workspace", token=made["token"]).json()["id"] == made["id"]
     assert server.request("GET", "/v1/workspace").json()["id"] != made["id"]
 
 
-def test_a_workspace_has_the_admin_token_that_local_clients_look_for(server: RunningServer) -> None:
-    made = _make(server, "with local token")
-    path = "/v0/tokens/admin local_testing@tinybird.co"
-    local = server.request("GET", path, token=made["token"]).json()
-    assert local["token"].startswith("p.e")
-    assert [scope["type"] for scope in local["scopes"]] == ["ADMIN"]
-    assert server.request("GET", "/v1/workspace", token=local["token"]).json()["name"] == "with local token"
-    assert server.request("POST", "/v1/workspaces", token=local["token"], params={"name": "x"}).status_code == 403
+@pytest.mark.parametrize("name", ["admin token", "admin local_testing@tinybird.co"])
+def test_a_workspace_has_the_admin_tokens_that_scripts_look_for(server: RunningServer, name: str) -> None:
+    made = _make(server, f"with {name.partition(chr(64))[0]}")
+    found = server.request("GET", f"/v0/tokens/{name}", token=made["token"]).json()
+    assert found["token"].startswith("p.e")
+    assert [scope["type"] for scope in found["scopes"]] == ["ADMIN"]
+    assert server.request("GET", "/v1/workspace", token=found["token"]).json()["id"] == made["id"]
+    assert server.request("POST", "/v1/workspaces", token=found["token"], params={"name": "x"}).status_code == 403
+    scopes = [{"type": "DATASOURCES:READ", "resource": "nothing"}]
+    claims = {"workspace_id": made["id"], "name": "ann", "exp": int(time.time()) + 60, "scopes": scopes}
+    signed = jwt.encode(claims, found["token"], "HS256")
+    assert server.request("GET", "/v1/workspace", token=signed).json()["id"] == made["id"]
+    renewed = server.request("POST", f"/v0/tokens/{name}/refresh", token=made["token"]).json()["token"]
+    assert server.request("GET", "/v1/workspace", token=signed).status_code == 403
+    server.request("PUT", f"/v0/tokens/{name}?scope=TOKENS", token=made["token"])
+    weaker = jwt.encode(claims, renewed, "HS256")
+    assert server.request("GET", "/v1/workspace", token=weaker).status_code == 403
 
 
 def test_only_the_owner_sees_all_workspaces_and_makes_and_deletes_them(server: RunningServer) -> None:

@@ -58,6 +58,8 @@ MIGRATIONS = (create_tables("tokens-1", _metadata), Migration("tokens-2", _part_
 
 ADMIN_TOKEN_NAME = "workspace admin token"  # noqa: S105 - the contract's name of that token, not its value
 USER_TOKEN_NAME = "admin local_testing@tinybird.co"  # noqa: S105 - the name that local clients know
+#: The admin tokens of a workspace that may sign JSON Web Tokens; scripts look for each of them by its name.
+_SIGNERS = (ADMIN_TOKEN_NAME, "admin token", USER_TOKEN_NAME)
 MOST_TOKENS = 100_000
 LONGEST_NAME = 200
 
@@ -118,9 +120,9 @@ class TokenRegistry:
         self._box = box
         self._changing = threading.Lock()
         self._callers: dict[str, Caller] = {}
-        self._admin_values: dict[str, str] = {}
+        self._keys: dict[str, list[str]] = {}
         #: Tokens that the admin tokens sign.
-        self.signed = WebTokens(self._signing_key)
+        self.signed = WebTokens(self._signing_keys)
         self._load()
 
     def identify(self, value: str) -> Caller:
@@ -212,9 +214,10 @@ class TokenRegistry:
         """The token of the server's owner, in the first workspace: an admin's that may also manage workspaces."""
         return self._standing(workspace_id, USER_TOKEN_NAME, (Scope(ScopeType.ADMIN), Scope(ScopeType.USER)))
 
-    def local(self, workspace_id: str) -> Token:
-        """The admin token that local clients look for by its name; in the first workspace, `user` is what they find."""
-        return self._standing(workspace_id, USER_TOKEN_NAME, (Scope(ScopeType.ADMIN),))
+    def make_admins(self, workspace_id: str) -> None:
+        """Make the admin tokens that scripts and local clients look for by their names."""
+        for name in _SIGNERS:
+            self._standing(workspace_id, name, (Scope(ScopeType.ADMIN),))
 
     def forget(self, connection: sa.Connection, workspace_id: str) -> None:
         """Forget the tokens of a workspace, inside the transaction that deletes it. Call `refresh` afterwards."""
@@ -259,11 +262,16 @@ class TokenRegistry:
             with self._store.transaction() as connection:
                 rows = connection.execute(sa.select(_tokens)).mappings().all()
             self._callers = {row["digest"]: _caller(row) for row in rows}
-            admins = [row for row in rows if row["name"] == ADMIN_TOKEN_NAME]
-            self._admin_values = {row["workspace_id"]: self._box.unseal(row["sealed"]) for row in admins}
+            signers = [
+                row for row in rows if row["name"] in _SIGNERS and Scope(ScopeType.ADMIN) in _scopes(row["scopes"])
+            ]
+            keys: dict[str, list[str]] = {}
+            for row in sorted(signers, key=lambda row: _SIGNERS.index(row["name"])):
+                keys.setdefault(row["workspace_id"], []).append(self._box.unseal(row["sealed"]))
+            self._keys = keys
 
-    def _signing_key(self, workspace_id: str) -> str | None:
-        return self._admin_values.get(workspace_id)
+    def _signing_keys(self, workspace_id: str) -> Sequence[str]:
+        return self._keys.get(workspace_id, ())
 
     def _update(self, token: Token, values: dict[str, Any]) -> Token:
         with self._changing, self._store.transaction() as connection:

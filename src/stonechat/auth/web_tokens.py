@@ -1,6 +1,7 @@
-"""JSON Web Tokens: signed by anyone who has the workspace's admin token, kept by nobody, valid until they expire.
+"""JSON Web Tokens: signed by anyone who has an admin token of the workspace, kept by nobody, valid until they expire.
 
-HS256 is the only algorithm, and the value of the admin token the only key, so refreshing that token voids them all.
+HS256 is the only algorithm, and the values of the workspace's own admin tokens are the keys, so refreshing the one that
+has signed voids what it has signed.
 What is inside was written by an admin, and is still read strictly: a misspelt restriction must not be none.
 """
 
@@ -11,6 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,10 +95,10 @@ class _Kept:
 
 
 class WebTokens:
-    """Signs tokens and tells who they stand for. `key_of` gives the key of a workspace, None if there is none."""
+    """Signs tokens and tells who they stand for. `keys_of` gives the keys of a workspace; the first one signs."""
 
-    def __init__(self, key_of: Callable[[str], str | None], clock: Callable[[], float] = time.time) -> None:
-        self._key_of = key_of
+    def __init__(self, keys_of: Callable[[str], Sequence[str]], clock: Callable[[], float] = time.time) -> None:
+        self._keys_of = keys_of
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
@@ -110,7 +112,7 @@ class WebTokens:
             raise InvalidToken
         digest = _digest(value)
         kept = self._kept.get(digest)
-        if kept is not None and kept.expires > self._clock() and self._key_of(kept.caller.workspace_id) == kept.key:
+        if kept is not None and kept.expires > self._clock() and kept.key in self._keys_of(kept.caller.workspace_id):
             return kept.caller
         claims, key = self._verified(value)
         caller = _caller(claims, digest)
@@ -138,9 +140,7 @@ class WebTokens:
         _caller(read, "")
         if expires <= self._clock():
             raise InvalidClaims("it would have expired already")
-        key = self._key_of(workspace_id)
-        assert key is not None, "whoever may sign belongs to the workspace"
-        value = jwt.encode(claims, key, _ALGORITHM)
+        value = jwt.encode(claims, self._keys_of(workspace_id)[0], _ALGORITHM)
         if len(value) > _LONGEST:
             raise InvalidClaims(f"it is longer than {_LONGEST} characters")
         return value, _caller(read, _digest(value))
@@ -152,10 +152,13 @@ class WebTokens:
         try:
             unverified = jwt.decode(value, options={"verify_signature": False})
             workspace_id = unverified.get("workspace_id")
-            key = self._key_of(workspace_id) if isinstance(workspace_id, str) else None
-            if key is None:
+            keys = self._keys_of(workspace_id) if isinstance(workspace_id, str) else ()
+            for key in keys:
+                with suppress(jwt.InvalidSignatureError):
+                    claims = jwt.decode(value, key, algorithms=[_ALGORITHM], options=_CHECKS, leeway=_CLOCKS_DIFFER)
+                    break
+            else:
                 raise InvalidToken
-            claims = jwt.decode(value, key, algorithms=[_ALGORITHM], options=_CHECKS, leeway=_CLOCKS_DIFFER)
         except jwt.MissingRequiredClaimError as error:
             raise InvalidClaims("it has no exp, so it would never expire") from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:

@@ -120,7 +120,7 @@ class Workspaces:
             workspace = create_workspace(self._store, name)
             project = restore(workspace, self._store, self._engine, self._secrets(workspace.id))
             self._open(project)
-            self._tokens.local(workspace.id)
+            self._tokens.make_admins(workspace.id)
             self._projects.add(project)
         return workspace
 
