@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench import deployments, endpoints, ingestion, rendering, soak
@@ -95,19 +96,31 @@ def _reads(folder: Path, no_op: HttpProcess, process: list[tuple[str, float]]) -
         server.deploy(files)
         cpu, rate = endpoints.load_messages(server)
         process += [("load with materialized views, CPU us/row", cpu), ("the same, rows/s", rate)]
-    shutil.copytree(home, folder / "copy", symlinks=True)
-    _say("reads")
-    with (
-        Stonechat(home) as server,
-        Worker("bench.in_process", "--home", str(folder / "copy"), log=folder / "in-process.log") as engine,
-    ):
+    tables = []
+    _say("reads, one after the other")
+    tables.append(endpoints.measure_alone(lambda: _server_and_engine(folder, home)))
+    _say("reads over several connections")
+    with Stonechat(home) as server:
         process += [
             (f"ready with {endpoints.MESSAGES:,} messages, s", server.ready_seconds),
             (f"memory at rest with {endpoints.MESSAGES:,} messages, MB", server.resident_bytes / _MB),
         ]
-        tables = [*endpoints.measure(server, engine, no_op)]
+        tables.append(endpoints.measure_together(server, no_op))
         process.append(("peak memory of the reads, MB", server.peak_bytes / _MB))
     return [*tables, rendering.measure(files)]
+
+
+@contextmanager
+def _server_and_engine(folder: Path, home: Path) -> Iterator[tuple[Stonechat, Worker]]:
+    """A server, and beside it the engine of the reference over a copy of its data as they are now."""
+    copy = folder / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(home, copy, symlinks=True)
+    with (
+        Stonechat(home) as server,
+        Worker("bench.in_process", "--home", str(copy), log=folder / "in-process.log") as engine,
+    ):
+        yield server, engine
 
 
 def _messaging() -> Mapping[str, str]:

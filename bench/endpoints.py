@@ -1,13 +1,16 @@
 """Reads: endpoints over HTTP against the same statements in process, and against a no-op route.
 
-The reference runs on a copy of the data folder, so both sides are up at once and every round measures one after the
-other. No two calls of a run are the same, so no cache can answer them; one made again and again measures the cache.
+The reference runs on a copy of the data folder, so both sides are up at once, and the two take turns of a few calls
+each: whatever else the machine does meets both. How fast an engine is also depends on where in memory it lies, by up
+to 8 % from one process to the next, so both sides are started anew for every round. No two calls of a run are the
+same, so no cache can answer them; one made again and again measures the cache.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -21,9 +24,11 @@ from stonechat.starters.generator import DEFAULT_DAYS, DEFAULT_END, chunks
 
 MESSAGES = 500_000
 _CHUNK = 10_000
-_ROUNDS = 3
+_PAIRS = 5
 _WARM = 30
-_ALONE = 200
+_TURNS = 16
+_TURN = 10
+_ROUNDS = 3
 _CONNECTIONS = 8
 _TOGETHER = 400
 _SECONDS = 1.0
@@ -56,7 +61,7 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Calls one after the other: latencies and CPU in milliseconds per request, over HTTP and in process."""
+    """Calls one after the other in one pair of processes: milliseconds per request, over HTTP and in process."""
 
     p50: float
     cpu: float
@@ -89,15 +94,25 @@ def load_messages(server: Stonechat) -> tuple[float, float]:
     return cpu / MESSAGES * 1e6, MESSAGES / seconds
 
 
-def measure(server: Stonechat, engine: Worker, no_op: HttpProcess) -> Sequence[Table]:
-    """Call every endpoint of a server that has the messages; `engine` answers from a copy of them.
+def measure_alone(started: Callable[[], AbstractContextManager[tuple[Stonechat, Worker]]]) -> Table:
+    """Call every endpoint one call after the other, and run what it runs in process.
 
-    Those one after the other come first: the record of many thousands of calls is written while others run already.
+    `started` starts a server that has the messages, and an engine that answers from a copy of them.
     """
+    rounds: dict[str, list[Alone]] = {}
     endpoints = messaging_calls()
-    alone = {calls.name: [_alone(calls, server, engine) for _ in range(_ROUNDS)] for calls in endpoints}
-    together = {calls.name: [_together(calls, server, no_op) for _ in range(_ROUNDS)] for calls in endpoints}
-    return [_sequential_table(alone), _parallel_table(together)]
+    for _ in range(_PAIRS):
+        with started() as (server, engine):
+            for calls in endpoints:
+                rounds.setdefault(calls.name, []).append(_alone(calls, server, engine))
+    return _sequential_table(rounds)
+
+
+def measure_together(server: Stonechat, no_op: HttpProcess) -> Table:
+    """Call every endpoint over several connections."""
+    return _parallel_table(
+        {calls.name: [_together(calls, server, no_op) for _ in range(_ROUNDS)] for calls in messaging_calls()}
+    )
 
 
 def messaging_calls() -> Sequence[Calls]:
@@ -143,17 +158,23 @@ def _alone(calls: Calls, server: Stonechat, engine: Worker) -> Alone:
     warm = calls.take(_WARM)
     run_load(server.port, calls.requests(warm, server.token), connections=1, status=200, count=_WARM)
     engine.ask(pipe=calls.pipe, calls=warm)
-    alone_calls = calls.take(_ALONE)
-    requests = calls.requests(alone_calls, server.token)
-    before = server.cpu_seconds
-    load = run_load(server.port, requests, connections=1, status=200, count=_ALONE)
-    cpu = server.cpu_seconds - before
-    inside = engine.ask(pipe=calls.pipe, calls=alone_calls)
+    latencies: list[float] = []
+    inside: list[float] = []
+    cpu = engine_cpu = 0.0
+    for _ in range(_TURNS):
+        turn = calls.take(_TURN)
+        before = server.cpu_seconds
+        load = run_load(server.port, calls.requests(turn, server.token), connections=1, status=200, count=len(turn))
+        cpu += server.cpu_seconds - before
+        latencies += load.latencies
+        answer = engine.ask(pipe=calls.pipe, calls=turn)
+        engine_cpu += answer["cpu_seconds"]
+        inside += answer["latencies"]
     return Alone(
-        p50=load.percentile(0.5) * 1000,
-        cpu=cpu / load.requests * 1000,
-        engine_p50=median(inside["latencies"]) * 1000,
-        engine_cpu=inside["cpu_seconds"] / _ALONE * 1000,
+        p50=median(latencies) * 1000,
+        cpu=cpu / len(latencies) * 1000,
+        engine_p50=median(inside) * 1000,
+        engine_cpu=engine_cpu / len(inside) * 1000,
     )
 
 

@@ -63,10 +63,14 @@ class Snapshot:
 
     def endpoint(self, name: str) -> Pipe:
         """The pipe that is served under a name or id. Raises `UnknownPipe`."""
-        pipe = self.project.pipes.get(self.name_of(name))
-        if pipe is None or pipe.output.type is not NodeType.ENDPOINT:
+        pipe = self._endpoints.get(self.name_of(name))
+        if pipe is None:
             raise UnknownPipe(f"The pipe '{name}' does not exist")
         return pipe
+
+    @cached_property
+    def _endpoints(self) -> Mapping[str, Pipe]:
+        return {pipe.name: pipe for pipe in self.project.pipes_of_type(NodeType.ENDPOINT)}
 
     def pipe(self, name: str) -> Pipe:
         """The pipe of a name or id, whatever its type. Raises `UnknownPipe`."""

@@ -18,7 +18,7 @@ from stonechat.errors import StonechatError
 from stonechat.project.composition import Composed, Composer, Values
 from stonechat.project.model import Project
 from stonechat.project.service_data_sources import NAMESPACE
-from stonechat.sql.skeletons import skeleton
+from stonechat.sql.skeletons import remember_skeleton, skeleton
 from stonechat.template.render import Rendered, Template
 from stonechat.template.traces import AnotherWay, Trace, split_at_marks
 
@@ -37,6 +37,7 @@ class Plan:
     pieces: tuple[str, ...]
     numbers: tuple[int, ...]
     composed: Composed
+    skeleton: str
     words: tuple[str, ...]
 
     @classmethod
@@ -60,10 +61,11 @@ class Plan:
             tuple(pieces[::2]),
             tuple(map(int, pieces[1::2])),
             composed,
+            skeleton(marked),
             (*project.data_sources, NAMESPACE),
         )
         alone = all(map(_BEFORE.fullmatch, plan.pieces[:-1])) and all(map(_BEHIND.fullmatch, plan.pieces[1:]))
-        if "\1" in skeleton(marked) or not alone:
+        if "\1" in plan.skeleton or not alone:
             return None
         return plan if plan.compose(project, values) == composed else None
 
@@ -80,11 +82,13 @@ class Plan:
         # A name in a value counts as one that is read, and a word as one of the statement's.
         if "with" in text.lower() or any(word in text for word in self.words):
             return None
-        sql = [self.pieces[0]]
+        parts = [self.pieces[0]]
         for number, piece in zip(self.numbers, self.pieces[1:], strict=True):
-            sql += printed[number], piece
+            parts += printed[number], piece
+        sql = "".join(parts)
+        remember_skeleton(sql, self.skeleton)
         known = self.composed
-        return Composed("".join(sql), known.reads, {}, {}, None, frozenset(used))
+        return Composed(sql, known.reads, {}, {}, None, frozenset(used))
 
 
 class Plans:

@@ -47,6 +47,8 @@ class Placing:
 
     def apply(self, statement: str) -> str:
         """The statement with a database in front of each of these tables."""
+        if not self.databases and not self.namespaces:
+            return statement
         if not any(name in statement for name in (*self.databases, *self.namespaces)):
             return statement
         key = tuple(self.databases.items()), frozenset(self.columns), tuple(self.namespaces.items())

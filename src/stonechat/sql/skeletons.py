@@ -6,7 +6,6 @@ Calls of an endpoint, and statements that an application makes, are such.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 # Strings, and what may hold a quote without being one. From what only the lexer can end, all is kept. Each alternative
 # begins with a character of its own: the search then skips quickly what begins none. Only strings end in a group.
@@ -29,6 +28,7 @@ _VALUES = re.compile(r"'[^']*+'|(?<![\w.$])\d{1,15}(?:\.\d{1,15})?(?![\w.])", re
 
 _REMEMBERED = 256
 _LONGEST_REMEMBERED = 20_000
+_known: dict[str, str] = {}
 
 
 def skeleton(statement: str) -> str:
@@ -36,7 +36,20 @@ def skeleton(statement: str) -> str:
 
     Several stages on the way of one statement ask for it: the latest are remembered.
     """
-    return _remembered(statement) if len(statement) <= _LONGEST_REMEMBERED else _skeleton(statement)
+    found = _known.get(statement)
+    if found is None:
+        found = _skeleton(statement)
+        remember_skeleton(statement, found)
+    return found
+
+
+def remember_skeleton(statement: str, found: str) -> None:
+    """Have the skeleton of a statement, which is known to whoever made it of another, for those who ask next."""
+    if len(statement) > _LONGEST_REMEMBERED:
+        return
+    if len(_known) >= _REMEMBERED:
+        _known.clear()
+    _known[statement] = found
 
 
 def plain_skeleton(statement: str) -> str | None:
@@ -50,9 +63,6 @@ def plain_skeleton(statement: str) -> str | None:
 
 def _skeleton(statement: str) -> str:
     return _STRINGS.sub(_emptied, statement)
-
-
-_remembered = lru_cache(_REMEMBERED)(_skeleton)
 
 
 def _emptied(match: re.Match[str]) -> str:
