@@ -20,8 +20,9 @@ run: $(VENV)/.run
 	@test -d "$(PROJECT)" || $(BIN)/stonechat init --template messaging "$(PROJECT)"
 	@exec $(BIN)/stonechat dev "$(PROJECT)" --port "$(PORT)" --home "$(HOME_DIR)" --load "messages=$(DATA)"
 
+# One worker more than there are cores: some tests wait for a while.
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The unmodified clients of others (`tb`, the SDKs), installed into a folder of their own, against a server.
 test-clients: $(VENV)/.dev $(CLIENTS)/ready

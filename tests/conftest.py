@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """Have bytecode for the many servers of the tests: without, where Python writes none, each compiles the program."""
     if not hasattr(config, "workerinput"):  # the workers of xdist begin afterwards
         compileall.compile_dir(REPOSITORY / "src", quiet=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays, so no garbage is looked for meanwhile, nor later among it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,11 +107,9 @@ class RunningServer:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the server ended with {self.process.returncode}: {self.log.read_text()[-3000:]}")
-            try:
-                if self.client.get("/v0/health").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.02)
+            if _listens(self.port) and self.client.get("/v0/health").status_code == 200:
+                return
+            time.sleep(0.02)
         raise RuntimeError(f"the server was not ready after {seconds} s: {self.log.read_text()[-3000:]}")
 
     def request(self, method: str, path: str, *, token: str | None = None, **arguments: Any) -> httpx.Response:
@@ -219,6 +229,12 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the real messages, which are not part of the project")
     return SHARED
+
+
+def _listens(port: int) -> bool:
+    """Whether a server has the port; asked often, and a client takes a hundred times as long to find out."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _free_port() -> int:

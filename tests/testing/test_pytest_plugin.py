@@ -76,6 +76,10 @@ def test_what_is_refused_is_raised(stonechat):
 """
 
 
+_ALONE = ("--disable-plugin-autoload", "-p", "stonechat.testing.pytest_plugin")
+"""Without the other plugins that are installed, which take longer to import than a server to start."""
+
+
 def _application(pytester: pytest.Pytester, tests: str, *, ini: str = "", project: str = "analytics") -> None:
     for name, text in _PROJECT.items():
         path = pytester.path / project / name
@@ -87,7 +91,7 @@ def _application(pytester: pytest.Pytester, tests: str, *, ini: str = "", projec
 
 
 def test_an_application_is_tested_over_rows_that_its_tests_put_there(pytester: pytest.Pytester) -> None:
-    _application(pytester, _TESTS)
+    _application(pytester, _TESTS)  # and pytest finds the plugin by itself
     result = pytester.runpytest_subprocess("-p", "no:schemathesis")
     result.assert_outcomes(passed=6)
 
@@ -102,7 +106,7 @@ def test_fixtures_are_loaded_before_each_test_if_wanted(pytester: pytest.Pyteste
             stonechat.append("visits", [{"page": "home", "at": 0}])
     """
     _application(pytester, tests, ini="stonechat_fixtures = true\n", project=".")
-    pytester.runpytest_subprocess("-p", "no:schemathesis").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess(*_ALONE).assert_outcomes(passed=2)
 
 
 def test_a_project_that_cannot_be_built_is_shown_with_its_mistakes(pytester: pytest.Pytester) -> None:
@@ -110,7 +114,7 @@ def test_a_project_that_cannot_be_built_is_shown_with_its_mistakes(pytester: pyt
     (pytester.path / "analytics" / "endpoints" / "wrong.pipe").write_text(
         "NODE n\nSQL >\n    SELECT nothing FROM visits\nTYPE endpoint\n"
     )
-    result = pytester.runpytest_subprocess("-p", "no:schemathesis")
+    result = pytester.runpytest_subprocess(*_ALONE)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*endpoints/wrong.pipe:3:*nothing*", "*3 |     SELECT nothing FROM visits"])
     assert "Traceback" not in result.stdout.str()
@@ -118,7 +122,7 @@ def test_a_project_that_cannot_be_built_is_shown_with_its_mistakes(pytester: pyt
 
 def test_a_run_without_a_project_says_how_to_name_one(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(stonechat): pass")
-    result = pytester.runpytest_subprocess("-p", "no:schemathesis")
+    result = pytester.runpytest_subprocess(*_ALONE)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*set stonechat_project in pytest's configuration*"])
 
@@ -127,7 +131,7 @@ def test_a_running_server_can_lend_a_workspace(pytester: pytest.Pytester, start_
     server = start_server()
     _application(pytester, f"def test_it(stonechat): assert stonechat.url == '{server.url}'")
     owner = server.client.get("/tokens").json()["user_token"]
-    result = pytester.runpytest_subprocess("-p", "no:schemathesis", "--stonechat-url", server.url)
+    result = pytester.runpytest_subprocess(*_ALONE, "--stonechat-url", server.url)
     result.assert_outcomes(passed=1)
     left = server.request("GET", "/v1/user/workspaces", token=owner).json()["workspaces"]
     assert [workspace["name"] for workspace in left] == ["stonechat"]
