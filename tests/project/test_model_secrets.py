@@ -14,7 +14,12 @@ from stonechat.template.errors import SecretMissing
 _CONNECTION = 'TYPE kafka\nKAFKA_BOOTSTRAP_SERVERS {{ tb_secret(\'HOST\') }}:{{ tb_secret("PORT", "it\'s 1") }}\n'
 _SOURCE = """DESCRIPTION {{ tb_secret('HOST') }}
 SCHEMA >
-    a DateTime DEFAULT '{{ tb_secret(1) }}'
+    a DateTime DEFAULT {{ tb_secret("WHEN", "now()") }},
+    b String DEFAULT '{{ tb_secret(1) }}'
+INDEXES >
+    b_index b TYPE set(1) GRANULARITY 1
+    c_index concat(b, '{{ tb_secret("DAYS", "7") }}') TYPE minmax GRANULARITY 1
+TOKEN "{{ tb_secret("WRITER", "tracker") }}" APPEND
 KAFKA_CONNECTION_NAME main
 KAFKA_TOPIC x{{tb_secret("TOPIC")}}
 KAFKA_GROUP_ID "{{ tb_secret('GROUP', '') }}"
@@ -51,10 +56,12 @@ def test_secrets_and_defaults_are_filled_in_once() -> None:
     assert project.pipes["sink"].output.options["export_bucket_uri"] == "s3://b/x"
 
 
-def test_text_for_people_and_schemas_are_not_filled_in() -> None:
+def test_schemas_and_names_of_tokens_are_filled_in_and_text_for_people_is_not() -> None:
     source = Project.from_files(_FILES, _SECRETS).data_sources["events"]
     assert source.description == "{{ tb_secret('HOST') }}"
-    assert source.columns[0].default == "'{{ tb_secret(1) }}'"
+    assert [column.default for column in source.schema_columns] == ["now()", "'{{ tb_secret(1) }}'"]
+    assert source.indexes[1].expression == "concat(b, '9')"
+    assert [grant.token for grant in source.tokens] == ["tracker"]
 
 
 def test_unknown_secrets_stay_as_written_unless_they_are_required() -> None:

@@ -64,8 +64,7 @@ def filled(resource: Resource, secrets: Secrets) -> Resource:
         case Connection():
             return replace(resource, settings=_filled_values(resource.settings, secrets))
         case DataSource():
-            connector = _filled_values(resource.connector, secrets)
-            return replace(resource, connector=connector, engine=_filled_engine(resource.engine, secrets))
+            return _filled_source(resource, secrets)
         case Pipe():
             return replace(resource, nodes=tuple(_filled_node(node, secrets) for node in resource.nodes))
 
@@ -149,6 +148,23 @@ def _filled_values(values: Mapping[str, str], secrets: Secrets) -> dict[str, str
     return {key: _filled_text(value, secrets) for key, value in values.items()}
 
 
+def _filled_source(source: DataSource, secrets: Secrets) -> DataSource:
+    """All but its description, which is for whoever may list data sources."""
+
+    def value(text: str | None) -> str | None:
+        return None if text is None else _filled_text(text, secrets)
+
+    return replace(
+        source,
+        columns=tuple(replace(column, default=value(column.default)) for column in source.columns),
+        engine=_filled_engine(source.engine, secrets),
+        indexes=tuple(replace(index, expression=_filled_text(index.expression, secrets)) for index in source.indexes),
+        tokens=tuple(replace(grant, token=_filled_text(grant.token, secrets)) for grant in source.tokens),
+        forward_query=value(source.forward_query),
+        connector=_filled_values(source.connector, secrets),
+    )
+
+
 def _filled_engine(engine: TableEngine, secrets: Secrets) -> TableEngine:
     changes: dict[str, Any] = {key: _filled_text(value, secrets) for key, value in _engine_texts(engine).items()}
     changes["settings"] = tuple((key, _filled_text(value, secrets)) for key, value in engine.settings)
@@ -165,9 +181,13 @@ def _values(resource: Resource) -> Iterator[str]:
         case Connection():
             yield from resource.settings.values()
         case DataSource():
-            yield from resource.connector.values()
+            yield from (column.default for column in resource.columns if column.default is not None)
             yield from _engine_texts(resource.engine).values()
             yield from (value for _, value in resource.engine.settings)
+            yield from (index.expression for index in resource.indexes)
+            yield from (grant.token for grant in resource.tokens)
+            yield resource.forward_query or ""
+            yield from resource.connector.values()
         case Pipe():
             for node in resource.nodes:
                 yield from node.options.values() if node.type is NodeType.SINK else ()
