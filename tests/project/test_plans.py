@@ -54,6 +54,16 @@ SQL >
 
 TYPE endpoint
 """
+_WALRUS = """
+NODE n
+SQL >
+    %
+    {% if (size := Int32(limit, 3)) > 2 %} SELECT {{ size }} AS size, {{ String(e, 'b') }} AS e
+    {% else %} SELECT {{ size + 1 }} AS size, {{ String(e, 'b') }} AS e {% end %}
+    {% set twice = map(lambda x: x + label, ['a', 'b']) %} , {{ twice }} AS twice
+
+TYPE endpoint
+"""
 _VARIABLES = """
 NODE n
 SQL >
@@ -74,6 +84,7 @@ _PROJECT = Project.from_files(
         "secret.pipe": _SECRET,
         "comment.pipe": _COMMENT,
         "list.pipe": _LIST,
+        "walrus.pipe": _WALRUS,
         "variables.pipe": _VARIABLES,
     },
     {"KEY": "one"},
@@ -100,6 +111,7 @@ def _composed(pipe: str, values: Values) -> Composed | None:
 @given(st.sampled_from(sorted(_PROJECT.pipes)), st.lists(_VALUES, max_size=8))
 @example("list", [{}, {"e": "c"}, {"e": "d"}])
 @example("list", [{"e": "d"}, {"e": "c"}])
+@example("walrus", [{"label": "a", "limit": "4"}, {"label": "b", "limit": "4"}, {"label": "b", "limit": "5", "e": "c"}])
 @example("variables", [{"e": "x", "label": "l"}, {"e": "y", "label": "l", "limit": "5"}, {"e": "z", "label": "m"}])
 @example("pages", [{"label": "a"}, {"label": "visits"}])
 @example("pages", [{"label": "visits"}, {"label": "a"}])

@@ -17,7 +17,7 @@ MAX_ITEMS = 100_000
 MAX_BITS = 2_048
 
 Value = str | Sequence[str]
-CONTAINERS = (list, tuple, dict, set, frozenset)
+_CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 class Deed(Enum):
@@ -154,7 +154,7 @@ class Context(dict[str, object]):
         """The value, unless it is too large a text, container or number. Its size comes off the budget."""
         if isinstance(value, str):
             self.claim(len(value), MAX_TEXT, "characters")
-        elif isinstance(value, CONTAINERS):
+        elif isinstance(value, _CONTAINERS):
             self.claim(len(value), MAX_ITEMS, "elements")
         elif isinstance(value, int) and value.bit_length() > MAX_BITS:
             raise TemplateTooCostly(f"a number has more than {MAX_BITS} bits")
@@ -168,13 +168,13 @@ class Context(dict[str, object]):
 
     def bound_depth(self, value: object) -> None:
         """Refuse a container with too many elements or characters, on all levels, to compare, hash or print."""
-        if not isinstance(value, CONTAINERS):
+        if not isinstance(value, _CONTAINERS):
             return
         pending: list[object] = [value]
         elements, characters = 0, 0
         while pending:
             container = pending.pop()
-            if not isinstance(container, CONTAINERS):
+            if not isinstance(container, _CONTAINERS):
                 continue
             items = list(container)
             if isinstance(container, dict):
@@ -183,7 +183,7 @@ class Context(dict[str, object]):
             characters += sum(len(item) for item in items if isinstance(item, str))
             if elements > MAX_ITEMS or characters > MAX_TEXT:
                 raise TemplateTooCostly(f"a value has more than {MAX_ITEMS} elements or {MAX_TEXT} characters")
-            pending += [item for item in items if isinstance(item, CONTAINERS)]
+            pending += [item for item in items if isinstance(item, _CONTAINERS)]
         self.spend((elements >> 3) + (characters >> 6))
 
 

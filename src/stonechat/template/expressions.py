@@ -179,6 +179,9 @@ class _Compiler:
 
     def listing(self, node: ast.List | ast.Tuple | ast.Set) -> Evaluate:
         items = [self.compile(item) for item in node.elts]
+        if isinstance(node, ast.Tuple) and all(isinstance(item, ast.Constant) for item in node.elts):
+            constants = tuple(item.value for item in node.elts if isinstance(item, ast.Constant))
+            return lambda _context: constants
         if isinstance(node, ast.List):
             return lambda context: [item(context) for item in items]
         if isinstance(node, ast.Tuple):

@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stonechat.template.context import CONTAINERS, Context, Deed, Evaluate, Outcome, Request, Value
+from stonechat.template.context import Context, Deed, Evaluate, Outcome, Request, Value
 
 _QUOTE = "'"
 _UNSAFE = re.compile(r"[\\\0\1]")
 _MARK = re.compile("\1(\\d+)\1")
 #: Filled with the present when a call does not have it.
 _CLOCK = "job_timestamp"
+_UNCHANGEABLE = (str, int, float, type(None))
 
 
 class AnotherWay(Exception):
@@ -101,7 +102,7 @@ class _Note(NamedTuple):
 class Tracing(Context):
     """A rendering that leaves a trace."""
 
-    __slots__ = ("_holds_containers", "_notes", "_reads", "_writes")
+    __slots__ = ("_changeable", "_notes", "_reads", "_writes")
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -109,7 +110,7 @@ class Tracing(Context):
         self._notes: list[_Note] = []
         self._reads: set[str] = set()
         self._writes: set[str] = set()
-        self._holds_containers = False
+        self._changeable = False
 
     def __getitem__(self, name: str) -> object:
         self._reads.add(name)
@@ -127,7 +128,7 @@ class Tracing(Context):
     def note(self, deed: Deed, evaluate: Evaluate, outcome: Outcome = None, piece: int | None = None) -> None:
         """Note an expression, with the names that it has read and set since the one before."""
         self._notes.append(_Note(deed, evaluate, outcome, piece, frozenset(self._reads), frozenset(self._writes)))
-        self._holds_containers |= any(isinstance(self.get(name), CONTAINERS) for name in self._writes)
+        self._changeable |= not all(isinstance(self.get(name), _UNCHANGEABLE) for name in self._writes)
         self._reads.clear()
         self._writes.clear()
 
@@ -150,8 +151,8 @@ class Tracing(Context):
         """The notes, by number, that come out the same for every call without the parameters that this one has not."""
         changing = self.request.names - self._absent_names()
         known: set[int] = set()
-        if self._holds_containers:
-            return known  # which an expression may change that does not set it
+        if self._changeable:
+            return known  # an expression may change what another has set
         for number, note in enumerate(self._notes):
             if note.reads & changing:
                 changing |= note.writes
