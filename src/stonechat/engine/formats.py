@@ -22,6 +22,7 @@ NDJSON = Format("ndjson", "application/x-ndjson", "JSONEachRow")
 PARQUET = Format("parquet", "application/vnd.apache.parquet", "Parquet")
 PROMETHEUS = Format("prometheus", "text/plain; version=0.0.4; charset=utf-8", "Prometheus")
 TSV = Format("tsv", "text/tab-separated-values; charset=utf-8", "TSVWithNames")
+TSV_WITHOUT_HEADER = Format("tsv", TSV.media_type, "TSV")
 
 #: Extension -> format, for what an endpoint is served as (`/v0/pipes/top.csv`) and what data is imported from.
 BY_EXTENSION: Mapping[str, Format] = {known.extension: known for known in (JSON, CSV, NDJSON, PARQUET, PROMETHEUS, TSV)}

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stonechat.engine.formats import BY_EXTENSION, JSON, TSV, with_csv_header
+from stonechat.engine.formats import BY_EXTENSION, JSON, TSV_WITHOUT_HEADER, with_csv_header
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.encodings import chosen_encoding, encoded
@@ -81,7 +81,7 @@ class _Handlers:
         if not statement:
             raise InvalidBody("The parameter 'q' is missing", hint="Call /v0/sql?q=SELECT...")
         plain = request.method == "POST" and request.headers.get("content-type", "").startswith("text/plain")
-        default = JSON if plain else TSV
+        default = JSON if plain else TSV_WITHOUT_HEADER
         pipe = last_value(values.pop("pipeline", None))
         settings, header = output_settings(values), csv_header(values)
         wanted = StatementRequest(statement, default, pipe_parameters(values), pipe, settings, header)
