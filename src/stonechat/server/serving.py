@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -14,6 +13,7 @@ import uvicorn
 import uvloop
 
 from stonechat.errors import Kind, StonechatError
+from stonechat.server.memory import prepare_memory_for_serving
 from stonechat.server.parts import Parts
 from stonechat.server.routes import application_of
 from stonechat.settings import Settings
@@ -46,7 +46,7 @@ class Server(Parts):
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
         http = _HttpServer(config)
-        _collect_garbage_rarely()
+        prepare_memory_for_serving()
         serving = asyncio.create_task(http.serve(sockets=[listener]))
         beside = asyncio.create_task(_when(http, when_ready)) if when_ready else None
         with _stopping_on_signals(http):
@@ -68,13 +68,6 @@ class _HttpServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-def _collect_garbage_rarely() -> None:
-    """What the start has made stays for good, and requests leave no cycles: most collections would find nothing."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 async def _when(http: uvicorn.Server, ready: Callable[[], Awaitable[None]]) -> None:
