@@ -35,6 +35,19 @@ def test_groups_that_tie_come_in_the_order_that_projects_were_tested_with(engine
     assert found == [[source, 1] for source in in_their_order]
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("toTime(toDateTime('2026-01-02 10:11:12'))", "1970-01-02 10:11:12"),
+        ("toTypeName(date_trunc('hour', toDateTime64('2026-01-02 10:11:12.5', 3, 'UTC')))", "DateTime('UTC')"),
+        ("geoToH3(37.79506683, 55.71290588, 15)", 644325524701193974),
+        ("rank(number) OVER (ORDER BY number)", 1),
+    ],
+)
+def test_functions_mean_what_projects_were_written_for(engine: ChdbEngine, expression: str, value: object) -> None:
+    assert lines(engine, f"SELECT {expression} FROM numbers(1)") == [[value]]
+
+
 def test_an_unknown_database_is_the_callers_error(engine: ChdbEngine) -> None:
     with pytest.raises(EngineFailure) as caught:
         lines(engine, "SELECT 1", "no_such_database")
