@@ -57,6 +57,7 @@ _COMMON: Final = {
 }
 _WITHOUT_ROWS: Final = ("CREATE ", "DROP ")
 #: Readers: endpoints want few rows of many columns from few parts, where reading columns late costs more than it saves.
+#: So does writing the answer in threads of its own, which it is handed to and back for each query.
 #: Groups by texts come in the order of the hash tables of older engines; see decision 20.
 _READER: Final = {
     "readonly": "1",
@@ -65,6 +66,7 @@ _READER: Final = {
     "result_overflow_mode": "throw",
     "timeout_overflow_mode": "throw",
     "http_max_tries": "1",
+    "output_format_parallel_formatting": "0",
 }
 _EXPLAIN: Final = Profile(QueryLimits(seconds=5.0, memory_bytes=500_000_000, result_bytes=100_000_000))
 
