@@ -18,6 +18,7 @@ from stonechat.errors import Position
 from stonechat.project.lineage import Lineage, NodeKey, target_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified
+from stonechat.sql.leftmost import leftmost
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 from stonechat.template.render import Template
 from stonechat.template.values import NO_VALUE
@@ -189,6 +190,27 @@ def secrets_in_views(
             if any(templates[key].placeholder().bound for key in keys if key in templates):
                 message = f"Materialized pipe '{pipe.name}' asks for a secret, which a view cannot hold"
                 yield ProjectProblem(message, pipe.output.sql_position)
+
+
+def united_views(
+    pipes: Mapping[str, Pipe], templates: Mapping[NodeKey, Template], lineage: Lineage
+) -> Iterator[ProjectProblem]:
+    """Materialized pipes whose rows come of a UNION: a view would follow its first SELECT, and leave the others out."""
+    for pipe in pipes.values():
+        key: NodeKey | None = (pipe.name, pipe.output.name) if pipe.output.type is NodeType.MATERIALIZED else None
+        seen = set[NodeKey]()
+        while key is not None and key in templates and key not in seen:
+            seen.add(key)
+            found = leftmost(templates[key].placeholder().sql)
+            if found.operator is not None:
+                node = next(node for node in pipes[key[0]].nodes if node.name == key[1])
+                operator = found.operator.text
+                message = f"Materialized pipe '{pipe.name}' would follow the first SELECT of its {operator} alone"
+                hint = "Make a materialized pipe of each SELECT: several may write one data source."
+                yield ProjectProblem(message, name_position(node, operator), hint=hint)
+                break
+            own, name = (key[0], found.table or ""), found.table or ""
+            key = own if own in lineage.nodes else (name, lineage.outputs[name]) if name in pipes else None
 
 
 def name_position(node: Node, name: str) -> Position:

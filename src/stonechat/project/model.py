@@ -21,6 +21,7 @@ from stonechat.project.checks import (
     misread_services,
     node_names,
     secrets_in_views,
+    united_views,
     unknown_tables,
     unknown_targets,
     wrong_connections,
@@ -141,6 +142,7 @@ def _problems_between(project: Project) -> Iterator[StonechatError]:
     yield from unknown_tables(found, project.templates, tables)
     yield from misread_services(found, project.templates)
     yield from secrets_in_views(found, project.templates, project.lineage)
+    yield from united_views(project.pipes, project.templates, project.lineage)
 
 
 def _names(files: Mapping[str, str], suffix: str) -> AbstractSet[str]:
