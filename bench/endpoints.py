@@ -1,9 +1,10 @@
 """Reads: endpoints over HTTP against the same statements in process, and against a no-op route.
 
-The reference runs on a copy of the data folder, so both sides are up at once, and the two take turns of a few calls
-each: whatever else the machine does meets both. How fast an engine is also depends on where in memory it lies, by up
-to 8 % from one process to the next, so both sides are started anew for every round. No two calls of a run are the
-same, so no cache can answer them; one made again and again measures the cache.
+The reference runs on a copy of the data folder, so both sides are up at once, and the two take turns, call by call:
+each begins after a pause of some milliseconds, and whatever else the machine does meets both. What a loop without
+pauses takes in process is measured beside it. How fast an engine is also depends on where in memory it lies, by up to
+8 % from one process to the next, so both sides are started anew for every round. No two calls of a run are the same,
+so no cache can answer them; one made again and again measures the cache.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from bench.load import request, run_load
+from bench.load import OneConnection, request, run_load
 from bench.processes import HttpProcess, Stonechat, Worker, median
 from bench.tables import Table
 from stonechat.starters.generator import DEFAULT_DAYS, DEFAULT_END, chunks
@@ -26,8 +27,8 @@ MESSAGES = 500_000
 _CHUNK = 10_000
 _PAIRS = 5
 _WARM = 30
-_TURNS = 16
-_TURN = 10
+_TURNS = 150
+_LOOP = 50
 _ROUNDS = 3
 _CONNECTIONS = 8
 _TOGETHER = 400
@@ -61,12 +62,16 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """Calls one after the other in one pair of processes: milliseconds per request, over HTTP and in process."""
+    """Calls one after the other in one pair of processes: milliseconds per request, over HTTP and in process.
+
+    `loop_p50` is in process without a pause between the calls.
+    """
 
     p50: float
     cpu: float
     engine_p50: float
     engine_cpu: float
+    loop_p50: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +165,27 @@ def _alone(calls: Calls, server: Stonechat, engine: Worker) -> Alone:
     engine.ask(pipe=calls.pipe, calls=warm)
     latencies: list[float] = []
     inside: list[float] = []
-    cpu = engine_cpu = 0.0
-    for _ in range(_TURNS):
-        turn = calls.take(_TURN)
-        before = server.cpu_seconds
-        load = run_load(server.port, calls.requests(turn, server.token), connections=1, status=200, count=len(turn))
-        cpu += server.cpu_seconds - before
-        latencies += load.latencies
-        answer = engine.ask(pipe=calls.pipe, calls=turn)
-        engine_cpu += answer["cpu_seconds"]
-        inside += answer["latencies"]
+    engine_cpu = 0.0
+    before = server.cpu_seconds
+    with OneConnection(server.port) as connection:
+        for turn in range(_TURNS):
+            call = calls.take(1)
+            (request,) = calls.requests(call, server.token)
+            if turn % 2:
+                latencies.append(connection.call(request))
+            answer = engine.ask(pipe=calls.pipe, calls=call)
+            engine_cpu += answer["cpu_seconds"]
+            inside += answer["latencies"]
+            if not turn % 2:
+                latencies.append(connection.call(request))
+    cpu = server.cpu_seconds - before
+    loop = engine.ask(pipe=calls.pipe, calls=calls.take(_LOOP))
     return Alone(
         p50=median(latencies) * 1000,
-        cpu=cpu / len(latencies) * 1000,
+        cpu=cpu / _TURNS * 1000,
         engine_p50=median(inside) * 1000,
-        engine_cpu=engine_cpu / len(inside) * 1000,
+        engine_cpu=engine_cpu / _TURNS * 1000,
+        loop_p50=median(loop["latencies"]) * 1000,
     )
 
 
@@ -198,6 +209,8 @@ def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
         "CPU ms",
         "in process CPU ms",
         "x in process CPU",
+        "in a loop p50 ms",
+        "x in a loop",
     )
     rows = [
         (
@@ -208,6 +221,8 @@ def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
             median([each.cpu for each in rounds]),
             median([each.engine_cpu for each in rounds]),
             median([each.cpu / each.engine_cpu for each in rounds]),
+            median([each.loop_p50 for each in rounds]),
+            median([each.p50 / each.loop_p50 for each in rounds]),
         )
         for name, rounds in results.items()
     ]

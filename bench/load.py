@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import cast
+from typing import Self, cast
 
 import uvloop
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
 _LONGEST_DRAIN = 60.0
+_MOST_AT_ONCE = 1 << 20
 
 
 class UnexpectedAnswer(Exception):
@@ -76,6 +78,42 @@ def run_load(
     if not run.latencies:
         raise UnexpectedAnswer("no request was sent")
     return Load(sorted(run.latencies), elapsed, time.process_time() - cpu)
+
+
+class OneConnection:
+    """A keep-alive connection for calls one at a time."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=_LONGEST_DRAIN)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def call(self, request: bytes) -> float:
+        """Seconds from sending a request to the last byte of its answer. Raises `UnexpectedAnswer` for any but 200."""
+        began = time.perf_counter()
+        self._socket.sendall(request)
+        received, missing = b"", 1
+        while missing > 0:
+            chunk = self._socket.recv(_MOST_AT_ONCE)
+            arrived = time.perf_counter()  # what this client does with an answer is no time of the server's
+            if not chunk:
+                raise UnexpectedAnswer("the connection broke")
+            received += chunk
+            missing = _missing(received)
+        if not received.startswith(b"HTTP/1.1 200"):
+            raise UnexpectedAnswer(received[:2000].decode(errors="replace"))
+        return arrived - began
+
+
+def _missing(received: bytes) -> int:
+    """How many bytes of an answer are still to come; 1 where its head does not tell yet."""
+    body = received.find(_HEAD_END) + len(_HEAD_END)
+    return 1 if body < len(_HEAD_END) else body + content_length(received[:body]) - len(received)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from bench.load import Load, UnexpectedAnswer, content_length, request, run_load
+from bench.load import Load, OneConnection, UnexpectedAnswer, content_length, request, run_load
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -116,3 +116,19 @@ def test_an_answer_without_a_length_is_refused() -> None:
     assert content_length(b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 17\r\n\r\n") == 17
     with pytest.raises(UnexpectedAnswer, match="without a length"):
         content_length(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+
+
+def test_calls_one_at_a_time_keep_their_connection_and_end_with_the_last_byte() -> None:
+    with _serving(_OK[:20], _OK[20:-1], _OK[-1:]) as server:
+        with OneConnection(server.server_address[1]) as connection:
+            taken = [connection.call(request("GET", f"/{number}")) for number in range(3)]
+        assert [data.split()[1] for data in server.received] == [b"/0", b"/1", b"/2"]
+    assert all(seconds >= 0.004 for seconds in taken)  # the server rests twice between its packets
+
+
+@pytest.mark.parametrize("script", [(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",), (_OK[:20], b"")])
+def test_a_call_that_gets_no_whole_good_answer_is_no_measurement(script: tuple[bytes, ...]) -> None:
+    with _serving(*script) as server:
+        connection = OneConnection(server.server_address[1])
+        with connection, pytest.raises(UnexpectedAnswer):
+            connection.call(request("GET", "/"))
