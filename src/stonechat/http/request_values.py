@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from starlette.requests import Request
 
@@ -50,7 +50,10 @@ def url_pairs(query: bytes) -> Iterable[tuple[str, str]]:
 
 
 def _decoded(text: str) -> str:
-    return unquote_plus(text) if "%" in text or "+" in text else text
+    spaced = text.replace("+", " ") if "+" in text else text
+    if "%" not in text:
+        return spaced
+    return unquote_to_bytes(spaced).decode("utf-8", "replace") if text.isascii() else unquote(spaced)
 
 
 def _several(value: str | Sequence[str]) -> Sequence[str]:

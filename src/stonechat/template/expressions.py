@@ -37,7 +37,6 @@ from stonechat.template.operations import (
     OUTPUT_OPERATORS,
     STATEMENT_OPERATORS,
     call_method,
-    compare,
     format_value,
 )
 from stonechat.template.python import Expression, Target
@@ -143,15 +142,20 @@ class _Compiler:
 
     def comparison(self, node: ast.Compare) -> Evaluate:
         first = self.compile(node.left)
+        # What is written out in the template needs no bound: its nodes are counted.
         rest = [
-            (COMPARISONS[type(op)], self.compile(right)) for op, right in zip(node.ops, node.comparators, strict=True)
+            (COMPARISONS[type(op)], self.compile(right), _constants(right) is None)
+            for op, right in zip(node.ops, node.comparators, strict=True)
         ]
 
         def evaluate(context: Context) -> object:
             left, result = first(context), None
-            for operation, operand in rest:
+            for operation, operand, to_bound in rest:
                 right = operand(context)
-                result = compare(context, operation, left, right)
+                context.bound_depth(left)
+                if to_bound:
+                    context.bound_depth(right)
+                result = operation(left, right)
                 if not result:
                     break
                 left = right
@@ -179,8 +183,7 @@ class _Compiler:
 
     def listing(self, node: ast.List | ast.Tuple | ast.Set) -> Evaluate:
         items = [self.compile(item) for item in node.elts]
-        if isinstance(node, ast.Tuple) and all(isinstance(item, ast.Constant) for item in node.elts):
-            constants = tuple(item.value for item in node.elts if isinstance(item, ast.Constant))
+        if (constants := _constants(node)) is not None:
             return lambda _context: constants
         if isinstance(node, ast.List):
             return lambda context: [item(context) for item in items]
@@ -340,3 +343,11 @@ _STATEMENT_NODES: Mapping[type[ast.expr], _Handler] = {
     ast.GeneratorExp: _Compiler.comprehension,
     ast.DictComp: _Compiler.dictionary_comprehension,
 }
+
+
+def _constants(node: ast.expr) -> tuple[object, ...] | None:
+    """The elements of a tuple of literals; None for anything else."""
+    if not isinstance(node, ast.Tuple):
+        return None
+    values = tuple(item.value for item in node.elts if isinstance(item, ast.Constant))
+    return values if len(values) == len(node.elts) else None

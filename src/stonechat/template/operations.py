@@ -164,13 +164,6 @@ def _text_growth(text: str, name: str, arguments: list[Any]) -> int:
     return len(text)
 
 
-def compare(context: Context, operation: Callable[[Any, Any], object], left: Any, right: Any) -> object:
-    """Compare two values, refusing containers that would take long to go through."""
-    context.bound_depth(left)
-    context.bound_depth(right)
-    return operation(left, right)
-
-
 def format_value(context: Context, value: object, conversion: int, specification: str) -> str:
     """One `{value!r:>10}` of an f-string."""
     context.bound_depth(value)
