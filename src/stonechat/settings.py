@@ -59,7 +59,10 @@ class Settings:
     max_requests_per_second: float = _setting(
         0.0, "Requests that one token may make in a second before it gets 429; 0 means any number."
     )
-    max_pending_bytes: int = _setting(256_000_000, "Events taken but not yet committed before callers get 503.")
+    max_pending_bytes: int = _setting(
+        256_000_000,
+        "Events taken but not yet committed before callers get 503; from half on, large requests are answered later.",
+    )
     max_log_bytes: int = _setting(2_000_000_000, "Size of the write-ahead log at which callers get 503.")
     idempotency_keys: int = _setting(
         100_000, "Idempotency keys of events that are remembered: a request whose key is older counts again."

@@ -19,7 +19,7 @@ from tests.ingest.tables import Fed, create_tables, data_source
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure, Insert, QueryTooLarge, StorageFull
 from stonechat.errors import Kind
-from stonechat.ingest import blocks, writer
+from stonechat.ingest import blocks, entrance, writer
 from stonechat.ingest.blocks import DataSourceGone, ViewFailed
 from stonechat.ingest.failing_rows import FailingRows
 from stonechat.ingest.gathering import BlockLimits
@@ -66,6 +66,9 @@ def start(fed: Fed, faulty: FaultyEngine, folder: Path) -> Iterator[Open]:
 
 def events(*numbers: int) -> bytes:
     return b"\n".join(b'{"n":%d,"text":"e%d"}' % (number, number) for number in numbers)
+
+
+_MASSES = events(*range(4000))
 
 
 def send(ingestion: Ingestion, fed: Fed, body: bytes, *, wait: bool = True) -> Receipt:
@@ -578,6 +581,33 @@ def test_more_pending_bytes_than_allowed_are_refused(start: Open, fed: Fed, faul
     assert ingestion.flush(10)
     send(ingestion, fed, events(7), wait=True)
     assert numbers(fed) == [1, 2, 3, 7]
+
+
+def test_masses_are_answered_once_the_engine_has_caught_up(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
+    ingestion = start(pending_bytes=4 * len(_MASSES) // 3)
+    faulty.gate.clear()
+
+    async def send_masses() -> None:
+        answer = asyncio.ensure_future(ingestion.accept("t_1", fed.source, _MASSES))
+        few = asyncio.ensure_future(ingestion.accept("t_1", fed.source, events(1)))
+        done, _ = await asyncio.wait([answer, few], timeout=0.5)
+        assert done == {few}
+        faulty.gate.set()
+        assert (await answer).successful_rows == 4000
+
+    asyncio.run(send_masses())
+
+
+def test_masses_are_answered_in_time_while_the_engine_stands_still(
+    start: Open, fed: Fed, faulty: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entrance, "_LONGEST_PACE", 0.05)
+    ingestion = start(pending_bytes=4 * len(_MASSES) // 3)
+    faulty.gate.clear()
+    assert not send(ingestion, fed, _MASSES, wait=False).committed
+    faulty.gate.set()
+    assert ingestion.flush(10)
+    assert fed.count() == 4000
 
 
 def test_a_client_that_goes_away_harms_nobody(start: Open, fed: Fed) -> None:

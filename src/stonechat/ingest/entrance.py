@@ -14,6 +14,9 @@ from stonechat.ingest.log import Log
 from stonechat.ingest.records import RequestKey, Rows, Settled
 from stonechat.ingest.waiting import Mailbox, Pending
 
+_LONGEST_PACE = 2.0
+"""Seconds: the rows are kept by then, so an engine that stands still is no reason to hold their sender up."""
+
 
 class Entrance:
     """In front of a log. `hand_in` and `release` may be called from any thread; the rest is the event loop's."""
@@ -26,8 +29,9 @@ class Entrance:
         self._batches: Batches
 
     async def append(self, rows: Rows, *, wait: bool) -> asyncio.Future[None] | None:
-        """Put rows into the log; returns once they are kept. With `wait`, the future that it gives ends with their
-        commit.
+        """Put rows into the log; returns once they are kept, or for masses somewhat later while the engine is behind.
+
+        With `wait`, the future that it gives ends with their commit.
 
         Raises `IngestionBusy`, `LogFull` and `LogWriteFailed`: nothing was kept, and their key is free again.
         """
@@ -38,7 +42,15 @@ class Entrance:
         else:
             self._hand_in_for(rows, [synced], [committed] if committed else [])
         await synced
+        if committed is None and rows.size > INLINE_BYTES:
+            await self._pace(mailbox)
         return committed
+
+    async def _pace(self, mailbox: Mailbox) -> None:
+        """Hold the answer to masses back while the engine is behind: so a sender is slowed down before it is refused."""
+        low = mailbox.future()
+        if not self._pending.when_low(partial(mailbox.post, [low], None)):
+            await asyncio.wait([low], timeout=_LONGEST_PACE)
 
     async def claimed(self, key: RequestKey) -> Kept | None:
         """Wait for a request under way with the same key; None once there is none, and the key is this request's."""

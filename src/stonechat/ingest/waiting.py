@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.records import Rows
@@ -25,6 +25,7 @@ class Pending:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
+        self._until_low: list[Callable[[], None]] = []
         self.bytes = 0
 
     def add(self, size: int) -> None:
@@ -36,8 +37,24 @@ class Pending:
 
     def remove(self, size: int) -> None:
         """Count bytes out."""
+        told: Sequence[Callable[[], None]] = ()
         with self._lock:
             self.bytes -= size
+            if self._until_low and self._is_low():
+                told, self._until_low = self._until_low, []
+        for tell in told:
+            tell()
+
+    def when_low(self, tell: Callable[[], None]) -> bool:
+        """Whether there is room for as much again; else `tell` is called once there is, on the thread that made it."""
+        with self._lock:
+            low = self._is_low()
+            if not low:
+                self._until_low.append(tell)
+        return low
+
+    def _is_low(self) -> bool:
+        return self.bytes <= self._limit // 2
 
     def remove_rows(self, rows: Sequence[Rows]) -> None:
         """Count out what rows hold."""
