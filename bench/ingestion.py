@@ -147,9 +147,7 @@ def _round(case: Case, requests: Sequence[bytes], last: bytes, sides: _Sides) ->
 
 def _raw_cpu(raw: Worker, block_rows: int, rows: int) -> float:
     """Microseconds of CPU that a row costs the engine alone, in blocks of that size, without merges."""
-    merging = raw.merging_seconds
-    cpu: float = raw.ask(table="messages", block_rows=block_rows, rows=rows)["cpu_seconds"]
-    return (cpu - (raw.merging_seconds - merging)) / rows * 1e6
+    return float(raw.ask(table="messages", block_rows=block_rows, rows=rows)["cpu_seconds"] / rows * 1e6)
 
 
 def _stonechat_table(results: Mapping[Case, Sequence[Round]]) -> Table:

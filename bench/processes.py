@@ -17,7 +17,7 @@ from typing import Any, Self
 import httpx
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_MERGING = "MergeMutate"
+_MERGING = "MergeMutate\n"
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
@@ -44,13 +44,13 @@ class Process:
     @property
     def cpu_seconds(self) -> float:
         """User and system time of all its threads so far, in steps of a clock tick."""
-        return _cpu_seconds(Path(f"/proc/{self.popen.pid}/stat").read_text())
+        fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
 
     @property
     def merging_seconds(self) -> float:
         """What of it the threads took in which the engine merges parts."""
-        stats = [task.read_text() for task in Path(f"/proc/{self.popen.pid}/task").glob("*/stat")]
-        return sum(_cpu_seconds(stat) for stat in stats if f"({_MERGING})" in stat)
+        return merging_seconds(self.popen.pid)
 
     @property
     def resident_bytes(self) -> int:
@@ -179,9 +179,10 @@ def answer_questions(answer: Callable[..., Mapping[str, Any]]) -> None:
         print(json.dumps(answer(**json.loads(line))), flush=True)
 
 
-def _cpu_seconds(stat: str) -> float:
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+def merging_seconds(process: int) -> float:
+    """CPU time so far of the threads of a process in which an engine merges parts."""
+    tasks = [task for task in Path(f"/proc/{process}/task").iterdir() if (task / "comm").read_text() == _MERGING]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def status_bytes(status: str, name: str) -> int:

@@ -61,7 +61,7 @@ class Settings:
     )
     max_pending_bytes: int = _setting(
         256_000_000,
-        "Events taken but not yet committed before callers get 503; from half on, large requests are answered later.",
+        "Events taken but not yet committed before callers get 503; large ones wait from half on.",
     )
     max_log_bytes: int = _setting(2_000_000_000, "Size of the write-ahead log at which callers get 503.")
     idempotency_keys: int = _setting(

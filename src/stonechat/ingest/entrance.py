@@ -47,7 +47,7 @@ class Entrance:
         return committed
 
     async def _pace(self, mailbox: Mailbox) -> None:
-        """Hold the answer to masses back while the engine is behind: so a sender is slowed down before it is refused."""
+        """Hold the answer to masses back while the engine is behind: a sender is slowed down before it is refused."""
         low = mailbox.future()
         if not self._pending.when_low(partial(mailbox.post, [low], None)):
             await asyncio.wait([low], timeout=_LONGEST_PACE)
