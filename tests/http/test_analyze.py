@@ -56,6 +56,11 @@ def test_the_answer_has_the_contracts_members(messaging_server: RunningServer) -
     )
 
 
+def test_a_preview_takes_rows_as_the_data_source_would(messaging_server: RunningServer) -> None:
+    preview = analyze(messaging_server, content='{"a":1,"b":1}\n{"a":\r2,"b":2,"a":3}').json()["preview"]
+    assert preview["data"] == [{"a": 1, "b": 1}, {"a": 3, "b": 2}]
+
+
 def test_a_preview_has_ten_rows_of_many(messaging_server: RunningServer) -> None:
     preview = analyze(messaging_server, content="\n".join(f'{{"n":{n}}}' for n in range(500))).json()["preview"]
     assert (preview["rows"], preview["statistics"]["rows_read"]) == (10, 500)

@@ -22,6 +22,7 @@ from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import BodyTooLarge, read_body
+from stonechat.ingest.feeding import stored_form
 from stonechat.ingest.files.batches import UnreadableFile
 from stonechat.ingest.files.decompression import plain
 from stonechat.ingest.files.fetching import FetchLimits, fetch
@@ -144,7 +145,8 @@ def _preview(inference: Inference, engine: Engine) -> Sequence[object]:
     source = read_datafile("analyzed.datasource", f"SCHEMA >\n    {inference.schema}\n")
     assert isinstance(source, DataSource)
     verdicts = RowReader.for_data_source(source).read(b"\n".join(inference.rows[:_CHECKED_ROWS]))
-    data = b"".join(verdicts.good.splitlines(keepends=True)[:_PREVIEWED_ROWS]).decode()
+    rows = RowReader(stored_form(source.columns)).canonical(verdicts.good)
+    data = b"".join(rows[:_PREVIEWED_ROWS]).decode()
     structure = ", ".join(f"{identifier(column.name)} {column.type}" for column in source.columns)
     return engine.fetch(f"SELECT * FROM format(JSONEachRow, {literal(structure)}, {literal(data)})")
 
