@@ -33,7 +33,8 @@ class Codec:
     `strict` is the msgspec type that decodes what well-formed events hold; `fits` then checks, for many non-null
     values at once, what that type cannot say. `lenient` is asked about what the strict reading refuses: it takes the
     JSON text of one value and gives the canonical value, or raises `Misfit`. `label` names the type in reasons.
-    `verbatim`: whatever text `strict` takes, the engine reads as that value, or refuses.
+    `verbatim`: whatever text `strict` takes, the engine reads as that value, or refuses. Where values of `strict` hold
+    less than their text, `canonical_text` makes the text one that the engine takes.
     """
 
     label: str
@@ -42,6 +43,7 @@ class Codec:
     fits: Fits | None = None
     nullable: bool = False
     verbatim: bool = False
+    canonical_text: Callable[[str], str] | None = None
     decoder: msgspec.json.Decoder[Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +87,7 @@ def nullable(codec: Codec) -> Codec:
         fits=non_null_fit if fits is not None else None,
         nullable=True,
         verbatim=codec.verbatim,
+        canonical_text=codec.canonical_text,
     )
 
 

@@ -6,8 +6,8 @@ stays as it came where the engine reads it as these structs did, or refuses it; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from io import BytesIO
 from operator import attrgetter
@@ -36,8 +36,8 @@ class StrictReader:
     """Decodes events of one shape, and encodes those with the columns' names as keys that may not stay as they are.
 
     `exact` refuses fields at the top that `event` ignores: so events without any are told from others at no cost.
-    `flatten` turns the decoded events into rows; None where the events have the shape of the rows already. `verbatim`:
-    the engine may get the text of events without such fields.
+    `flatten` turns the decoded events into rows; None where the events have the shape of the rows already. `canonical`
+    is there if the engine may get the text of events without such fields: it is for texts that the engine refuses.
     """
 
     def __init__(
@@ -46,14 +46,13 @@ class StrictReader:
         event: type[Struct],
         flatten: Callable[[list[Any]], list[Any]] | None,
         checks: Sequence[_Check],
-        *,
-        verbatim: bool,
+        canonical: _CanonicalForm | None = None,
     ) -> None:
         self._exact = msgspec.json.Decoder(exact)
         self._tolerant = msgspec.json.Decoder(event)
         self._flatten = flatten
         self._checks = checks
-        self._verbatim = verbatim
+        self._canonical = canonical
 
     def read(self, body: bytes) -> Fit | None:
         """What the body holds, if every line of it is an event that fits: blank lines are none. It is not empty."""
@@ -61,7 +60,7 @@ class StrictReader:
         if read is None:
             return None
         rows, has_unknown = read
-        if self._verbatim and not has_unknown:
+        if self._canonical is not None and not has_unknown:
             return Fit(body if body.endswith(b"\n") else body + b"\n", len(rows), False)
         return Fit(_ENCODER.encode_lines(rows), len(rows), has_unknown)
 
@@ -74,8 +73,12 @@ class StrictReader:
 
     def canonical(self, line: bytes) -> bytes:
         """A line that was read before in canonical form, or as it is if it was in that form already."""
-        read = self._rows(lambda: [line])
-        return line if read is None else _ENCODER.encode_lines(read[0])
+        if self._canonical is None:
+            return line
+        try:
+            return _ENCODER.encode_lines([self._canonical.row(line)])
+        except UNREADABLE:
+            return line
 
     def _rows(self, lines: Callable[[], Iterable[bytes]]) -> tuple[list[Any], bool] | None:
         """The rows of lines that are one event each, and whether some have unknown fields; None if one does not fit."""
@@ -92,6 +95,23 @@ class StrictReader:
             return None
         rows = self._flatten(events) if self._flatten else events
         return (rows, has_unknown) if all(check.passes(rows) for check in self._checks) else None
+
+
+class _CanonicalForm:
+    """Reads the events of a struct again, with the text of what would be rounded."""
+
+    def __init__(self, event: type[Struct], texts: Sequence[tuple[str, Callable[[str], str]]]) -> None:
+        self._decoder = msgspec.json.Decoder(event)
+        self._texts = texts
+
+    def row(self, line: bytes) -> Any:
+        """The row of a line that has passed; raises `UNREADABLE` for one that is in canonical form already."""
+        row = self._decoder.decode(line)
+        for name, canonical_text in self._texts:
+            value = getattr(row, name)
+            if isinstance(value, str):
+                setattr(row, name, canonical_text(value))
+        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +179,28 @@ def _reader(columns: Sequence[FedColumn]) -> StrictReader:
             )
             for forbid in (True, False)
         )
-        verbatim = all(column.codec is not None and column.codec.verbatim for column in columns)
-        return StrictReader(exact, event, None, checks, verbatim=verbatim)
+        return StrictReader(exact, event, None, checks, _canonical_form(columns, rename))
     root = _tree(columns)
     defaults = [(name, Any, UNSET if column.keeps_null else None) for name, column in zip(names, columns, strict=True)]
     row = msgspec.defstruct("Row", defaults, rename=rename, omit_defaults=optional, gc=False)
     extracts = [_extract(root, column) for column in columns]
     flatten = partial(_flattened, row, extracts)
-    return StrictReader(_struct(root, exact=True), _struct(root), flatten, checks, verbatim=False)
+    return StrictReader(_struct(root, exact=True), _struct(root), flatten, checks)
+
+
+def _canonical_form(columns: Sequence[FedColumn], rename: Mapping[str, str]) -> _CanonicalForm | None:
+    if not all(column.codec is not None and column.codec.verbatim for column in columns):
+        return None
+    fields, texts = [], []
+    for name, column in zip(rename, columns, strict=True):
+        codec = column.codec
+        if codec is not None and codec.canonical_text is not None:
+            texts.append((name, codec.canonical_text))
+            codec = replace(codec, strict=str | None if codec.nullable else str)
+        fields.append(_field(name, column, codec))
+    optional = any(not column.required for column in columns)
+    event = msgspec.defstruct("Event", fields, rename=rename, kw_only=True, omit_defaults=optional, gc=False)
+    return _CanonicalForm(event, texts)
 
 
 def _flattened(row: type[Struct], extracts: Sequence[_Extract], events: list[Any]) -> list[Any]:

@@ -80,7 +80,9 @@ def _moment(label: str, zone: str | None, precision: int, low: datetime, high: d
     if precision > 6:
         # Finer than Python's clock: the text itself goes to the engine.
         return Codec(label, str, lenient, fits=each(lambda value: _is_exact(value, in_range)), verbatim=True)
-    return Codec(label, datetime, lenient, fits=_range_check(low + _DAY, high - _DAY), verbatim=True)
+    fits = _range_check(low + _DAY, high - _DAY)
+    # Python's clock rounds to microseconds; the engine cuts the text, but knows no small t and z.
+    return Codec(label, datetime, lenient, fits=fits, verbatim=True, canonical_text=str.upper)
 
 
 def _range_check(low: datetime, high: datetime) -> Callable[[Sequence[Any]], bool]:

@@ -78,7 +78,9 @@ def _array(kind: DataType) -> Codec:
         return [inner.accept(element) for element in _elements(text)]
 
     strict = list[inner.strict]  # type: ignore[name-defined]  # a run-time type
-    return Codec(str(kind), strict, lenient, fits=_all_of(inner.fits), verbatim=inner.verbatim)
+    return Codec(
+        str(kind), strict, lenient, fits=_all_of(inner.fits), verbatim=inner.verbatim and inner.canonical_text is None
+    )
 
 
 def _all_of(fits: Fits | None) -> Fits | None:
