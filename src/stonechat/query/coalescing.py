@@ -46,18 +46,25 @@ class Coalescing(Generic[_T]):
 
     def _land(self, key: Hashable, flight: _Flight[_T], work: asyncio.Future[_T]) -> None:
         self._forget(key, flight)
-        failure = None if work.cancelled() else work.exception()
+        if not work.cancelled():
+            work.exception()  # it counts as seen, even if nobody waits any more
         for outcome in flight.waiting:
-            if outcome.done():
-                continue
-            if work.cancelled():
-                outcome.cancel()
-            elif failure is not None:
-                outcome.set_exception(failure)
-            else:
-                outcome.set_result(work.result())
+            pass_on(outcome, work)
 
     def _forget(self, key: Hashable, flight: _Flight[_T]) -> None:
         # The key may belong to a later flight by now.
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+def pass_on(outcome: asyncio.Future[_T], work: asyncio.Future[_T]) -> None:
+    """Have the outcome of ended work for a future of the same loop, unless nobody waits for it any more."""
+    failure = None if work.cancelled() else work.exception()
+    if outcome.done():
+        return
+    if work.cancelled():
+        outcome.cancel()
+    elif failure is not None:
+        outcome.set_exception(failure)
+    else:
+        outcome.set_result(work.result())

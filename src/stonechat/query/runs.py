@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar
 from stonechat.engine.contract import Engine, EngineBusy, Query, QueryLimits, QueryResult, QueryTooLarge
 from stonechat.engine.totals import in_order
 from stonechat.query.clauses import without_clauses
+from stonechat.query.coalescing import pass_on
 from stonechat.query.spool import STREAMED_FROM, SpooledAnswer
 from stonechat.query.threads import WarmThreads
 from stonechat.sql.skeletons import skeleton
@@ -67,7 +68,7 @@ class QueryRuns:
             else:
                 answer.remove_done_callback(abandon)
                 large = asyncio.ensure_future(self._spooled(replace(query, query_id=query_id), shared=True))
-                large.add_done_callback(partial(_pass_on, answer))
+                large.add_done_callback(partial(pass_on, answer))
                 answer.add_done_callback(lambda _: large.cancel())
 
         answer.add_done_callback(abandon)
@@ -154,19 +155,6 @@ class QueryRuns:
 
     def _settled(self, _work: asyncio.Future[Any]) -> None:
         self._pending -= 1
-
-
-def _pass_on(answer: asyncio.Future[Any], work: asyncio.Future[Any]) -> None:
-    """Have the outcome of ended work for an answer, unless nobody waits for it any more."""
-    failure = None if work.cancelled() else work.exception()
-    if answer.done():
-        return
-    if work.cancelled():
-        answer.cancel()
-    elif failure is not None:
-        answer.set_exception(failure)
-    else:
-        answer.set_result(work.result())
 
 
 def _in_order(result: QueryResult, query: Query) -> QueryResult:
