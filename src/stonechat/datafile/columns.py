@@ -15,7 +15,7 @@ from stonechat.sql.types import DataType, InvalidType, parse_type
 
 _BARE_NAME = re.compile(r"(?!')(?:(?!--)[A-Za-z0-9._*<>+'-])+")
 _JSON_MARK = "json:"
-_JSONPATH = re.compile(r"""[$#](?:\.?\['[^'`]+'\]|\.?\["[^"`]+"\]|\.[^.\[\]`]+|\[:\])*""")
+_JSONPATH = re.compile(r"""[$#](?:\.?\[(?:'[^'`]+'|"[^"`]+"|[0-9]{1,9}|:)\]|\.[^.\[\]`]+)*""")
 
 
 class InvalidColumn(DatafileProblem):
@@ -169,7 +169,7 @@ class _ColumnReader:
     def _jsonpath(self, token: Token) -> str:
         path = token.text[1:-1].removeprefix(_JSON_MARK)
         if not _JSONPATH.fullmatch(path) or path == "#":
-            hint = "Paths look like $.key, $.key.inner, $['any key'], $.list[:], $.list[:].key or $"
+            hint = "Paths look like $.key, $.key.inner, $['any key'], $.list[:], $.list[:].key, $.list[0] or $"
             where = self._schema.at(token.start + 1 + len(_JSON_MARK))
             raise InvalidColumn(f"Invalid JSONPath '{path}'", where, hint=hint)
         return path

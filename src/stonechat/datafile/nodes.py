@@ -135,7 +135,9 @@ class NodeDraft:
 
 def _type(instruction: Instruction | None, findings: Findings) -> NodeType:
     with findings.collecting():
-        if instruction is not None and instruction.value.text:
+        if instruction is not None and instruction.value.text.lower() == "stream":
+            findings.notice("TYPE stream is of the past and has no effect", instruction.position)
+        elif instruction is not None and instruction.value.text:
             return NodeType(choice(instruction, [kind.value for kind in NodeType]))
     return NodeType.STANDARD
 

@@ -1,9 +1,9 @@
-"""Where in an event a column's value stands: `$.a.b`, `$['a.b']`, `$.tags[:]`, `$.items[:].price`, `$`."""
+"""Where in an event a column's value stands: `$.a.b`, `$['a.b']`, `$.tags[:]`, `$.items[:].price`, `$.a[0]`, `$`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -23,14 +23,23 @@ class UnsupportedJsonPath(StonechatError):
     def __init__(self, column: Column) -> None:
         super().__init__(
             f"The jsonpath '{column.jsonpath}' of column '{column.name}' is not supported",
-            hint="Paths look like $.a, $.a.b, $.tags[:], $.items[:].price or $ for the whole event.",
+            hint="Paths look like $.a, $.a.b, $.tags[:], $.items[:].price, $.tags[0] or $ for the whole event.",
             position=column.position,
         )
 
 
+class Index(str):
+    """A step that is the place of an element in an array, counted from zero, rather than a key."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class JsonPath:
-    """`groups` are the keys between the `[:]` steps: `$.a.b[:].c` is `(("a", "b"), ("c",))`. `$` is one empty group."""
+    """`groups` are the steps between the `[:]`: `$.a.b[:].c` is `(("a", "b"), ("c",))`. `$` is one empty group.
+
+    A step is a key, or an `Index`.
+    """
 
     groups: tuple[tuple[str, ...], ...]
 
@@ -38,6 +47,11 @@ class JsonPath:
     def is_whole_event(self) -> bool:
         """Whether the column takes the event itself, as JSON text."""
         return self.groups == ((),)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether the column takes an element at one place of an array, or something in it."""
+        return any(isinstance(step, Index) for group in self.groups for step in group)
 
     def find(self, document: Mapping[str, msgspec.Raw]) -> bytes | None:
         """The JSON text at this path; None where a key on the way is missing or null.
@@ -59,18 +73,26 @@ def path_of(column: Column) -> JsonPath:
     if not _PATH.fullmatch(text):
         raise UnsupportedJsonPath(column)
     groups: list[list[str]] = [[]]
-    for step in _STEP.finditer(text.removesuffix(EACH), 1):
-        if step[0] == EACH:
+    for step in _STEP.finditer(_LAST_ELEMENTS.sub("", text), 1):
+        if step["elements"]:
             groups.append([])
+        elif step["index"]:
+            groups[-1].append(Index(int(step["index"])))
         else:
-            groups[-1].append(next(filter(None, step.groups())))
-    if not all(groups):
+            groups[-1].append(step["plain"] or step["single"] or step["double"])
+    if not all(groups) or isinstance(groups[0][0], Index):
         raise UnsupportedJsonPath(column)
     return JsonPath(tuple(map(tuple, groups)))
 
 
-_STEP = re.compile(rf"""\.?\['([^']+)'\]|\.?\["([^"]+)"\]|\.([^.\[\]]+)|{re.escape(EACH)}""")
-_PATH = re.compile(rf"\$(?:{_STEP.pattern})+")
+_STEP = re.compile(
+    r"""\.?(?:\['(?P<single>[^']+)'\]|\["(?P<double>[^"]+)"\]|\[(?P<index>[0-9]{1,9})\]|(?P<elements>\[:\]))
+        |\.(?P<plain>[^.\[\]]+)""",
+    re.VERBOSE,
+)
+_PATH = re.compile(rf"\$(?:{_STEP.pattern})+", re.VERBOSE)
+_LAST_ELEMENTS = re.compile(r"(?:\.?\[:\])+$")
+"""Nothing is taken from within the elements of the last arrays: the value is the array itself."""
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -78,21 +100,26 @@ _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _find(document: Mapping[str, msgspec.Raw], groups: tuple[tuple[str, ...], ...]) -> bytes | None:
-    *parents, last = groups[0]
-    for key in parents:
-        raw = document.get(key)
-        if raw is None or not bytes(raw).lstrip().startswith(b"{"):
+    first, *steps = groups[0]
+    value = document.get(first)
+    return None if value is None else _follow(bytes(value).strip(), steps, groups[1:])
+
+
+def _follow(text: bytes, steps: Sequence[str], groups: tuple[tuple[str, ...], ...]) -> bytes | None:
+    """What the steps of a group, and then the groups behind it, lead to from a value."""
+    for step in steps:
+        inner = _step(text, step)
+        if inner is None:
             return None
-        document = _OBJECT.decode(raw)
-    value = document.get(last)
-    if value is None:
-        return None
-    text = bytes(value).strip()
-    if len(groups) == 1 or not text.startswith(b"["):
+        text = bytes(inner).strip()
+    if not groups or not text.startswith(b"["):
         return text
-    found = (_find_in_element(bytes(element).strip(), groups[1:]) for element in _ARRAY.decode(text))
+    found = (_follow(bytes(element).strip(), groups[0], groups[1:]) for element in _ARRAY.decode(text))
     return b"[" + b",".join(b"null" if each is None else each for each in found) + b"]"
 
 
-def _find_in_element(text: bytes, groups: tuple[tuple[str, ...], ...]) -> bytes | None:
-    return _find(_OBJECT.decode(text), groups) if text.startswith(b"{") else None
+def _step(text: bytes, step: str) -> msgspec.Raw | None:
+    if isinstance(step, Index):
+        elements = _ARRAY.decode(text) if text.startswith(b"[") else []
+        return elements[int(step)] if int(step) < len(elements) else None
+    return _OBJECT.decode(text).get(step) if text.startswith(b"{") else None

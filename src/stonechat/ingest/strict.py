@@ -148,7 +148,7 @@ class _Branch:
 
 def strict_reader(columns: Sequence[FedColumn]) -> StrictReader | None:
     """The fast reader of these columns; None where only the lenient reading can serve them."""
-    if any(column.codec is None or column.path.is_whole_event for column in columns):
+    if any(column.codec is None or column.path.is_whole_event or column.path.has_index for column in columns):
         return None
     try:
         return _reader(columns)
