@@ -212,6 +212,19 @@ def test_a_restart_commits_what_the_log_holds(start: Open, fed: Fed, faulty: Fau
     assert len(faulty.tokens) == 2
 
 
+def test_a_replay_loses_nothing_when_segments_go_while_it_reads_on(start: Open, fed: Fed, folder: Path) -> None:
+    log, _ = Log.open(folder, segment_bytes=200)
+    log.start(lambda _rows: None)
+    for number in range(40):
+        log.append(Rows("t_1", events(number, *range(100, 110)), 11, b"", 0), lambda _failure: None)
+        log.settle()
+    log.close()
+    assert len(list(folder.glob("*.wal"))) == 40
+    start(segment_bytes=200, blocks=BlockLimits(rows=22))
+    assert [number for number in numbers(fed) if number not in range(100, 110)] == list(range(40))
+    assert min(int(path.stem, 16) for path in folder.glob("*.wal")) > 20
+
+
 def test_a_replay_from_any_point_of_the_log_adds_nothing_twice(
     start: Open, fed: Fed, faulty: FaultyEngine, folder: Path, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,9 +39,21 @@ class Recovery:
     plans: dict[str, list[PlannedBlock]] = field(default_factory=dict)
 
     def undone(self) -> Iterator[tuple[Rows, PlannedBlock | None]]:
-        """The rows that are not known to be in the engine, in order, each with the block that it was planned for."""
+        """The rows that are not known to be in the engine, in order, each with the block that it was planned for.
+
+        The log may meanwhile remove segments whose rows were handed out and committed, and begin new ones.
+        """
+        return self._undone_of([segment for segment in self.segments if segment.undone])
+
+    def count_undone(self) -> None:
+        """Tell each segment how many of its rows are not known to be in the engine."""
+        for rows, _ in self._undone_of(self.segments):
+            assert rows.segment is not None
+            rows.segment.undone += 1
+
+    def _undone_of(self, segments: Sequence[Segment]) -> Iterator[tuple[Rows, PlannedBlock | None]]:
         plans = {data_source: deque(blocks) for data_source, blocks in self.plans.items()}
-        for segment in self.segments:
+        for segment in segments:
             with SegmentFile(segment.path) as file:
                 for record in file.records():
                     if record.end > segment.size or record.type is RecordType.NOTE:
@@ -99,9 +111,7 @@ def recover(folder: Path) -> Recovery:
             os.truncate(path, segment.size)
         recovery.segments.append(segment)
     Manifest(folder).check(recovery.segments)
-    for rows, _ in recovery.undone():
-        assert rows.segment is not None
-        rows.segment.undone += 1
+    recovery.count_undone()
     return recovery
 
 
