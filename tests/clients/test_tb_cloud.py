@@ -58,7 +58,8 @@ def test_a_team_looks_around(cloud: Cloud) -> None:
     cloud.must("connection", "ls", texts=("bucket",))
     cloud.must("token", "ls", texts=("workspace admin token", "sales_read"))
     cloud.must("secret", "ls", texts=("bucket_key",))
-    cloud.must("info")
+    cloud.must("info", texts=("Branch count: 0",))
+    cloud.must("branch", "ls")
 
 
 def test_rows_are_read(cloud: Cloud, server: RunningServer) -> None:

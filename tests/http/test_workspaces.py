@@ -145,3 +145,10 @@ def test_workspaces_and_their_rows_survive_a_kill(start_server: StartServer) -> 
     server.kill()
     again = start_server()
     assert _ids(again, made["token"]) == ["a"]
+
+
+def test_there_are_no_branches_and_none_can_be_made(server: RunningServer) -> None:
+    assert server.request("GET", "/v1/environments").json() == {"environments": []}
+    for method, path in (("POST", "/v1/environments"), ("GET", "/v0/environments/x"), ("DELETE", "/v0/environments/x")):
+        response = server.request(method, path, params={"name": "x"})
+        assert (response.status_code, response.json()["code"]) == (409, "SC942"), path

@@ -1,4 +1,7 @@
-"""Workspaces as the local clients manage them: `/v1/user/workspaces`, `/v1/workspaces`, `/v1/workspace`."""
+"""Workspaces as the local clients manage them: `/v1/user/workspaces`, `/v1/workspaces`, `/v1/workspace`.
+
+`/v1/environments` are their branches, of which there are none.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,19 @@ class NotConfirmed(StonechatError):
 
     code = "SC951"
     kind = Kind.INVALID
+
+
+class NoBranches(StonechatError):
+    """A branch of a workspace is made or named, and this version has none."""
+
+    code = "SC942"
+    kind = Kind.CONFLICT
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Workspaces have no branches in this version",
+            hint="Try a change in a workspace of its own, or with stonechat deploy --staging.",
+        )
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,14 @@ class _Handlers:
         await asyncio.to_thread(self.workspaces.delete, identity)
         return JSONResponse({"ok": True})
 
+    async def list_branches(self, request: Request) -> Response:
+        self.authenticator.caller(request).require(ScopeType.ADMIN)
+        return JSONResponse({"environments": []})
+
+    async def refuse_branch(self, request: Request) -> Response:
+        self.authenticator.caller(request).require(ScopeType.ADMIN)
+        raise NoBranches
+
     def _json(self, workspace: Workspace) -> dict[str, object]:
         return _public(workspace) | {"token": self.tokens.admin(workspace.id).value, "role": "admin"}
 
@@ -86,6 +110,9 @@ def routes(authenticator: Authenticator, workspaces: Workspaces, tokens: TokenRe
         Route("/v1/user/workspaces", handlers.list_all, methods=["GET"]),
         Route("/v1/workspaces", handlers.create, methods=["POST"]),
         Route("/v1/workspaces/{id}", handlers.delete, methods=["DELETE"]),
+        Route("/v1/environments", handlers.list_branches, methods=["GET"]),
+        Route("/v1/environments", handlers.refuse_branch, methods=["POST"]),
+        Route("/v0/environments/{name}", handlers.refuse_branch, methods=["GET", "DELETE"]),
     ]
 
 
