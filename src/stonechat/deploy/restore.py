@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import structlog
 
-from stonechat.datafile.resources import NodeType
+from stonechat.datafile.resources import DataSource, NodeType
 from stonechat.deploy.ddl import drop_table
 from stonechat.deploy.filling import JOINING, Filling
 from stonechat.deploy.history import DeploymentRecord, Status, deployments, record_status
 from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.engine.contract import Engine
 from stonechat.project.live import Candidate, LiveProject, Snapshot, Table
-from stonechat.project.model import Project
+from stonechat.project.model import Project, problems_between
 from stonechat.project.places import forget_places, places
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.workspaces import Workspace, identities
@@ -31,8 +31,9 @@ def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Ma
     remove_leftovers(engine)
     records = deployments(store, workspace.id)
     record = next((item for item in records if item.live), None)
-    project = Project.from_files(record.files, secrets) if record else Project.empty()
-    snapshot = snapshot_of(workspace, store, project, record.id if record else 0)
+    snapshot = snapshot_of(workspace, store, Project.empty(), 0)
+    if record is not None:
+        snapshot = _deployed(record, workspace, store, engine, secrets)
     record = next((item for item in records if item.is_candidate), None)
     if record is not None and record.progress.get(JOINING):
         _give_up(store, record, workspace)
@@ -40,11 +41,35 @@ def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Ma
     if record is None:
         remove_strays(engine, [snapshot])
         return LiveProject(snapshot)
-    project = Project.from_files(record.files, secrets)
-    staged = replace(snapshot_of(workspace, store, project, record.id), staged=True)
+    staged = replace(_deployed(record, workspace, store, engine, secrets), staged=True)
     fillings = [Filling(**item) for item in record.progress.get("filling", [])]
     remove_strays(engine, [snapshot, staged], fillings)
     return LiveProject(snapshot, Candidate(staged, ready=record.status is Status.DATA_READY))
+
+
+def _deployed(
+    record: DeploymentRecord, workspace: Workspace, store: StateStore, engine: Engine, secrets: Mapping[str, str]
+) -> Snapshot:
+    """What a deployment made, perhaps by an earlier version: as its tables are, and whatever is refused by now."""
+    project = Project.from_files(record.files, secrets, was_deployed=True)
+    for problem in problems_between(project):
+        _log.warning("what is deployed would be refused by now", workspace=workspace.name, problem=str(problem))
+    snapshot = snapshot_of(workspace, store, project, record.id)
+    sources = {name: _as_made(engine, snapshot, source) for name, source in project.data_sources.items()}
+    return replace(snapshot, project=replace(project, data_sources=sources))
+
+
+def _as_made(engine: Engine, snapshot: Snapshot, source: DataSource) -> DataSource:
+    """A data source without the columns of its connector that its table has not: the next deployment adds them."""
+    if not source.connector_columns:
+        return source
+    table = snapshot.table(source.name)
+    place = f"database = {literal(table.database)} AND table = {literal(table.name)}"
+    made = {row["name"] for row in engine.fetch(f"SELECT name FROM system.columns WHERE {place}")}
+    added = [column for column in source.columns[-source.connector_columns :] if column.name in made]
+    if len(added) < source.connector_columns:
+        _log.warning("a data source lacks columns of its connector until the next deployment", data_source=source.name)
+    return replace(source, columns=(*source.schema_columns, *added), connector_columns=len(added))
 
 
 def _give_up(store: StateStore, record: DeploymentRecord, workspace: Workspace) -> None:

@@ -83,12 +83,18 @@ class Project:
 
     @classmethod
     def from_files(
-        cls, files: Mapping[str, str], secrets: Secrets = _NO_SECRETS, *, secrets_required: bool = False
+        cls,
+        files: Mapping[str, str],
+        secrets: Secrets = _NO_SECRETS,
+        *,
+        secrets_required: bool = False,
+        was_deployed: bool = False,
     ) -> Project:
         """Read and check every file, `tb_secret` in data sources, connections and sinks filled in.
 
         A secret that is not known and has no default stays as it is written, unless all are required. Raises
-        `InvalidProject` with all problems of all files at once.
+        `InvalidProject` with all problems of all files at once; what is wrong between the files of a project that an
+        earlier version deployed is left to `problems_between`.
         """
         problems: list[StonechatError] = []
         resources = list(_read_all(files, problems))
@@ -102,7 +108,7 @@ class Project:
         templates = dict(_compile_all(pipes.values(), problems))
         project = cls(dict(files), data_sources, pipes, connections, templates, secrets)
         problems.extend(double_names(resources))
-        problems.extend(_problems_between(project))
+        problems.extend(problems_between(project) if not was_deployed else ())
         # Cycles last: what lies on one is often there for another reason.
         if problems or (problems := list(cycles(pipes, project.lineage))):
             raise InvalidProject(problems, files)
@@ -130,8 +136,11 @@ def _read_all(files: Mapping[str, str], problems: list[StonechatError]) -> Itera
             problems.extend(error.problems)
 
 
-def _problems_between(project: Project) -> Iterator[StonechatError]:
-    """A file that cannot be read has a name all the same: nobody needs to hear that it does not exist."""
+def problems_between(project: Project) -> Iterator[StonechatError]:
+    """What is wrong between the files of a project.
+
+    A file that cannot be read has a name all the same: nobody needs to hear that it does not exist.
+    """
     sources, connections, pipes = (_names(project.files, kind) for kind in (".datasource", ".connection", ".pipe"))
     tables = sources | pipes | {name + QUARANTINE_SUFFIX for name in sources}
     found = project.pipes.values()
