@@ -56,6 +56,25 @@ def test_a_source_without_the_columns_of_its_connector_serves_on_and_gets_them_w
         ]
 
 
+def test_types_of_secrets_that_changed_meanwhile_come_with_the_next_deployment(start_server: StartServer) -> None:
+    server = start_server()
+    files = {"messages.datasource": "SCHEMA >\n    id {{ tb_secret('TYPE') }} `json:$.id`\nENGINE_SORTING_KEY id\n"}
+    server.request("POST", "/v0/variables", data={"name": "TYPE", "value": "UInt8"})
+    assert server.deploy(files).status_code == 200
+    server.request("PUT", "/v0/variables/TYPE", data={"value": "UInt16"})
+    for changed in (False, True):
+        assert server.stop() == 0
+        server = start_server()
+        verdict = server.send('{"id": 1}\n{"id": 300}', name="messages").json()
+        assert verdict == {"successful_rows": 1 + changed, "quarantined_rows": 1 - changed}
+        answer = server.deploy(files).json()["deployment"]
+        assert answer["changed_datasource_names"] == ([] if changed else ["messages"])
+    assert server.request("DELETE", "/v0/variables/TYPE").status_code == 200
+    assert server.stop() == 0
+    server = start_server()
+    assert server.send('{"id": 300}', name="messages").json() == {"successful_rows": 1, "quarantined_rows": 0}
+
+
 def test_what_is_live_stays_so_when_it_would_be_refused_by_now_and_the_log_tells_why(start_server: StartServer) -> None:
     server = start_server()
     assert server.deploy(_PROJECT).status_code == 200

@@ -12,7 +12,7 @@ from stonechat.project.secrets import ENVIRONMENT_FILE, InvalidEnvironmentFile, 
 from stonechat.template.errors import SecretMissing
 
 _CONNECTION = 'TYPE kafka\nKAFKA_BOOTSTRAP_SERVERS {{ tb_secret(\'HOST\') }}:{{ tb_secret("PORT", "it\'s 1") }}\n'
-_SOURCE = """DESCRIPTION {{ tb_secret('HOST') }}
+_SOURCE = """DESCRIPTION Kept for {{ tb_secret("DAYS", "7") }} {{ days }}
 SCHEMA >
     a DateTime DEFAULT {{ tb_secret("WHEN", "now()") }},
     b String DEFAULT '{{ tb_secret(1) }}'
@@ -56,12 +56,34 @@ def test_secrets_and_defaults_are_filled_in_once() -> None:
     assert project.pipes["sink"].output.options["export_bucket_uri"] == "s3://b/x"
 
 
-def test_schemas_and_names_of_tokens_are_filled_in_and_text_for_people_is_not() -> None:
+def test_descriptions_schemas_and_names_of_tokens_are_filled_in() -> None:
     source = Project.from_files(_FILES, _SECRETS).data_sources["events"]
-    assert source.description == "{{ tb_secret('HOST') }}"
+    assert source.description == "Kept for 9 {{ days }}"
     assert [column.default for column in source.schema_columns] == ["now()", "'{{ tb_secret(1) }}'"]
     assert source.indexes[1].expression == "concat(b, '9')"
     assert [grant.token for grant in source.tokens] == ["tracker"]
+
+
+def test_secrets_may_stand_for_types_and_parts_of_them() -> None:
+    types = ("{{ tb_secret('T') }}", "Array({{ tb_secret('T') }})", "{{ tb_secret('O', 'Nullable') }}(String)")
+    columns = ", ".join(f"c{number} {text} `json:$.c`" for number, text in enumerate(types))
+    files = {"events.datasource": f'SCHEMA >\n    {columns}, d DateTime(\'{{{{ tb_secret("ZONE", "UTC") }}}}\')\n'}
+    source = Project.from_files(files, {"T": "Enum8('a' = 1)"}).data_sources["events"]
+    assert [str(column.type) for column in source.columns] == [
+        "Enum8('a' = 1)",
+        "Array(Enum8('a' = 1))",
+        "Nullable(String)",
+        "DateTime('UTC')",
+    ]
+    assert source.columns[2].nullable
+
+
+def test_a_type_that_is_none_is_refused_without_its_secret() -> None:
+    files = {"events.datasource": "SCHEMA >\n    a String,\n    b {{ tb_secret('T') }}\n"}
+    with pytest.raises(InvalidProject) as caught:
+        Project.from_files(files, {"T": "hidden) ENGINE Memory"})
+    (problem,) = caught.value.problems
+    assert str(problem) == "events.datasource:3:5: The type of column 'b' is none with its secrets filled in"
 
 
 def test_unknown_secrets_stay_as_written_unless_they_are_required() -> None:

@@ -10,6 +10,7 @@ from stonechat.datafile.expressions import Token, Unclosed, group_end, source, s
 from stonechat.datafile.problems import DatafileProblem, Findings
 from stonechat.datafile.resources import Column
 from stonechat.datafile.spans import Span
+from stonechat.datafile.values import SECRET
 from stonechat.errors import Position
 from stonechat.sql.types import DataType, InvalidType, parse_type
 
@@ -118,7 +119,8 @@ class _ColumnReader:
             self._clause(clauses)
         if not data_type.name and clauses.default is None:
             raise InvalidColumn(f"Column '{name}' needs a type or a DEFAULT", position)
-        column = Column(name, data_type, clauses.jsonpath, clauses.default, clauses.codec, position)
+        secret_type = SECRET.search(data_type.name) is not None
+        column = Column(name, data_type, clauses.jsonpath, clauses.default, clauses.codec, position, secret_type)
         says_nothing = column.nullable and (column.default or "").upper() == "NULL"
         return replace(column, default=None) if says_nothing else column
 
@@ -138,14 +140,25 @@ class _ColumnReader:
 
     def _type(self) -> DataType:
         start = self._index
-        if start == len(self._run) or self._run[start].kind != "word" or self._run[start].upper in _CLAUSES:
+        if start == len(self._run):
             return DataType("")
-        self._index += 1
+        first = self._run[start]
+        secret = SECRET.match(self._schema.text, first.start)
+        if not secret and (first.kind != "word" or first.upper in _CLAUSES):
+            return DataType("")
+        end = secret.end() if secret else first.end
+        while self._index < len(self._run) and self._run[self._index].start < end:
+            self._index += 1
         if self._text_at(self._index) == "(":
             self._index = group_end(self._run, self._index)
-        first, last = self._run[start], self._run[self._index - 1]
+        return self._parsed(first, self._run[self._index - 1])
+
+    def _parsed(self, first: Token, last: Token) -> DataType:
+        text = self._schema.text[first.start : last.end]
+        if SECRET.search(text):
+            return DataType(text)
         try:
-            return parse_type(self._schema.text[first.start : last.end])
+            return parse_type(text)
         except InvalidType as error:
             where = self._schema.at(first.start + error.offset)
             raise InvalidColumnType(error.message, where, hint=error.hint) from error

@@ -26,7 +26,8 @@ class Column:
     """One column of SCHEMA.
 
     `jsonpath` comes without its `json:` prefix, `default` is the expression after DEFAULT, `codec` what stands inside
-    `CODEC(...)`. A column with a default may have no type: it has the one of an empty name.
+    `CODEC(...)`. A column with a default may have no type: it has the one of an empty name. A type that holds a
+    `tb_secret` is nothing but a name, the text as written, until that is filled in.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Column:
     default: str | None
     codec: str | None
     position: Position = field(compare=False)
+    secret_type: bool = field(default=False, compare=False)
 
     @property
     def nullable(self) -> bool:

@@ -19,6 +19,7 @@ from stonechat.project.places import forget_places, places
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.workspaces import Workspace, identities
 from stonechat.sql.quoting import identifier, literal
+from stonechat.sql.types import parse_type
 from stonechat.state import StateStore
 
 _log = structlog.get_logger(__name__)
@@ -60,16 +61,24 @@ def _deployed(
 
 
 def _as_made(engine: Engine, snapshot: Snapshot, source: DataSource) -> DataSource:
-    """A data source without the columns of its connector that its table has not: the next deployment adds them."""
-    if not source.connector_columns:
+    """A data source as its table is, where that may be another than its file would make by now.
+
+    Columns of its connector that the table has not come with the next deployment, and so do types of other secrets.
+    """
+    if not source.connector_columns and not any(column.secret_type for column in source.columns):
         return source
     table = snapshot.table(source.name)
     place = f"database = {literal(table.database)} AND table = {literal(table.name)}"
-    made = {row["name"] for row in engine.fetch(f"SELECT name FROM system.columns WHERE {place}")}
-    added = [column for column in source.columns[-source.connector_columns :] if column.name in made]
+    found = engine.fetch(f"SELECT name, type FROM system.columns WHERE {place}")
+    types = {str(row["name"]): str(row["type"]) for row in found}
+    own = [
+        replace(column, type=parse_type(types[column.name])) if column.secret_type else column
+        for column in source.schema_columns
+    ]
+    added = [column for column in source.columns[len(own) :] if column.name in types]
     if len(added) < source.connector_columns:
         _log.warning("a data source lacks columns of its connector until the next deployment", data_source=source.name)
-    return replace(source, columns=(*source.schema_columns, *added), connector_columns=len(added))
+    return replace(source, columns=(*own, *added), connector_columns=len(added))
 
 
 def _give_up(store: StateStore, record: DeploymentRecord, workspace: Workspace) -> None:

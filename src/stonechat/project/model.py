@@ -101,7 +101,7 @@ class Project:
         if secrets_required:
             for resource in resources:
                 problems.extend(secret_problems(resource, files[resource.position.file], secrets))
-        resources = [filled(resource, secrets) for resource in resources]
+        resources = list(_fill_all(resources, secrets, problems))
         data_sources = {item.name: item for item in resources if isinstance(item, DataSource)}
         pipes = {item.name: item for item in resources if isinstance(item, Pipe)}
         connections = {item.name: item for item in resources if isinstance(item, Connection)}
@@ -134,6 +134,14 @@ def _read_all(files: Mapping[str, str], problems: list[StonechatError]) -> Itera
             yield read_datafile(path, text)
         except InvalidDatafile as error:
             problems.extend(error.problems)
+
+
+def _fill_all(resources: Iterable[Resource], secrets: Secrets, problems: list[StonechatError]) -> Iterator[Resource]:
+    for resource in resources:
+        try:
+            yield filled(resource, secrets)
+        except DatafileProblem as problem:
+            problems.append(problem)
 
 
 def problems_between(project: Project) -> Iterator[StonechatError]:

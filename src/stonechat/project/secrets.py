@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from stonechat.datafile.problems import DatafileProblem
-from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe, TableEngine
+from stonechat.datafile.resources import Column, Connection, DataSource, Node, NodeType, Pipe, TableEngine
 from stonechat.datafile.scanner import source_lines
 from stonechat.datafile.values import SECRET
 from stonechat.errors import Kind, Position, StonechatError
 from stonechat.project.loader import DEEPEST, project_folder
+from stonechat.sql.types import DataType, InvalidType, parse_type
 
 Resource = DataSource | Pipe | Connection
 Secrets = Mapping[str, str]
@@ -51,6 +52,15 @@ class EmptySecret(DatafileProblem):
         super().__init__(f"The secret '{name}' is empty, and a sink's settings must not be", position)
 
 
+class InvalidSecretType(DatafileProblem):
+    """A column's type is none with its secrets filled in. Never holds a part of them."""
+
+    code = "SC320"
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(f"The type of column '{column.name}' is none with its secrets filled in", column.position)
+
+
 class InvalidEnvironmentFile(StonechatError):
     """A line of `.env.local` is no assignment, or the file cannot be read. Never holds a part of the line."""
 
@@ -59,10 +69,14 @@ class InvalidEnvironmentFile(StonechatError):
 
 
 def filled(resource: Resource, secrets: Secrets) -> Resource:
-    """The resource with its secrets in place. Those that are not known and have no default stay as they are written."""
+    """The resource with its secrets in place. Those that are not known and have no default stay as they are written.
+
+    Raises `InvalidSecretType`.
+    """
     match resource:
         case Connection():
-            return replace(resource, settings=_filled_values(resource.settings, secrets))
+            description = _filled_text(resource.description, secrets)
+            return replace(resource, settings=_filled_values(resource.settings, secrets), description=description)
         case DataSource():
             return _filled_source(resource, secrets)
         case Pipe():
@@ -149,20 +163,33 @@ def _filled_values(values: Mapping[str, str], secrets: Secrets) -> dict[str, str
 
 
 def _filled_source(source: DataSource, secrets: Secrets) -> DataSource:
-    """All but its description, which is for whoever may list data sources."""
-
     def value(text: str | None) -> str | None:
         return None if text is None else _filled_text(text, secrets)
 
     return replace(
         source,
-        columns=tuple(replace(column, default=value(column.default)) for column in source.columns),
+        description=_filled_text(source.description, secrets),
+        columns=tuple(
+            replace(column, type=_filled_type(column, secrets), default=value(column.default))
+            for column in source.columns
+        ),
         engine=_filled_engine(source.engine, secrets),
         indexes=tuple(replace(index, expression=_filled_text(index.expression, secrets)) for index in source.indexes),
         tokens=tuple(replace(grant, token=_filled_text(grant.token, secrets)) for grant in source.tokens),
         forward_query=value(source.forward_query),
         connector=_filled_values(source.connector, secrets),
     )
+
+
+def _filled_type(column: Column, secrets: Secrets) -> DataType:
+    """The type with its secrets, which is parsed by now, unless one of them is not known."""
+    if not column.secret_type:
+        return column.type
+    text = _filled_text(column.type.name, secrets)
+    try:
+        return DataType(text) if SECRET.search(text) else parse_type(text)
+    except InvalidType:
+        raise InvalidSecretType(column) from None
 
 
 def _filled_engine(engine: TableEngine, secrets: Secrets) -> TableEngine:
@@ -179,8 +206,10 @@ def _values(resource: Resource) -> Iterator[str]:
     """The values that secrets are filled into."""
     match resource:
         case Connection():
-            yield from resource.settings.values()
+            yield from (resource.description, *resource.settings.values())
         case DataSource():
+            yield resource.description
+            yield from (column.type.name for column in resource.columns if column.secret_type)
             yield from (column.default for column in resource.columns if column.default is not None)
             yield from _engine_texts(resource.engine).values()
             yield from (value for _, value in resource.engine.settings)
