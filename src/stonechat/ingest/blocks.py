@@ -32,7 +32,7 @@ from stonechat.ingest.log import Log
 from stonechat.ingest.quarantine import REFUSED, quarantine_row
 from stonechat.ingest.records import Fate, Refused, Rows, Taken
 from stonechat.ingest.recovery import PlannedBlock
-from stonechat.ingest.verdicts import Reason
+from stonechat.ingest.verdicts import Reason, Verdicts
 from stonechat.project.quarantine import RAW_COLUMN
 
 _logger = structlog.get_logger(__name__)
@@ -117,11 +117,11 @@ class BlockCommitter:
             return None
         commit = _Commit(self, destination, planned, attempt)
         verdicts = [destination.verdicts(each) for each in rows]
-        good = [each.good for each in verdicts if each.good_rows]
+        good = [each for each in verdicts if each.good_rows]
         quarantined = [each.quarantined for each in verdicts if each.quarantined_rows]
         try:
             if good:
-                commit.insert(destination.version, good, sum(each.good_rows for each in verdicts))
+                commit.insert_whole(good)
             if quarantined:
                 commit.quarantine(destination.version, quarantined)
         finally:
@@ -132,9 +132,9 @@ class BlockCommitter:
         """One insert into the engine."""
         self._engine.insert(insert)
 
-    def insert_whole(self, insert: Insert, destination: Destination) -> None:
+    def insert_whole(self, insert: Insert, destination: Destination, binary: Sequence[bytes]) -> None:
         """One insert of the rows of a block, in the form in which the engine takes them."""
-        insert_rows(self._engine, insert, destination)
+        insert_rows(self._engine, insert, destination, binary)
 
     def complete_views(self, insert: Insert) -> None:
         """Give the views that failed the rows that all views take, after the others have had all of them.
@@ -197,7 +197,14 @@ class _Commit:
         self._destination = destination
         self._planned = planned
         self._attempt = attempt
+        self._binary: Sequence[bytes] = ()
         self.view_failure: ViewFailed | None = None
+
+    def insert_whole(self, good: Sequence[Verdicts]) -> None:
+        """Bring all good rows into the table, in binary form if all of them have it."""
+        if all(each.binary for each in good):
+            self._binary = [each.binary for each in good]
+        self.insert(self._destination.version, [each.good for each in good], sum(each.good_rows for each in good))
 
     def insert(self, path: str, chunks: Sequence[bytes], count: int) -> None:
         """Bring a part into the table; what the engine refuses is halved until the rows at fault stand alone."""
@@ -239,7 +246,7 @@ class _Commit:
         for _ in range(_VIEW_ATTEMPTS):
             try:
                 if path == target.version:
-                    self._committer.insert_whole(insert, target)
+                    self._committer.insert_whole(insert, target, self._binary)
                 else:
                     self._committer.insert(insert)
                 break

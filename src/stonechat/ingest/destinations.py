@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -75,7 +75,7 @@ class Destination:
 
     def verdicts(self, rows: Rows) -> Verdicts:
         """What of a request goes where in these tables: as it was judged at the door for them, or is judged now."""
-        judged = Verdicts(rows.good, rows.good_rows, rows.quarantined, rows.quarantined_rows)
+        judged = Verdicts(rows.good, rows.good_rows, rows.quarantined, rows.quarantined_rows, binary=rows.binary)
         if not rows.schema or rows.schema == self.schema or self.stored is None:
             return judged
         staged = rows.staged
@@ -99,20 +99,32 @@ Destinations = Callable[[str], Destination | None]
 thread."""
 
 
-def insert_rows(engine: Engine, insert: Insert, destination: Destination) -> None:
-    """Insert rows as they were checked and, if the engine refuses that, under the same token in canonical form.
+def insert_rows(engine: Engine, insert: Insert, destination: Destination, binary: Sequence[bytes] = ()) -> None:
+    """Insert rows in the first form that the engine takes, under one token: `binary` if they are there in that form
+    too, as they were checked, in canonical form.
 
-    Raises `EngineFailure`.
+    Raises `EngineFailure`: that of the last form, or one that no other form would mend.
     """
-    try:
-        engine.insert(insert)
-    except EngineFailure as failure:
-        if is_transient(failure) or is_view_failure(failure):
-            raise
-        lines = destination.lines(insert.data)
-        if b"".join(lines) == b"".join(insert.data):
-            raise
-        engine.insert(replace(insert, data=lines))
+    for form in _forms(insert, destination, binary):
+        try:
+            engine.insert(form)
+        except EngineFailure as failure:
+            if is_transient(failure) or is_view_failure(failure):
+                raise
+            refusal = failure
+        else:
+            return
+    raise refusal
+
+
+def _forms(insert: Insert, destination: Destination, binary: Sequence[bytes]) -> Iterator[Insert]:
+    bulk = destination.stored.bulk if destination.stored is not None else None
+    if binary and bulk is not None:
+        yield replace(insert, format=bulk.format, data=[bulk.head, *binary])
+    yield insert
+    lines = destination.lines(insert.data)
+    if b"".join(lines) != b"".join(insert.data):
+        yield replace(insert, data=lines)
 
 
 _TRANSIENT = (StorageFull, EngineBusy, QueryTooLarge, QueryTimeout, QueryCancelled, DataFolderLocked)

@@ -67,11 +67,11 @@ class Entrance:
     def hand_in(self, rows: Rows, settled: Settled) -> None:
         """Give rows to the log. What raises was not given; what fails later is told to `settled`."""
         try:
-            self._pending.add(rows.size)
+            self._pending.add(rows.held)
             try:
                 self._log.append(rows, partial(self._logged, rows, settled))
             except StonechatError:
-                self._pending.remove(rows.size)
+                self._pending.remove(rows.held)
                 raise
         except StonechatError:
             self.release(rows.key)
@@ -101,7 +101,7 @@ class Entrance:
 
     def _logged(self, rows: Rows, settled: Settled, failure: StonechatError | None) -> None:
         if failure is not None:
-            self._pending.remove(rows.size)
+            self._pending.remove(rows.held)
             self.release(rows.key)
         elif rows.key is not None:
             self._keys.keep(rows.key, rows.good_rows, rows.quarantined_rows)

@@ -48,7 +48,8 @@ class Rows:
 
     The log sets `sequence` and `segment`.
     `committed` is told what became of them by the writer; None where nobody waits. `schema` is the fingerprint of the
-    columns that they were checked against, empty where it is not known.
+    columns that they were checked against, empty where it is not known. `binary` is `good` in the form in which the
+    engine reads it fastest, as `Verdicts` has it; the log does not keep it.
     """
 
     data_source: str
@@ -62,12 +63,18 @@ class Rows:
     key: RequestKey | None = None
     schema: bytes = b""
     staged: Staged | None = None
+    binary: bytes = field(default=b"", repr=False)
 
     @property
     def size(self) -> int:
-        """Bytes of all blocks."""
+        """Bytes of all blocks that the log keeps."""
         staged = len(self.staged.good) + len(self.staged.quarantined) if self.staged else 0
         return len(self.good) + len(self.quarantined) + staged
+
+    @property
+    def held(self) -> int:
+        """Bytes that are in memory until the rows are committed."""
+        return self.size + len(self.binary)
 
     def payload(self) -> tuple[bytes, ...]:
         """The record's payload in the pieces that it is written from."""

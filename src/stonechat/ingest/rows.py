@@ -15,6 +15,8 @@ from typing import Literal
 import msgspec
 
 from stonechat.datafile.resources import Column, DataSource
+from stonechat.ingest.bulk.library import compiled_library
+from stonechat.ingest.bulk.reader import BulkReader
 from stonechat.ingest.codecs import UNREADABLE
 from stonechat.ingest.events import Rejection, read_event, unreadable
 from stonechat.ingest.feeding import fed_columns, fingerprint
@@ -47,6 +49,8 @@ class RowReader:
         self.schema = fingerprint(columns)
         self._columns = fed_columns(columns)
         self._strict = strict_reader(self._columns)
+        keeps_text = self._strict is not None and self._strict.keeps_text
+        self._bulk = BulkReader.of(self._columns, compiled_library()) if keeps_text else None
         self._known = known_fields(self._columns)
         self._longest_row = longest_row
         self._clock = clock
@@ -56,6 +60,18 @@ class RowReader:
     def for_data_source(cls, data_source: DataSource) -> RowReader:
         """The reader of a data source's events. Raises `UnsupportedJsonPath`."""
         return cls(data_source.columns)
+
+    def read_in_bulk(self, body: bytes) -> Verdicts | None:
+        """The verdict on a large body whose lines all fit; None if one may not, or the columns are not for that way."""
+        binary = self._bulk.read(body, longest_row=self._longest_row) if self._bulk is not None else None
+        if binary is None:
+            return None
+        return Verdicts(body if body.endswith(b"\n") else body + b"\n", binary.rows, b"", 0, binary=binary.data)
+
+    @property
+    def bulk(self) -> BulkReader | None:
+        """What reads large bodies, and in which form their rows then are."""
+        return self._bulk
 
     def read(self, body: bytes, form: Format = "ndjson") -> Verdicts:
         """The verdict on every row. Blank lines are no rows; `json` means one document, or an array of them."""

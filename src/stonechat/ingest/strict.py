@@ -54,6 +54,11 @@ class StrictReader:
         self._checks = checks
         self._canonical = canonical
 
+    @property
+    def keeps_text(self) -> bool:
+        """Whether events without unknown fields stay as they came."""
+        return self._canonical is not None
+
     def read(self, body: bytes) -> Fit | None:
         """What the body holds, if every line of it is an event that fits: blank lines are none. It is not empty."""
         read = self._rows(partial(BytesIO, body))

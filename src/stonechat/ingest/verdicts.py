@@ -24,7 +24,8 @@ class Verdicts:
     """Two blocks of NDJSON: `good` for the table, `quarantined` for its quarantine. Every line ends in a newline.
 
     `invalid_rows` of the quarantined ones could not be read as rows at all. `unknown` counts the events with each field
-    that no column is fed from.
+    that no column is fed from. `binary` holds the good rows once more, in the binary form of their reader, if they were
+    read in bulk.
     """
 
     good: bytes
@@ -33,6 +34,7 @@ class Verdicts:
     quarantined_rows: int
     invalid_rows: int = 0
     unknown: Mapping[str, int] = field(default_factory=dict)
+    binary: bytes = b""
 
     @classmethod
     def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:

@@ -58,7 +58,7 @@ class Pending:
 
     def remove_rows(self, rows: Sequence[Rows]) -> None:
         """Count out what rows hold."""
-        self.remove(sum(each.size for each in rows))
+        self.remove(sum(each.held for each in rows))
 
 
 class Mailbox:

@@ -1,0 +1,1 @@
+"""Bodies of many events, read by compiled code; see native/bulk.h."""

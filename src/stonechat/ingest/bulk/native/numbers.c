@@ -1,0 +1,91 @@
+/* Numbers of JSON: those that are written exactly as the column holds them. */
+
+#include "bulk.h"
+
+#include <float.h>
+#include <string.h>
+
+/* A number that fits: value times ten to the -behind. */
+struct digits {
+    uint64_t value;
+    uint32_t before; /* digits before the point */
+    uint32_t behind; /* digits behind it */
+    bool is_negative;
+    bool has_point;
+};
+
+static const uint32_t MOST_DIGITS = 19; /* what every uint64_t has */
+
+/* Sign, digits, and a point with digits behind it; what has an exponent, or more digits, is refused. */
+static bool read_digits(const uint8_t **at, struct digits *digits) {
+    const uint8_t *here = *at;
+    *digits = (struct digits){.is_negative = *here == '-'};
+    here += digits->is_negative;
+    const uint8_t *begin = here;
+    for (; is_digit(*here) && here - begin < MOST_DIGITS; here++) digits->value = digits->value * 10 + (*here - '0');
+    digits->before = (uint32_t)(here - begin);
+    if (digits->before == 0 || (*begin == '0' && digits->before > 1)) return false;
+    if (*here == '.') {
+        const uint8_t *point = here++;
+        digits->has_point = true;
+        for (; is_digit(*here) && here - begin <= MOST_DIGITS; here++) digits->value = digits->value * 10 + (*here - '0');
+        digits->behind = (uint32_t)(here - point - 1);
+        if (digits->behind == 0) return false;
+    }
+    *at = here;
+    return !is_digit(*here) && *here != '.' && (*here | 0x20) != 'e';
+}
+
+bool read_boolean(const uint8_t **at, struct output *output) {
+    const uint8_t *here = *at;
+    bool value = *here == 't';
+    for (const char *word = value ? "true" : "false"; *word; word++)
+        if (*here++ != (uint8_t)*word) return false;
+    *at = here;
+    return append_byte(output, value);
+}
+
+bool read_integer(const uint8_t **at, uint32_t width, bool is_signed, struct output *output) {
+    struct digits digits;
+    if (!read_digits(at, &digits) || digits.has_point) return false;
+    uint64_t largest = UINT64_MAX >> (64 - 8 * width + is_signed);
+    if (digits.is_negative && !is_signed && digits.value != 0) return false;
+    if (digits.value > largest + (digits.is_negative && is_signed)) return false;
+    return append_number(output, digits.is_negative ? 0 - digits.value : digits.value, width);
+}
+
+/* A float is the nearest to its text where both the digits and the power of ten are floats themselves, for then one
+ * division rounds once. Other texts are refused. */
+#if FLT_EVAL_METHOD == 0
+
+static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+enum { LARGEST_FLOAT_POWER = 10 };
+
+bool read_float(const uint8_t **at, uint32_t width, struct output *output) {
+    struct digits digits;
+    if (!read_digits(at, &digits)) return false;
+    if (width == 4) {
+        if (digits.value > (uint64_t)1 << FLT_MANT_DIG || digits.behind > LARGEST_FLOAT_POWER) return false;
+        float value = (float)digits.value / (float)POWERS[digits.behind];
+        value = digits.is_negative ? -value : value;
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        return append_number(output, bits, width);
+    }
+    if (digits.value > (uint64_t)1 << DBL_MANT_DIG) return false;
+    double value = (double)digits.value / POWERS[digits.behind];
+    value = digits.is_negative ? -value : value;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return append_number(output, bits, width);
+}
+
+#else
+
+bool read_float(const uint8_t **at, uint32_t width, struct output *output) {
+    (void)at, (void)width, (void)output;
+    return false;
+}
+
+#endif

@@ -1,0 +1,90 @@
+"""Bodies for the reading in bulk: events of every type that it knows, changed at random, and what must become of them.
+
+It imports no engine, so that a process whose memory is watched can run it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Final
+
+from tests.fuzz.mutation import Mutation
+from tests.ingest.bulk.row_binary import encoded_events
+
+from stonechat.datafile.reading import read_datafile
+from stonechat.datafile.resources import DataSource
+from stonechat.ingest.bulk.library import Library
+from stonechat.ingest.bulk.reader import BulkReader
+from stonechat.ingest.feeding import fed_columns
+from stonechat.ingest.rows import RowReader
+
+_VALUES: Final[dict[str, list[object]]] = {
+    "String": ["plain", "", "ü 你好 😀", 'a "quote", a \\ and \n\t', "x" * 130],
+    "LowCardinality(Nullable(String))": ["a", None],
+    "FixedString(6)": ["123456", "", "ü"],
+    "Bool": [True, False],
+    "Int8": [-128, 127, 0],
+    "UInt16": [0, 65535],
+    "Int64": [-(2**63), 2**63 - 1],
+    "Nullable(UInt64)": [None, 9999999999999999999],
+    "Float32": [0.5, -1677.7216, 3],
+    "Float64": [0.1, -123456.789012345, 9007199254740992],
+    "Date": ["1971-01-01", "2148-12-31", "2024-02-29"],
+    "Date32": ["2298-12-31", "2000-02-29"],
+    "DateTime": ["1971-01-01 00:00:00", "2105-12-31T23:59:59Z", "2026-11-27T01:02:03+05:30"],
+    "DateTime64(3)": ["2026-11-27 01:02:03.999999", "2298-12-31T23:59:59.123Z"],
+    "UUID": ["61f0c404-5cb3-11e7-907b-a6006ad3dba0"],
+    "Array(String)": [[], ["a", "ü"], ["x"] * 130],
+    "Array(UInt8)": [[], [1, 255]],
+}
+_PIECES: Final = r"""
+{ } [ ] , : " null true false 0 -0 1 -1 255 256 65536 0.5 -0.0 1e5 1.5 18446744073709551615 18446744073709551616 ""
+"\u0000" "\ud83d\ude00" "\ud800" "\udc00" "\" "\\" "\u00" "2024-02-30" "2024-02-29" "2024-01-01T00:00:00.123Z"
+"2024-01-01T23:59:60" "2024-01-01T00:00:00-23:59" \ÿ \Ã é \ð \í
+"""
+_NAMES: Final = [f"c{index}" for index in range(len(_VALUES))]
+
+
+class Bodies:
+    """Bodies for one schema, with or without DEFAULTs."""
+
+    def __init__(self, *, defaults: bool) -> None:
+        default = " DEFAULT '7'" if defaults else ""
+        pairs = zip(_NAMES, _VALUES, strict=True)
+        schema = ",\n".join(f"    {name} {kind} `json:$.{name}`{default}" for name, kind in pairs)
+        source = read_datafile("t.datasource", f"SCHEMA >\n{schema}\n")
+        assert isinstance(source, DataSource)
+        self._columns = source.columns
+        self._corpus = [json.dumps(self._event(random.Random(seed)), ensure_ascii=seed % 2 > 0) for seed in range(40)]
+        self._change = Mutation([text.encode().decode("latin-1") for text in self._corpus], _PIECES.split())
+
+    @staticmethod
+    def _event(chance: random.Random) -> dict[str, object]:
+        members = [(name, chance.choice(values)) for name, values in zip(_NAMES, _VALUES.values(), strict=True)]
+        if chance.random() < 0.3:
+            chance.shuffle(members)
+        return dict(members)
+
+    def body(self, chance: random.Random) -> bytes:
+        """A few events, one of them often changed."""
+        lines = [chance.choice(self._corpus).encode() for _ in range(chance.randrange(3))]
+        if chance.random() < 0.95:
+            lines.insert(chance.randrange(len(lines) + 1), self._change(chance).encode("latin-1", "replace"))
+        return b"\n".join(lines)
+
+    def reader(self, library: Library) -> BulkReader:
+        """The reading that is put to the test."""
+        reader = BulkReader.of(fed_columns(self._columns), library)
+        assert reader is not None
+        return reader
+
+    def check(self, reader: BulkReader, body: bytes) -> bool:
+        """Whether a body is read in bulk; if so its rows must be those that the other readings find."""
+        found = reader.read(body, longest_row=1_000_000)
+        if found is None:
+            return False
+        assert found.data == encoded_events(self._columns, body)
+        verdicts = RowReader(self._columns).read(body)
+        assert (verdicts.good_rows, verdicts.quarantined_rows) == (found.rows, 0)
+        return True
