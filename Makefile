@@ -65,7 +65,8 @@ lock:
 clean:
 	rm -rf $(VENV) $(CLIENTS)
 
-$(VENV)/.run: requirements/run.txt pyproject.toml
+# Built again when what is compiled has changed.
+$(VENV)/.run: requirements/run.txt pyproject.toml hatch_build.py $(wildcard src/stonechat/ingest/bulk/native/*.[ch])
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing stonechat into $(VENV) ..."
 	@$(PIP) --require-hashes -r requirements/run.txt

@@ -69,7 +69,7 @@ class Bodies:
     def body(self, chance: random.Random) -> bytes:
         """A few events, one of them often changed."""
         lines = [chance.choice(self._corpus).encode() for _ in range(chance.randrange(3))]
-        if chance.random() < 0.95:
+        if chance.random() < 0.8:
             lines.insert(chance.randrange(len(lines) + 1), self._change(chance).encode("latin-1", "replace"))
         return b"\n".join(lines)
 

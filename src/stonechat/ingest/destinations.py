@@ -75,8 +75,10 @@ class Destination:
 
     def verdicts(self, rows: Rows) -> Verdicts:
         """What of a request goes where in these tables: as it was judged at the door for them, or is judged now."""
-        judged = Verdicts(rows.good, rows.good_rows, rows.quarantined, rows.quarantined_rows, binary=rows.binary)
-        if not rows.schema or rows.schema == self.schema or self.stored is None:
+        judged = Verdicts(rows.good, rows.good_rows, rows.quarantined, rows.quarantined_rows)
+        if rows.schema == self.schema:
+            return replace(judged, binary=rows.binary)
+        if not rows.schema or self.stored is None:
             return judged
         staged = rows.staged
         if staged is not None and staged.schema == self.schema:

@@ -211,6 +211,7 @@ class Ingestion:
             committed=partial(_settle, committed),
             key=claimed,
             schema=schema,
+            binary=verdicts.binary,
         )
         self._entrance.hand_in(rows, partial(_settle, synced))
         synced.result()

@@ -117,7 +117,7 @@ def test_what_is_missing_or_null_takes_the_same_default_as_from_text(feed: Feed)
 
 def test_keys_may_come_in_any_order_and_lines_with_spaces_around(feed: Feed) -> None:
     fed = feed("a UInt8 `json:$.a`\n`select` String `json:$.select`\n`ü_b` Array(Int8) `json:$.ü_b`")
-    body = b'\n {"select" : "x","a":1, "\xc3\xbc_b":[ 1 ,\t2 ] } \r\n\n{"\xc3\xbc_b":[],"a":2,"select":""}'
+    body = b' {"select" : "x","a":1, "\xc3\xbc_b":[ 1 ,\t2 ] } \r\n{"\xc3\xbc_b":[],"a":2,"select":""}'
     in_bulk = RowReader.for_data_source(fed.source).read_in_bulk(body)
     assert in_bulk is not None
     assert in_bulk.good_rows == 2
@@ -152,6 +152,8 @@ _UNUSUAL = {
     "a character beyond the last": b'{"n":1,"text":"\xf4\x90\x80\x80"}',
     "a character that is cut off": b'{"n":1,"text":"\xf0\x9f\x98"}',
     "Latin-1": b'{"n":1,"text":"\xfc"}',
+    "a blank line": '\n{"n":1}',
+    "a line of spaces": '{"n":1}\n \t\r\n',
     "no object": "[1]",
     "two objects in one line": '{"n":1}{"n":2}',
     "something behind the object": '{"n":1} x',
@@ -233,8 +235,7 @@ def test_rows_that_are_far_larger_than_their_events_are_left_to_others() -> None
     assert _reader("c FixedString(60000) `json:$.c`").read_in_bulk(b'{"c":""}\n' * 100_000) is None
 
 
-def test_blank_lines_alone_are_no_rows() -> None:
-    assert _reader("n UInt8 `json:$.n`").read_in_bulk(b"\n \n\t\r\n") is None
+def test_nothing_is_no_rows() -> None:
     assert _reader("n UInt8 `json:$.n`").read_in_bulk(b"") is None
 
 

@@ -20,6 +20,7 @@ from stonechat.ingest.files.lines import pieces
 from stonechat.ingest.files.parquet_file import parquet_to_lines
 from stonechat.ingest.rows import LONGEST_ROW, RowReader
 from stonechat.ingest.spanning import on_single_lines
+from stonechat.ingest.verdicts import Verdicts
 
 _SNIFFED = 4096
 _READ_AT_ONCE = 1 << 20
@@ -91,4 +92,8 @@ class RowFile:
 def _judges_of_lines(file: BinaryIO, columns: Sequence[Column], import_id: str | None) -> Iterator[Judge]:
     reader = RowReader(columns, import_id=import_id)
     for number, piece in enumerate(pieces(file, LONGEST_ROW)):
-        yield partial(reader.read, piece if number else on_single_lines(piece))
+        yield partial(_judged, reader, piece if number else on_single_lines(piece))
+
+
+def _judged(reader: RowReader, lines: bytes) -> Verdicts:
+    return reader.read_in_bulk(lines) or reader.read(lines)

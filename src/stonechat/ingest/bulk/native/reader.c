@@ -183,16 +183,14 @@ static bool read_row(struct reader *reader, const uint8_t **at) {
     return (reader->in_order && reader->met == reader->count) || arrange(reader, begin);
 }
 
-/* Every line is one event, or blank. */
+/* Every line is one event. Blank ones are left to others, who take them out: lines that are kept are all rows. */
 static bool read_lines(struct reader *reader, const struct body *body) {
     const uint8_t *at = body->text;
     while (at < reader->end) {
         const uint8_t *line = at;
         at = skip_space(at);
-        if (*at == '{') {
-            if (!read_row(reader, &at)) return false;
-            at = skip_space(at);
-        }
+        if (!read_row(reader, &at)) return false;
+        at = skip_space(at);
         if ((size_t)(at - line) > body->longest_row) return false;
         if (at < reader->end && *at++ != '\n') return false;
     }

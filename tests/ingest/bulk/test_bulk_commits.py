@@ -1,0 +1,194 @@
+"""Rows that were read in bulk are committed once, whatever form the engine gets them in."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.ingest.conftest import Feed
+from tests.ingest.engines import FaultyEngine
+from tests.ingest.tables import Fed, create_tables, data_source
+
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.ingest.bulk import library
+from stonechat.ingest.bulk.library import compiled_library
+from stonechat.ingest.gathering import BlockLimits
+from stonechat.ingest.ingestion import Ingestion, IngestionSettings
+from stonechat.ingest.recovery import recover
+from stonechat.ingest.rows import RowReader
+
+pytestmark = pytest.mark.skipif(compiled_library() is None, reason="nothing was compiled: there was no C compiler")
+
+_SCHEMA = "n UInt32 `json:$.n`\ntext String `json:$.text`"
+_IN_COLUMNS = "RowBinaryWithNamesAndTypes"
+Open = Callable[[Path], Ingestion]
+
+
+@pytest.fixture
+def fed(feed: Feed) -> Fed:
+    return feed(_SCHEMA)
+
+
+@pytest.fixture
+def formats() -> list[str]:
+    """The formats of the inserts that the engine was asked for, in order."""
+    return []
+
+
+@pytest.fixture
+def start(fed: Fed, formats: list[str]) -> Iterator[Open]:
+    with ExitStack() as stack:
+
+        def opened(folder: Path) -> Ingestion:
+            settings = IngestionSettings(blocks=BlockLimits(quiet_linger=0.2))
+            engine = FaultyEngine(fed.engine, fault=lambda insert: formats.append(insert.format))
+            ingestion = Ingestion.open(folder, engine, lambda _: fed.destination, settings)
+            stack.callback(ingestion.close)
+            return ingestion
+
+        yield opened
+
+
+def _events(first: int, count: int) -> bytes:
+    return b"".join(b'{"n":%d,"text":"e\\u0000%d"}\n' % (n, n) for n in range(first, first + count))
+
+
+def _send(ingestion: Ingestion, fed: Fed, *bodies: bytes) -> None:
+    async def accepted() -> None:
+        await asyncio.gather(*(ingestion.accept("t_1", fed.source, body) for body in bodies))
+
+    asyncio.run(accepted())
+    assert ingestion.flush(30)
+
+
+def _numbers(fed: Fed) -> list[object]:
+    return [row["n"] for row in fed.rows("n")]
+
+
+def test_masses_reach_the_engine_in_binary_form(start: Open, fed: Fed, formats: list[str], folder: Path) -> None:
+    _send(start(folder), fed, _events(0, 3000), _events(3000, 5000))
+    assert formats == [_IN_COLUMNS]
+    assert _numbers(fed) == list(range(8000))
+    assert fed.rows("text")[0] == {"text": "e\x000"}
+
+
+def test_a_block_with_small_requests_in_it_goes_as_text(
+    start: Open, fed: Fed, formats: list[str], folder: Path
+) -> None:
+    _send(start(folder), fed, _events(0, 3000), b'{"n":3000,"text":""}', _events(3001, 3000))
+    assert formats == ["JSONEachRow"]
+    assert _numbers(fed) == list(range(6001))
+
+
+def test_a_row_at_fault_leads_to_its_quarantine_alone(start: Open, fed: Fed, formats: list[str], folder: Path) -> None:
+    _send(start(folder), fed, _events(0, 3000) + b'{"n":-1,"text":""}\n')
+    assert formats == ["JSONEachRow", "JSONEachRow"]
+    assert _numbers(fed) == list(range(3000))
+    assert fed.count("t_quarantine") == 1
+
+
+def test_what_the_engine_refuses_in_binary_form_it_gets_as_text_under_the_same_token(fed: Fed, folder: Path) -> None:
+    tokens: list[str] = []
+
+    def fault(insert: Insert) -> None:
+        tokens.append(insert.token)
+        if insert.format == _IN_COLUMNS:
+            raise EngineFailure("no", number=33, name="CANNOT_READ_ALL_DATA")
+
+    ingestion = Ingestion.open(folder, FaultyEngine(fed.engine, fault=fault), lambda _: fed.destination)
+    _send(ingestion, fed, _events(0, 3000))
+    ingestion.close()
+    assert tokens == [tokens[0]] * 2
+    assert _numbers(fed) == list(range(3000))
+
+
+def test_a_table_that_is_not_what_the_rows_were_read_for_takes_their_text(
+    start: Open, fed: Fed, formats: list[str], folder: Path
+) -> None:
+    fed.engine.command(f"ALTER TABLE {fed.database}.t MODIFY COLUMN n Int64")
+    _send(start(folder), fed, _events(0, 3000))
+    assert formats == [_IN_COLUMNS, "JSONEachRow"]
+    assert _numbers(fed) == [str(n) for n in range(3000)] or _numbers(fed) == list(range(3000))
+
+
+def test_a_replay_as_text_adds_nothing_to_what_was_committed_in_binary_form(
+    start: Open, fed: Fed, formats: list[str], folder: Path, tmp_path: Path
+) -> None:
+    """As after a kill between the commit and the record that says so."""
+    ingestion = start(folder)
+    _send(ingestion, fed, _events(0, 3000))
+    (segment,) = folder.glob("*.wal")
+    whole = segment.read_bytes()
+    undone = 0
+    for end in range(len(whole) - 300, len(whole) + 1, 20):
+        killed = tmp_path / f"killed {end}"
+        killed.mkdir()
+        (killed / segment.name).write_bytes(whole[:end])
+        if all(planned is None for _, planned in recover(killed).undone()):
+            continue
+        undone += 1
+        start(killed).close()
+        assert fed.count() == 3000
+        shutil.rmtree(killed)
+    assert undone
+    assert formats == [_IN_COLUMNS, *["JSONEachRow"] * undone]
+
+
+@pytest.mark.parametrize("default", ["", " DEFAULT 'none'"], ids=["names and types", "with defaults"])
+def test_a_large_insert_in_binary_form_is_one_block(engine: ChdbEngine, database: str, default: str) -> None:
+    fed = create_tables(engine, database, data_source(_SCHEMA + default), "PARTITION BY n % 2")
+    in_bulk = RowReader.for_data_source(fed.source).read_in_bulk(_events(0, 1_200_000))
+    assert in_bulk is not None
+    bulk = RowReader.for_data_source(fed.source).bulk
+    assert bulk is not None
+    insert = Insert(database, "t", fed.destination.columns, bulk.format, [bulk.head, in_bulk.binary], "token")
+    assert engine.insert(insert) == 1_200_000
+    engine.insert(insert)
+    assert fed.count() == 1_200_000
+    (parts,) = engine.fetch(
+        f"SELECT count() AS n FROM system.parts WHERE database = '{database}' AND table = 't' AND active"
+    )
+    assert parts["n"] == 2
+
+
+@pytest.mark.parametrize("default", ["", " DEFAULT 'none'"], ids=["names and types", "with defaults"])
+def test_a_failure_behind_the_parser_is_found_in_binary_form_too(
+    engine: ChdbEngine, database: str, default: str
+) -> None:
+    fed = create_tables(engine, database, data_source(_SCHEMA + default))
+    engine.command(f"ALTER TABLE {database}.t ADD CONSTRAINT small CHECK n < 50")
+    reader = RowReader.for_data_source(fed.source)
+    bulk, too_large, small = reader.bulk, reader.read_in_bulk(_events(40, 20)), reader.read_in_bulk(_events(0, 50))
+    assert bulk is not None
+    assert too_large is not None
+    assert small is not None
+    insert = Insert(database, "t", fed.destination.columns, bulk.format, [bulk.head, too_large.binary], "large")
+    with pytest.raises(EngineFailure) as caught:
+        engine.insert(insert)
+    assert caught.value.name == "VIOLATED_CONSTRAINT"
+    # Somebody else's failure has the block sent again by the way that reports, zero bytes and all.
+    other = engine._connect({})
+    with pytest.raises(RuntimeError):
+        other.query(f"INSERT INTO {database}.t SELECT throwIf(1), ''")
+    other.close()
+    insert = Insert(database, "t", fed.destination.columns, bulk.format, [bulk.head, small.binary], "small")
+    engine.insert(insert)
+    assert fed.count() == 50
+
+
+def test_without_compiled_code_everything_goes_on_in_python(
+    start: Open, fed: Fed, formats: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "library_path", lambda: folder / "no such library.so")
+    compiled_library.cache_clear()
+    try:
+        _send(start(folder), fed, _events(0, 3000))
+    finally:
+        compiled_library.cache_clear()
+    assert formats == ["JSONEachRow"]
+    assert _numbers(fed) == list(range(3000))
