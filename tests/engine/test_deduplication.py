@@ -114,6 +114,22 @@ def test_a_token_holds_for_a_block_in_many_partitions(workspace: Workspace) -> N
         assert (workspace.value("count()", "t"), workspace.value("sum(c)", "target")) == (100, 100)
 
 
+def test_a_token_holds_for_the_members_of_a_union_within_a_view(workspace: Workspace) -> None:
+    workspace.table("t")
+    workspace.table("target", "k UInt64, member String", "MergeTree ORDER BY k PARTITION BY k % 3")
+    members = [
+        "SELECT k, 'all' AS member FROM t",
+        "SELECT v AS k, 'sorted' AS member FROM (SELECT v FROM t ORDER BY k DESC)",
+        "SELECT k, 'odd' AS member FROM t WHERE k % 2",
+    ]
+    workspace.run(f"CREATE MATERIALIZED VIEW view TO target AS SELECT * FROM ({' UNION ALL '.join(members)})")
+    for _ in range(3):
+        for token in ("one", "two"):
+            workspace.insert("t", token)
+        found = workspace.value("mapSort(sumMap(map(member, 1)))", "target")
+        assert (workspace.value("count()", "t"), found) == (200, {"all": 200, "odd": 100, "sorted": 200})
+
+
 def test_the_window_counts_parts_so_a_block_needs_one_place_in_it_for_each_partition(workspace: Workspace) -> None:
     workspace.run(
         "CREATE TABLE t (k UInt64, v UInt64) ENGINE = MergeTree ORDER BY k PARTITION BY k % 7 "

@@ -1,10 +1,10 @@
-"""The table that feeds a view is found, and what would part its rows on the way."""
+"""The tables that feed a view are found, and what would part its rows on the way."""
 
 from __future__ import annotations
 
 import pytest
 
-from stonechat.sql.leftmost import leftmost
+from stonechat.sql.leftmost import as_one_select, leftmost
 
 _TABLES = {
     "SELECT a FROM t JOIN u ON 1": "t",
@@ -20,21 +20,31 @@ _TABLES = {
     "((": None,
 }
 _UNITED = {
-    "SELECT a FROM t UNION ALL SELECT a FROM u": "UNION",
-    "select a from (select a from t union distinct (select a from u)) join v using a": "union",
-    "WITH c AS (SELECT a FROM t EXCEPT SELECT a FROM u) SELECT * FROM c": "EXCEPT",
-    "(SELECT a FROM t) INTERSECT ((SELECT a FROM u))": "INTERSECT",
+    "SELECT a FROM t UNION ALL SELECT a FROM u UNION ALL SELECT 1": (["t", "u", None], ["UNION", "UNION"]),
+    "select a from (select a from t union distinct (select a from u)) join v using a": (["t", "u"], ["union"]),
+    "WITH c AS (SELECT a FROM t EXCEPT SELECT a FROM u) SELECT * FROM c": (["t", "u"], ["EXCEPT"]),
+    "(SELECT a FROM t) INTERSECT ((SELECT a FROM u))": (["t", "u"], ["INTERSECT"]),
+    "WITH c AS (SELECT * FROM t) SELECT * FROM c UNION ALL SELECT * FROM (SELECT 1 FROM c)": (["t", "t"], ["UNION"]),
+    "SELECT 1 FROM t UNION ALL (SELECT 2 FROM u UNION ALL SELECT 3 FROM v)": (["t", "u", "v"], ["UNION", "UNION"]),
+    "WITH t AS (SELECT 1 FROM t UNION ALL SELECT 2 FROM t) SELECT 1 FROM t": (["t", "t"], ["UNION"]),
+    "SELECT 1 FROM t UNION ALL": (["t"], []),
 }
 
 
 @pytest.mark.parametrize("statement", _TABLES)
 def test_the_leftmost_table_is_found(statement: str) -> None:
     found = leftmost(statement)
-    assert (found.table, found.operator) == (_TABLES[statement], None)
+    assert (found.tables, found.operators) == ((_TABLES[statement],), ())
 
 
 @pytest.mark.parametrize("statement", _UNITED)
-def test_a_set_operation_on_the_way_to_it_is_found(statement: str) -> None:
-    operator = leftmost(statement).operator
-    assert operator is not None
-    assert operator.text == _UNITED[statement]
+def test_the_tables_of_set_operations_are_found(statement: str) -> None:
+    found = leftmost(statement)
+    assert (list(found.tables), [operator.text for operator in found.operators]) == _UNITED[statement]
+
+
+def test_only_what_is_a_set_operation_gets_a_select_around_it() -> None:
+    united = "WITH c AS (SELECT 1 FROM t) (SELECT * FROM c) UNION ALL SELECT 2 FROM t -- and no more"
+    assert as_one_select(united) == f"SELECT * FROM (\n{united}\n)"
+    single = "SELECT * EXCEPT (a) FROM (SELECT 1 FROM t UNION ALL SELECT 2 FROM t)"
+    assert as_one_select(single) == single

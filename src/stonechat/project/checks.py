@@ -195,22 +195,39 @@ def secrets_in_views(
 def united_views(
     pipes: Mapping[str, Pipe], templates: Mapping[NodeKey, Template], lineage: Lineage
 ) -> Iterator[ProjectProblem]:
-    """Materialized pipes whose rows come of a UNION: a view would follow its first SELECT, and leave the others out."""
+    """Materialized pipes whose rows come of several tables: a view would follow the first, and leave the others out."""
     for pipe in pipes.values():
-        key: NodeKey | None = (pipe.name, pipe.output.name) if pipe.output.type is NodeType.MATERIALIZED else None
-        seen = set[NodeKey]()
-        while key is not None and key in templates and key not in seen:
-            seen.add(key)
-            found = leftmost(templates[key].placeholder().sql)
-            if found.operator is not None:
-                node = next(node for node in pipes[key[0]].nodes if node.name == key[1])
-                operator = found.operator.text
+        if pipe.output.type is NodeType.MATERIALIZED:
+            tables, operators = _feeding((pipe.name, pipe.output.name), templates, lineage, frozenset())
+            of_one = len(tables) < 2 and all(operator.upper() == "UNION" for _, operator in operators)
+            if operators and not of_one:
+                (owner, name), operator = operators[0]
+                node = next(node for node in pipes[owner].nodes if node.name == name)
                 message = f"Materialized pipe '{pipe.name}' would follow the first SELECT of its {operator} alone"
-                hint = "Make a materialized pipe of each SELECT: several may write one data source."
+                hint = "Make a materialized pipe for each table: several may write one data source."
                 yield ProjectProblem(message, name_position(node, operator), hint=hint)
-                break
-            own, name = (key[0], found.table or ""), found.table or ""
-            key = own if own in lineage.nodes else (name, lineage.outputs[name]) if name in pipes else None
+
+
+def _feeding(
+    key: NodeKey, templates: Mapping[NodeKey, Template], lineage: Lineage, above: frozenset[NodeKey]
+) -> tuple[set[str | None], list[tuple[NodeKey, str]]]:
+    """The tables that the rows of a node come from first, and the set operators on the way, with their nodes."""
+    tables: set[str | None] = set()
+    operators: list[tuple[NodeKey, str]] = []
+    if key in templates and key not in above:
+        found = leftmost(templates[key].placeholder().sql)
+        operators += [(key, operator.text) for operator in found.operators]
+        for table in found.tables:
+            inner = (key[0], table or "")
+            if table and inner not in lineage.nodes and table in lineage.outputs:
+                inner = (table, lineage.outputs[table])
+            if inner in lineage.nodes:
+                more_tables, more_operators = _feeding(inner, templates, lineage, above | {key})
+                tables |= more_tables
+                operators += more_operators
+            else:
+                tables.add(table)
+    return tables, operators
 
 
 def name_position(node: Node, name: str) -> Position:

@@ -1,47 +1,69 @@
 """Where the rows of a statement come from first: what a materialized view is fed by.
 
-ClickHouse feeds a view with the rows of the leftmost table of its query. Of a UNION it follows the first SELECT alone,
-and never runs the others.
+ClickHouse feeds a view with the rows of the leftmost table of its query, wherever that table stands in it. So a UNION
+within it takes part as long as its members begin with that same table; where the query itself is one, only its first
+member runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 
 _SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 _SELECTS_BEGIN = {"SELECT", "WITH", "FROM"}
+_Definitions = Mapping[str, Sequence[Token]]
 
 
 @dataclass(frozen=True, slots=True)
 class Leftmost:
-    """The leftmost table of a statement, None where it has none, and the first set operator on the way to it."""
+    """The leftmost table of a statement, or of each member of its set operations; None stands for one without a table.
 
-    table: str | None
-    operator: Token | None = None
+    `operators` are the set operators on the way to them.
+    """
+
+    tables: tuple[str | None, ...]
+    operators: tuple[Token, ...] = ()
 
 
 def leftmost(statement: str) -> Leftmost:
     """Follow the first FROM of a statement into sub-queries, and into what its own WITH defines."""
-    listed = meaningful_tokens(statement)
-    definitions: dict[str, Sequence[Token]] = {}
-    while listed:
-        listed = _bare(listed)
-        definitions |= dict(_definitions(listed))
-        operator = next((index for index, _ in _outer(listed) if _unites(listed, index)), None)
-        if operator is not None:
-            return Leftmost(None, listed[operator])
-        start = next((index for index, token in _outer(listed) if _word(token) == "FROM"), None)
-        behind = listed[start + 1 :] if start is not None else []
-        if behind and behind[0].text == "(":
-            listed = behind[: _closing(behind, 0) + 1]
-        elif behind and behind[0].name in definitions:
-            listed = list(definitions.pop(behind[0].name))
-        else:
-            return Leftmost(behind[0].name if behind else None)
-    return Leftmost(None)
+    return _leftmost(meaningful_tokens(statement), {})
+
+
+def as_one_select(statement: str) -> str:
+    """The statement, with a SELECT around it where it is a set operation."""
+    listed = _bare(meaningful_tokens(statement))
+    is_united = any(_unites(listed, index) for index, _ in _outer(listed))
+    return f"SELECT * FROM (\n{statement}\n)" if is_united else statement
+
+
+def _leftmost(listed: Sequence[Token], definitions: _Definitions) -> Leftmost:
+    listed = _bare(listed)
+    definitions = {**definitions, **dict(_definitions(listed))}
+    operators = [index for index, _ in _outer(listed) if _unites(listed, index)]
+    if operators:
+        bounds = zip([-1, *operators], [*operators, len(listed)], strict=True)
+        members = [_leftmost(_member(listed[start + 1 : end]), definitions) for start, end in bounds]
+        return Leftmost(
+            tuple(table for member in members for table in member.tables),
+            (*(listed[index] for index in operators), *(found for member in members for found in member.operators)),
+        )
+    start = next((index for index, token in _outer(listed) if _word(token) == "FROM"), None)
+    behind = listed[start + 1 :] if start is not None else []
+    if behind and behind[0].text == "(":
+        return _leftmost(behind[: _closing(behind, 0) + 1], definitions)
+    name = behind[0].name if behind else None
+    if name in definitions:
+        return _leftmost(definitions[name], {key: definitions[key] for key in definitions if key != name})
+    return Leftmost((name,))
+
+
+def _member(listed: Sequence[Token]) -> Sequence[Token]:
+    """A member of a set operation without the ALL or DISTINCT of the operator in front of it."""
+    return listed[1:] if listed and _word(listed[0]) in {"ALL", "DISTINCT"} else listed
 
 
 def _bare(listed: Sequence[Token]) -> list[Token]:
