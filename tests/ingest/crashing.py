@@ -36,8 +36,9 @@ with quick_imports():
     from stonechat.ingest import segment_chain
     from stonechat.ingest.destinations import Destination
     from stonechat.ingest.ingestion import Ingestion, IngestionSettings
+    from stonechat.ingest.segment_writing import DIRECT_BYTES
 
-SCHEMA = "n UInt64 `json:$.n`\nday Date `json:$.day`"
+SCHEMA = "n UInt64 `json:$.n`\nday Date `json:$.day`\ntext String `json:$.text`"
 REFUSED = 1997
 """Every event whose number it divides is refused by the engine, so that blocks are searched and split."""
 
@@ -162,10 +163,10 @@ def _state(engine: ChdbEngine) -> dict[str, object]:
     return {"stored": table["numbers"], "total": table["total"], "quarantined": quarantine["numbers"], "view": view}
 
 
-def _event(number: int) -> str:
+def _event(number: int, text: str) -> str:
     """An event; now and then one that the engine refuses as it came, and takes in canonical form."""
     first = '"n":0,' if number % 41 == 7 else ""
-    return f'{{{first}"n":{number},"day":"2025-0{number % 3 + 1}-01"}}'
+    return f'{{{first}"n":{number},"day":"2025-0{number % 3 + 1}-01","text":"{text}"}}'
 
 
 async def _ingest(ingestion: Ingestion, source: DataSource, cycle: int) -> None:
@@ -179,7 +180,9 @@ async def _send_for_ever(ingestion: Ingestion, source: DataSource, cycle: int, s
         size = rng.choice((1, 1, 5, 50))
         numbers = range(number, number + size)
         number += size
-        body = "\n".join(map(_event, numbers))
+        # Some are so large that the log writes them past the page cache.
+        text = "x" * (2 * DIRECT_BYTES // size if rng.random() < 0.2 else size)
+        body = "\n".join(_event(number, text) for number in numbers)
         receipt, *_ = await asyncio.gather(
             *(
                 ingestion.accept(

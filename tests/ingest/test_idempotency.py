@@ -118,7 +118,7 @@ def test_a_request_that_was_not_kept_may_come_again(start: Open, fed: Fed, monke
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr("stonechat.ingest.segment_chain.write_pieces", full)
+        disk.setattr("stonechat.ingest.segment_writing.write_pieces", full)
         with pytest.raises(LogWriteFailed):
             send(ingestion, fed, events(1), "a")
     (receipt,) = send(ingestion, fed, events(1), "a")

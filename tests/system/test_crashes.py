@@ -45,7 +45,7 @@ class _Writer(threading.Thread):
         rng = random.Random(self._name)
         with httpx.Client(base_url=self._server.url, headers=headers, timeout=30) as client:
             while True:
-                ids = [f"{self._name}-{len(self.sent) + index}" for index in range(rng.choice([1, 1, 7, 300]))]
+                ids = [f"{self._name}-{len(self.sent) + index}" for index in range(rng.choice([1, 1, 7, 300, 1500]))]
                 self.sent += ids
                 params = {"name": "messages", "wait": str(self._wait).lower()}
                 if self._keyed:

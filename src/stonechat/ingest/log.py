@@ -75,6 +75,7 @@ class Log:
     def __init__(self, folder: Path, recovery: Recovery, *, sync: bool, segment_bytes: int, limit_bytes: int) -> None:
         self._folder = folder
         self._next = recovery.next_sequence
+        self._unsynced = self._next  # the first sequence number that is not known to be on the disk
         self._id = recovery.segments[0].log_id if recovery.segments else secrets.token_bytes(16)
         #: What makes the tokens of this process's plans its own.
         self.epoch = secrets.token_hex(16)
@@ -193,6 +194,7 @@ class Log:
             except OSError as error:
                 self._files.abandon()
                 return LogWriteFailed(f"The write-ahead log could not be synced: {error.strerror}")
+            self._unsynced = self._next
         return None
 
     def _process(self, group: Sequence[_Entry]) -> None:
@@ -228,7 +230,7 @@ class Log:
         if self._files.broken:
             return _broken()
         first = self._next
-        label = first if self._sync else 0
+        label = self._unsynced if self._sync else 0
         pieces = [piece for index, entry in enumerate(group) for piece in encoded(entry.content, first + index, label)]
         try:
             segment = self._files.write(pieces, first, sync=sync)
@@ -239,6 +241,7 @@ class Log:
                 f"The write-ahead log could not be written: {getattr(error, 'strerror', 'no memory')}"
             )
         self._next = first + len(group)
+        self._unsynced = self._next if sync else self._unsynced
         self.counters.groups += 1
         self.counters.syncs += sync
         self.counters.bytes_written += sum(map(len, pieces))

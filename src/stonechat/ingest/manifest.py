@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from stonechat.ingest.segments import LogCorrupt, Segment, segment_path, sync_folder
+from stonechat.ingest.segments import LogCorrupt, Segment, segment_path, sync_path
 
 MANIFEST_FILE: Final = "segments.manifest"
 _CONTENT: Final = struct.Struct("<8sQQ")  # magic, oldest, newest; then the crc32 of that
@@ -85,4 +85,4 @@ def replace_file(path: Path, pieces: Sequence[bytes]) -> None:
         with suppress(OSError):
             new.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_path(path.parent)

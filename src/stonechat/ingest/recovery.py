@@ -12,7 +12,7 @@ import structlog
 
 from stonechat.ingest.manifest import Manifest
 from stonechat.ingest.records import Block, Done, Note, Plan, Refused, RequestKey, Rows, Taken, decoded_note
-from stonechat.ingest.segments import SUFFIX, LogCorrupt, Record, RecordType, Segment, SegmentFile
+from stonechat.ingest.segments import SUFFIX, LogCorrupt, Record, RecordType, Segment, SegmentFile, sync_path
 
 _log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ class Recovery:
 
 
 def recover(folder: Path) -> Recovery:
-    """Scan the log in a folder and cut off a torn tail. Raises `LogCorrupt` for any other damage."""
+    """Scan the log in a folder, cut off a torn tail and sync the rest. Raises `LogCorrupt` for any other damage."""
     recovery = Recovery()
     paths = sorted(folder.glob(f"*{SUFFIX}"))
     for path in paths:
@@ -109,6 +109,7 @@ def recover(folder: Path) -> Recovery:
         if segment.size < path.stat().st_size:
             _log.warning("cut off the torn end of the log", file=str(path), offset=segment.size)
             os.truncate(path, segment.size)
+        sync_path(path)  # what was read may be in the page cache alone, and counts as kept from here on
         recovery.segments.append(segment)
     Manifest(folder).check(recovery.segments)
     recovery.count_undone()

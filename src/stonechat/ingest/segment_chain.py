@@ -12,14 +12,8 @@ import structlog
 
 from stonechat.ingest.manifest import Manifest
 from stonechat.ingest.records import Rows
-from stonechat.ingest.segments import (
-    HEADER_SIZE,
-    Segment,
-    encoded_header,
-    segment_path,
-    sync_folder,
-    write_pieces,
-)
+from stonechat.ingest.segment_writing import GroupWriter, write_pieces
+from stonechat.ingest.segments import HEADER_SIZE, Segment, encoded_header, segment_path, sync_path
 
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +38,7 @@ class SegmentChain:
         self._log_id = log_id
         self._segment_bytes = segment_bytes
         self._manifest = Manifest(folder)
+        self._writer = GroupWriter()
         self._active: _Active | None = None
         self._finished: list[Rows] = []
         self.size = sum(segment.size for segment in segments)
@@ -56,7 +51,7 @@ class SegmentChain:
         """
         size = sum(map(len, pieces))
         active = self._active_for(size, first)
-        write_pieces(active.descriptor, pieces, active.segment.size)
+        self._writer.write(active.descriptor, pieces, active.segment.size, synced=sync)
         if sync:
             _sync_data(active.descriptor)
             self._manifest.add(active.segment.first, oldest=self._segments[0].first)
@@ -166,7 +161,7 @@ class SegmentChain:
         try:
             write_pieces(descriptor, [encoded_header(self._log_id, first)], 0)
             os.fsync(descriptor)
-            sync_folder(self._folder)
+            sync_path(self._folder)
         except OSError:
             os.close(descriptor)
             path.unlink()

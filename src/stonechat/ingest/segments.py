@@ -1,8 +1,8 @@
 """The files of the write-ahead log: their format, how they are scanned, and what damage means.
 
 A segment is a header and records. Sequence numbers run on over records and segments without a gap, so a missing
-segment shows. A record also carries its group, the first sequence number that was written together with it. Groups are
-synced one after the other: a sound record of a later group proves that what stands before it was on the disk once.
+segment shows. A record also carries its group, the first sequence number that was not known to be on the disk when it
+was written: a sound record of a later group proves that what stands before that number was on the disk once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _MARK: Final = b"\xc5\xffR\xfe"  # never part of UTF-8 text, so never inside row
 _RECORD: Final = struct.Struct("<4sIIBQQ")  # mark, crc32 of what follows, payload length, type, sequence number, group
 _COVERED: Final = struct.Struct("<IBQQ")  # the part of a record's head that its crc32 covers
 HEADER_SIZE: Final = _HEADER.size
-_LARGE_PIECE: Final = 64 * 1024
 
 
 class LogCorrupt(StonechatError):
@@ -85,9 +84,9 @@ def segment_path(folder: Path, first: int) -> Path:
     return folder / f"{first:016x}{SUFFIX}"
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring the names of the files in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Bring what is in a file, or the names of the files in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -107,27 +106,6 @@ def encoded_record(kind: RecordType, sequence: int, group: int, payload: Sequenc
     for piece in payload:
         crc = zlib.crc32(piece, crc)
     return _RECORD.pack(_MARK, crc, length, kind, sequence, group), *payload
-
-
-def write_pieces(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:
-    """Write the pieces one after the other: small ones joined, large ones without a copy."""
-    small: list[bytes] = []
-    for piece in pieces:
-        if len(piece) < _LARGE_PIECE:
-            small.append(piece)
-            continue
-        offset = _write_all(descriptor, b"".join(small), offset)
-        offset = _write_all(descriptor, piece, offset)
-        small.clear()
-    _write_all(descriptor, b"".join(small), offset)
-
-
-def _write_all(descriptor: int, data: bytes, offset: int) -> int:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
-    return offset
 
 
 class SegmentFile:
@@ -170,7 +148,7 @@ class SegmentFile:
             start = record.end
 
     def synced_after(self, start: int, sequence: int) -> bool:
-        """Whether behind `start` stands a record of a group that was begun after record `sequence` had been synced."""
+        """Whether behind `start` stands a record that was written after record `sequence` had been synced."""
         while (start := self._data.find(_MARK, start)) >= 0:
             record = self._record(start)
             if record is not None and record.group > sequence:

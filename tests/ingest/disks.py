@@ -1,0 +1,55 @@
+"""File systems of their own for tests, which only root may mount; tests are skipped where that is refused."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_EXT4_SHUTDOWN = 0x8004587D
+_WITHOUT_FLUSHING = 2
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[Path]:
+    """A file system in a folder, as long as the block lasts."""
+    folder.mkdir(exist_ok=True)
+    mount = subprocess.run(["mount", *options, str(folder)], capture_output=True, check=False)
+    if os.geteuid() != 0 or mount.returncode != 0:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+class Ext4:
+    """A disk with an ext4 file system, kept in a file."""
+
+    def __init__(self, image: Path, megabytes: int) -> None:
+        self._image = image
+        with image.open("wb") as file:
+            file.truncate(megabytes * 1_000_000)
+        if subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], capture_output=True, check=False).returncode != 0:
+            pytest.skip("needs mkfs.ext4")
+
+    @contextmanager
+    def mounted(self, folder: Path) -> Iterator[Path]:
+        """The file system in a folder, as long as the block lasts."""
+        with mounted(folder, "-o", "loop", str(self._image)):
+            yield folder
+
+
+def lose_power(folder: Path) -> None:
+    """Let nothing more come to the disk of an ext4 file system, as if the power had gone: what is in memory is lost."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.ioctl(descriptor, _EXT4_SHUTDOWN, struct.pack("I", _WITHOUT_FLUSHING))
+    finally:
+        os.close(descriptor)
