@@ -19,9 +19,11 @@ class CompileBulkReading(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the hook's signature
         """Called before a wheel is made, editable ones too."""
-        library = _compiling().compile_library()
-        if library is None:
-            self.app.display_warning("No C compiler: masses of events will be read without compiled code.")
+        compiling = _compiling()
+        try:
+            library = compiling.compile_library()
+        except compiling.CompilationFailed as failure:
+            self.app.display_warning(f"Masses of events will be read without compiled code: {failure}")
             return
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False

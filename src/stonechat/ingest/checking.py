@@ -17,7 +17,7 @@ from stonechat.ingest.verdicts import Verdicts
 INLINE_BYTES = 32 * 1024
 """Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
 _INLINE_BULK_BYTES = 128 * 1024
-"""The same for bodies that are read in bulk."""
+"""The same for what is read in bulk, where the rest is left to a thread."""
 _SLICE_BYTES = 256 * 1024
 
 
@@ -71,10 +71,9 @@ class Checks:
     async def _verdicts(self, reader: RowReader, body: bytes, form: Format) -> Verdicts:
         if len(body) <= INLINE_BYTES:
             return _check(reader, body, form)
-        if form == "ndjson" and len(body) <= _INLINE_BULK_BYTES:
-            verdicts = reader.read_in_bulk(body)
-            if verdicts is not None:
-                return verdicts
+        small = form == "ndjson" and len(body) <= _INLINE_BULK_BYTES
+        if small and (verdicts := reader.read_in_bulk(body)) is not None:
+            return verdicts
         return await asyncio.get_running_loop().run_in_executor(self._threads, _check, reader, body, form)
 
 
@@ -85,10 +84,8 @@ def _staged(schema: bytes, verdicts: Verdicts) -> Staged:
 def _check(reader: RowReader, body: bytes, form: Format) -> Verdicts:
     if form == "json":
         return reader.read(body, form)
-    if len(body) > INLINE_BYTES:
-        in_bulk = reader.read_in_bulk(body)
-        if in_bulk is not None:
-            return in_bulk
+    if len(body) > _INLINE_BULK_BYTES and (in_bulk := reader.read_in_bulk(body)) is not None:
+        return in_bulk
     lines = on_single_lines(body)
     if len(lines) <= INLINE_BYTES:
         return reader.read(lines)

@@ -14,12 +14,12 @@ from typing import Final
 
 SOURCES: Final = Path(__file__).with_name("native")
 _FLAGS: Final = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
-_COMPILERS: Final = ("cc", "gcc", "clang")
+COMPILERS: Final = ("cc", "gcc", "clang")
 _LONGEST_COMPILATION: Final = 120
 
 
 class CompilationFailed(Exception):
-    """A compiler is there, and does not take the sources. Carries what it said."""
+    """There is no C compiler, or it does not take the sources: the message says what it said."""
 
 
 def library_path() -> Path:
@@ -30,14 +30,14 @@ def library_path() -> Path:
     return SOURCES / f"bulk-{digest.hexdigest()}.so"
 
 
-def compile_library() -> Path | None:
-    """Make the library if it is not there; None without a C compiler. Raises `CompilationFailed`."""
+def compile_library() -> Path:
+    """Make the library if it is not there. Raises `CompilationFailed`."""
     path = library_path()
-    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, _COMPILERS)), None)
     if path.exists():
         return path
+    compiler = os.environ.get("CC") or next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
-        return None
+        raise CompilationFailed("there is no C compiler")
     # Two builds at once must not see each other's unfinished file.
     made = path.with_suffix(f".{os.getpid()}.tmp")
     compile_sources(compiler, _FLAGS, made)
@@ -51,6 +51,7 @@ def compile_sources(compiler: str, flags: tuple[str, ...], to: Path, *more: Path
     """Compile the sources, and `more`, into one file. Raises `CompilationFailed`."""
     sources = [str(source) for source in (*sorted(SOURCES.glob("*.c")), *more)]
     command = [*compiler.split(), *flags, "-o", str(to), *sources]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_COMPILATION, check=False)  # noqa: S603 - the compiler of whoever builds
-    if done.returncode:
-        raise CompilationFailed(done.stderr)
+    try:
+        subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_COMPILATION, check=True)  # noqa: S603 - the compiler of whoever builds
+    except (OSError, subprocess.SubprocessError) as error:
+        raise CompilationFailed(getattr(error, "stderr", None) or str(error)) from None
