@@ -169,6 +169,15 @@ def test_a_replacement_goes_through_a_chain_of_views(running: RunningServer) -> 
     assert months == [{"month": 202401, "total": 7}, {"month": 202405, "total": 5}]
 
 
+def test_a_replacement_goes_through_every_member_of_a_union(running: RunningServer) -> None:
+    whole = "SELECT day, toInt64(sum(amount)) AS total FROM sales GROUP BY day"
+    members = [whole.replace("GROUP", f"WHERE {test} GROUP") for test in ("amount < 4", "amount >= 4")]
+    server = _filled(running, {**_PLAIN, "fill.pipe": _FILL_DAYS.replace(whole, " UNION ALL ".join(members))})
+    answer = _replace(server, "2024-01-09,z,1\n2024-01-09,z,200\n", replace_condition="day < '2024-02-01'")
+    assert answer.status_code == 200, answer.text
+    assert _amounts(server) == [1, 4, 8, 200]
+
+
 def test_a_target_with_another_partition_key_is_named_or_left_as_it_is(running: RunningServer) -> None:
     server = _filled(running, _CHAINED)
     condition = "day < '2024-02-01'"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
+from stonechat.sql.leftmost import as_one_select
 from stonechat.sql.quoting import identifier
 
 # How many blocks a table remembers by their tokens. A replay after a crash brings back at most the blocks that were
@@ -39,9 +40,12 @@ def create_quarantine(source: DataSource, database: str) -> str:
 
 
 def create_view(name: str, target: str, statement: str, database: str, target_database: str | None = None) -> str:
-    """CREATE MATERIALIZED VIEW of a materialized pipe, writing to its target data source."""
+    """CREATE MATERIALIZED VIEW of a materialized pipe, writing to its target data source.
+
+    Of a statement that is a UNION itself the engine would follow the first member alone.
+    """
     into = table(target_database or database, target)
-    return f"CREATE MATERIALIZED VIEW {table(database, name)} TO {into} AS\n{statement}"
+    return f"CREATE MATERIALIZED VIEW {table(database, name)} TO {into} AS\n{as_one_select(statement)}"
 
 
 def clone_table(name: str, live: str, database: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.project.composition import compose_pipe
 from stonechat.project.model import Project
-from stonechat.sql.leftmost import as_one_select
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,8 @@ class Plan:
 
 def view_of(project: Project, pipe: Pipe) -> CreateView:
     """The view that a materialized pipe stands for."""
-    statement = as_one_select(compose_pipe(project, pipe, {}).sql)
-    return CreateView(pipe, pipe.output.options["datasource"], statement, project.lineage.sources(pipe.name))
+    composed = compose_pipe(project, pipe, {})
+    return CreateView(pipe, pipe.output.options["datasource"], composed.sql, project.lineage.sources(pipe.name))
 
 
 def is_view(pipe: Pipe) -> bool:
