@@ -13,12 +13,15 @@ import uvicorn
 import uvloop
 
 from stonechat.errors import Kind, StonechatError
-from stonechat.server.memory import prepare_memory_for_serving
+from stonechat.server.memory import prepare_memory_for_serving, use_large_pages
+from stonechat.server.one_write import OneWriteProtocol
 from stonechat.server.parts import Parts
 from stonechat.server.routes import application_of
 from stonechat.settings import Settings
 
 _SHUTDOWN_SECONDS = 10
+_SETTLED_SECONDS = 1.0
+"""After which most of what requests need again and again has its place in memory."""
 
 
 class PortTaken(StonechatError):
@@ -38,7 +41,7 @@ class Server(Parts):
         config = uvicorn.Config(
             application_of(self),
             loop="none",
-            http="httptools",
+            http=OneWriteProtocol,
             lifespan="off",
             access_log=False,
             log_config=None,
@@ -47,10 +50,13 @@ class Server(Parts):
         )
         http = _HttpServer(config)
         prepare_memory_for_serving()
+        loop = asyncio.get_running_loop()
+        settled = loop.call_later(_SETTLED_SECONDS, loop.run_in_executor, None, use_large_pages)
         serving = asyncio.create_task(http.serve(sockets=[listener]))
         beside = asyncio.create_task(_when(http, when_ready)) if when_ready else None
         with _stopping_on_signals(http):
             await serving
+        settled.cancel()
         if beside is not None:
             beside.cancel()
             await asyncio.gather(beside, return_exceptions=True)
