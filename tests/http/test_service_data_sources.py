@@ -13,8 +13,8 @@ from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES
 
 _FILES = {
     "datasources/visits.datasource": 'TOKEN "reader" READ\nSCHEMA >\n    `n` UInt8 `json:$.n`\n',
-    "endpoints/all.pipe": 'TOKEN "reader" READ\nNODE out\nSQL >\n    %\n    SELECT n FROM visits '
-    "WHERE n >= {{UInt8(least, 0)}}\nTYPE endpoint\n",
+    "endpoints/all.pipe": 'TOKEN "reader" READ\nTAGS sales, "für alle"\nNODE out\nSQL >\n    %\n    SELECT n '
+    "FROM visits WHERE n >= {{UInt8(least, 0)}}\nTYPE endpoint\n",
     "endpoints/calls.pipe": "NODE out\nSQL >\n    SELECT pipe_name, count() AS calls, max(request_id) AS last "
     "FROM tinybird.pipe_stats_rt WHERE pipe_name = 'all' GROUP BY pipe_name\nTYPE endpoint\n",
 }
@@ -78,6 +78,7 @@ def test_a_call_is_recorded_with_who_asked_what(server: RunningServer) -> None:
     assert (row["pipe_name"], row["token_name"], row["status_code"], row["error"]) == ("all", "reader", 200, 0)
     assert row["parameters"] == {"least": "1"}
     assert row["url"] == "/v0/pipes/all.json?least=1"
+    assert row["resource_tags"] == ["sales", "für alle"]
     assert reader not in str(row)
 
 
@@ -86,6 +87,7 @@ def test_a_failed_call_is_an_endpoint_error_too(server: RunningServer) -> None:
     (row,) = _eventually(server, "SELECT * FROM tinybird.endpoint_errors WHERE request_id = 'failed-call'")
     assert (row["pipe_name"], row["status_code"]) == ("all", 400)
     assert "Error validating 'many' to type UInt8" in row["error"]
+    assert row["resource_tags"] == ["sales", "für alle"]
     (call,) = _eventually(server, "SELECT * FROM tinybird.pipe_stats_rt WHERE request_id = 'failed-call'")
     assert (call["error"], call["error_message"]) == (1, row["error"])
 
@@ -103,6 +105,8 @@ def test_calls_add_up_in_the_statistics_of_the_day(server: RunningServer) -> Non
     summed = "SELECT (sum(view_count), sum(error_count)) FROM tinybird.pipe_stats WHERE pipe_name = 'all'"
     # The rows of a batch are in the first a moment before they are in the second.
     _eventually(server, f"SELECT 1 WHERE ({single}) = ({summed})")
+    (row,) = _rows(server, "SELECT DISTINCT resource_tags FROM tinybird.pipe_stats WHERE pipe_name = 'all'")
+    assert row["resource_tags"] == ["sales", "für alle"]
 
 
 def test_a_pipe_reads_them_and_its_answers_are_not_kept(server: RunningServer) -> None:

@@ -94,7 +94,8 @@ def record_call(telemetry: Telemetry, scope: Scope, status: int, seconds: float)
 def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[Event]:
     failed = status >= 400
     name = call.snapshot.name_of(call.pipe)
-    identity = call.snapshot.identities.get(name)
+    identity, pipe = call.snapshot.identities.get(name), call.snapshot.project.pipes.get(name)
+    tags = pipe.tags if pipe else ()
     pipe_id = QUERY_API if name == QUERY_API else identity.id if identity else ""
     began, message = int(time.time() - seconds), scope.get(_ERROR) if failed else None
     texts = texts_of(scope, call)
@@ -118,6 +119,7 @@ def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[E
         method=scope["method"],
         user_agent=(header(scope, b"user-agent") or "")[:_LONGEST_TEXT] or None,
         client_ip=scope["client"][0] if scope.get("client") else None,
+        resource_tags=tags,
     )
     if failed:
         yield EndpointError(
@@ -129,6 +131,7 @@ def _events(scope: Scope, call: Call, status: int, seconds: float) -> Iterator[E
             url=texts.url,
             status_code=status,
             error=message,
+            resource_tags=tags,
         )
 
 

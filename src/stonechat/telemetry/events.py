@@ -42,6 +42,7 @@ class PipeCall(Event, frozen=True, kw_only=True, omit_defaults=True):
     method: str = ""
     user_agent: str | None = None
     client_ip: str | None = None
+    resource_tags: Sequence[str] = ()
 
 
 class EndpointError(Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,6 +58,7 @@ class EndpointError(Event, frozen=True, kw_only=True, omit_defaults=True):
     url: str | None = None
     status_code: int | None = None
     error: str | None = None
+    resource_tags: Sequence[str] = ()
 
 
 class DataSourceOperation(Event, frozen=True, kw_only=True):
