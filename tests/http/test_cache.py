@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -111,3 +112,33 @@ def test_equal_questions_at_the_same_time_share_one_query(messaging_server: Runn
     with ThreadPoolExecutor(6) as threads:
         answers = list(threads.map(lambda _: _get(messaging_server, "shared", q=slow), range(6)))
     assert len({answer.content for answer in answers}) == 1
+
+
+def test_an_endpoint_with_a_cache_answers_the_same_for_so_many_seconds_whatever_changes(
+    module_server: RunningServer,
+) -> None:
+    server = module_server
+    files = {"events.datasource": "SCHEMA >\n    n UInt8 `json:$.n`\n"}
+    for name, cache in {"an_hour": "CACHE 3600", "a_second": "CACHE 1", "none": "CACHE 0"}.items():
+        sql = "%\n    SELECT count() AS rows, generateUUIDv4() AS answer FROM events WHERE n >= {{UInt8(least, 0)}}"
+        files[f"{name}.pipe"] = f"NODE out\nSQL >\n    {sql}\nTYPE endpoint\n{cache}\n"
+    answered = server.deploy(files)
+    assert answered.status_code == 200, answered.text
+
+    def answer(name: str, **params: str) -> tuple[str, str]:
+        response = server.request("GET", f"/v0/pipes/{name}.json", params=params)
+        return response.headers["x-cache"], response.json()["data"][0]["answer"]
+
+    firsts = {least: answer("an_hour", least=least) for least in "01234"}
+    assert {status for status, _ in firsts.values()} == {"miss"}
+    assert len({found for _, found in firsts.values()}) == 5
+    server.send('{"n": 9}', name="events")
+    assert {least: answer("an_hour", least=least) for least in "01234"} == {
+        least: ("hit", found) for least, (_, found) in firsts.items()
+    }
+    assert answer("none")[0] == answer("none")[0] == "bypass"
+    first = answer("a_second")[1]
+    end = time.monotonic() + 30
+    while answer("a_second")[1] == first and time.monotonic() < end:
+        time.sleep(0.1)
+    assert answer("a_second")[1] != first

@@ -44,6 +44,7 @@ def test_whatever_shapes_an_answer_parts_it_from_others() -> None:
         _key(deployment=2),
         _key(output_format_json_quote_64bit_integers="1"),
         CacheKey.of(Query("SELECT 1", "other"), 1),
+        CacheKey.of(Query("SELECT 1", "db"), 1, 60.0),
         CacheKey.of(Query("SELECT 1", "db", format="CSV"), 1),
         CacheKey.of(Query("SELECT 1", "db", parameters={"secret": "x"}), 1),
     ]

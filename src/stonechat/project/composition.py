@@ -81,19 +81,24 @@ class Composer:
 
     def pipe(self, pipe: Pipe, node: Node | None = None) -> Composed:
         """The statement of a pipe's output node, or of another of its nodes."""
-        return self.finish(self.node(pipe, node or pipe.output, ()))
+        lifetime = pipe.cache_seconds if node is None or node is pipe.output else None
+        return self.finish(self.node(pipe, node or pipe.output, ()), lifetime)
 
-    def finish(self, sql: str) -> Composed:
-        """A statement that was put together here, with what it needs to run."""
+    def finish(self, sql: str, lifetime: float | None = None) -> Composed:
+        """A statement that was put together here, with what it needs to run.
+
+        Its answer is kept for the shortest time that is asked for: by `lifetime`, in seconds, or by a rendering.
+        """
         bound: dict[str, str] = {}
         settings: dict[str, str] = {}
         for rendered in self._renderings:
             bound |= rendered.bound
             settings |= rendered.settings
-        lifetimes = [rendered.cache_ttl for rendered in self._renderings if rendered.cache_ttl is not None]
+        lifetimes = [lifetime or None, *(rendered.cache_ttl for rendered in self._renderings)]
+        cache_ttl = min((each for each in lifetimes if each is not None), default=None)
         used = frozenset[str]().union(*(rendered.used for rendered in self._renderings))
         aborted = any(rendered.aborted for rendered in self._renderings)
-        return Composed(sql, frozenset(self._reads), bound, settings, min(lifetimes, default=None), used, aborted)
+        return Composed(sql, frozenset(self._reads), bound, settings, cache_ttl, used, aborted)
 
     def node(self, pipe: Pipe, node: Node, path: tuple[str, ...]) -> str:
         """A node's rendered statement with everything that it names in front of it."""

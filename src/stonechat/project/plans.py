@@ -88,7 +88,7 @@ class Plan:
         sql = "".join(parts)
         remember_skeleton(sql, self.skeleton)
         known = self.composed
-        return Composed(sql, known.reads, {}, {}, None, frozenset(used))
+        return Composed(sql, known.reads, {}, {}, known.cache_ttl, frozenset(used))
 
 
 class Plans:

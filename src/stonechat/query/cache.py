@@ -47,7 +47,7 @@ class CacheStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """All that shapes an answer but the data."""
+    """All that shapes an answer but the data. With another lifetime it may be another one."""
 
     database: str
     deployment_id: int
@@ -56,12 +56,14 @@ class CacheKey:
     format: str
     settings: tuple[tuple[str, str], ...]
     limits: QueryLimits
+    lifetime: float | None = None
 
     @classmethod
-    def of(cls, query: Query, deployment_id: int) -> CacheKey:
-        """The key of a query under a deployment."""
+    def of(cls, query: Query, deployment_id: int, lifetime: float | None = None) -> CacheKey:
+        """The key of a query under a deployment, whose answer is kept for `lifetime` seconds."""
         bound, settings = tuple(sorted(query.parameters.items())), tuple(sorted(query.settings.items()))
-        return cls(query.database, deployment_id, query.statement, bound, query.format, settings, query.limits)
+        statement, limits = query.statement, query.limits
+        return cls(query.database, deployment_id, statement, bound, query.format, settings, limits, lifetime)
 
     def __hash__(self) -> int:
         # A text keeps its hash: of all parts it would be made anew each time.

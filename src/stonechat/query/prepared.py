@@ -50,7 +50,7 @@ class Prepared:
             snapshot.workspace.id,
             snapshot.workspace.database,
             query,
-            CacheKey.of(query, snapshot.deployment_id),
+            CacheKey.of(query, snapshot.deployment_id, composed.cache_ttl),
             tuple(sorted(composed.reads)),
             composed.cache_ttl,
             may_be_kept(snapshot.project, composed),
