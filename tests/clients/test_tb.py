@@ -135,6 +135,13 @@ def test_rows_are_replaced_and_truncated(built: Tb, tmp_path: Path) -> None:
     assert _value(built, "SELECT count() FROM big_customers") == 0
 
 
+def test_a_truncation_in_cascade_empties_what_views_filled(built: Tb) -> None:
+    built("datasource", "truncate", "orders", "--yes", "--cascade").must("orders_by_day")
+    assert _value(built, "SELECT (SELECT count() FROM orders) + (SELECT count() FROM orders_by_day)") == 0
+    built("datasource", "append", "orders", "fixtures/orders.ndjson").must()
+    assert _value(built, "SELECT count() > 0 FROM orders_by_day") == 1
+
+
 def test_a_copy_runs_to_its_end(built: Tb) -> None:
     built("copy", "run", "find_big_customers", "--param", "least=5", "--wait", "--yes").must()
     assert _value(built, "SELECT count() FROM big_customers") == 2

@@ -20,6 +20,7 @@ from stonechat.http.datafiles import datafile_response
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.project.description import Descriptions, Json, StoredTable, descriptions_of
+from stonechat.project.feeding import fed_by
 from stonechat.query.storage import stored_tables
 
 # Clients that ask for the columns build a table out of the answer, and read all of these.
@@ -59,6 +60,16 @@ class _DataSources:
         whole = self._described(caller, described, source, tables)
         return JSONResponse(only(whole, asked_for(request, "attrs")))
 
+    async def show_dependencies(self, request: Request) -> Response:
+        """The data sources that views fill from one: what goes with its rows, where clients empty them in cascade."""
+        caller = self.authenticator.caller(request)
+        caller.require(ScopeType.ADMIN)
+        snapshot = self.snapshots.of(request, caller)
+        source = snapshot.data_source(request.query_params.get("datasource", ""))
+        project = snapshot.project
+        found = fed_by(source.name, project.pipes.values(), project.templates, project.lineage)
+        return JSONResponse({"dependencies": found, "incompatible_datasources": {}})
+
     async def show_datafile(self, request: Request) -> Response:
         caller, described, source = self._readable(request)
         if caller.is_signed:
@@ -93,6 +104,7 @@ def routes(
     handlers = _DataSources(authenticator, snapshots, engine, unknown_fields)
     return [
         Route("/v0/datasources", handlers.list_all, methods=["GET"]),
+        Route("/v0/dependencies", handlers.show_dependencies, methods=["GET"]),
         Route("/v0/datasources/{name}.datasource", handlers.show_datafile, methods=["GET"]),
         Route("/v0/datasources/{name}", handlers.show, methods=["GET"]),
     ]

@@ -15,10 +15,10 @@ from stonechat.datafile.resources import Connection, DataSource, Node, NodeType,
 from stonechat.datafile.scanner import source_lines
 from stonechat.datafile.spans import place_in
 from stonechat.errors import Position
+from stonechat.project.feeding import feeding
 from stonechat.project.lineage import Lineage, NodeKey, target_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified
-from stonechat.sql.leftmost import leftmost
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 from stonechat.template.render import Template
 from stonechat.template.values import NO_VALUE
@@ -198,7 +198,7 @@ def united_views(
     """Materialized pipes whose rows come of several tables: a view would follow the first, and leave the others out."""
     for pipe in pipes.values():
         if pipe.output.type is NodeType.MATERIALIZED:
-            tables, operators = _feeding((pipe.name, pipe.output.name), templates, lineage, frozenset())
+            tables, operators = feeding((pipe.name, pipe.output.name), templates, lineage)
             of_one = len(tables) < 2 and all(operator.upper() == "UNION" for _, operator in operators)
             if operators and not of_one:
                 (owner, name), operator = operators[0]
@@ -206,28 +206,6 @@ def united_views(
                 message = f"Materialized pipe '{pipe.name}' would follow the first SELECT of its {operator} alone"
                 hint = "Make a materialized pipe for each table: several may write one data source."
                 yield ProjectProblem(message, name_position(node, operator), hint=hint)
-
-
-def _feeding(
-    key: NodeKey, templates: Mapping[NodeKey, Template], lineage: Lineage, above: frozenset[NodeKey]
-) -> tuple[set[str | None], list[tuple[NodeKey, str]]]:
-    """The tables that the rows of a node come from first, and the set operators on the way, with their nodes."""
-    tables: set[str | None] = set()
-    operators: list[tuple[NodeKey, str]] = []
-    if key in templates and key not in above:
-        found = leftmost(templates[key].placeholder().sql)
-        operators += [(key, operator.text) for operator in found.operators]
-        for table in found.tables:
-            inner = (key[0], table or "")
-            if table and inner not in lineage.nodes and table in lineage.outputs:
-                inner = (table, lineage.outputs[table])
-            if inner in lineage.nodes:
-                more_tables, more_operators = _feeding(inner, templates, lineage, above | {key})
-                tables |= more_tables
-                operators += more_operators
-            else:
-                tables.add(table)
-    return tables, operators
 
 
 def name_position(node: Node, name: str) -> Position:
