@@ -20,7 +20,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stonechat.importing import quick_imports
@@ -34,6 +34,7 @@ with quick_imports():
     from stonechat.engine.chdb import ChdbEngine
     from stonechat.engine.contract import EngineFailure, Insert
     from stonechat.ingest import segment_chain
+    from stonechat.ingest.checking import INLINE_BYTES
     from stonechat.ingest.destinations import Destination
     from stonechat.ingest.ingestion import Ingestion, IngestionSettings
     from stonechat.ingest.segment_writing import DIRECT_BYTES
@@ -41,21 +42,26 @@ with quick_imports():
 SCHEMA = "n UInt64 `json:$.n`\nday Date `json:$.day`\ntext String `json:$.text`"
 REFUSED = 1997
 """Every event whose number it divides is refused by the engine, so that blocks are searched and split."""
+BINARY = "binary"
+"""A file in the folder once the engine has taken rows in binary form."""
 
 
 class DyingEngine(FaultyEngine):
     """Kills the process at a step, and refuses some rows."""
 
-    def __init__(self, engine: ChdbEngine, step: str, count: int) -> None:
+    def __init__(self, engine: ChdbEngine, step: str, count: int, binary: Path) -> None:
         super().__init__(engine)
         self._step = step
         self._left = count
+        self._binary = binary
 
     def insert(self, insert: Insert) -> int:
         self._pass("before")
-        if insert.table == "t" and any(json.loads(line)["n"] % REFUSED == 0 for line in _lines(insert)):
+        if insert.table == "t" and any(number % REFUSED == 0 for number in _numbers(insert)):
             raise EngineFailure("refused", number=469)
         rows = self.engine.insert(insert)
+        if insert.format != "JSONEachRow":
+            self._binary.touch()
         self._pass("after")
         return rows
 
@@ -115,7 +121,7 @@ def main(folder: Path, cycle: int, step: str, count: int) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     engine = ChdbEngine(folder / "engine", server_memory_bytes=2_000_000_000)
     source, destination = _prepared(engine)
-    dying = DyingEngine(engine, step, count)
+    dying = DyingEngine(engine, step, count, folder / BINARY)
     prepare: dict[str, Callable[[], None]] = {
         "synced": lambda: _die_after_sync(count),
         "removal": lambda: _die_at_audited("os.remove", ".wal", count),
@@ -136,8 +142,19 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _lines(insert: Insert) -> list[bytes]:
-    return b"".join(insert.data).splitlines()
+def _numbers(insert: Insert) -> Iterator[int]:
+    """The numbers of the events, from lines of JSON or from binary rows: eight bytes, a date of two, a text."""
+    if insert.format == "JSONEachRow":
+        yield from (json.loads(line)["n"] for line in b"".join(insert.data).splitlines())
+        return
+    for rows in insert.data[1:]:
+        at = 0
+        while at < len(rows):
+            yield int.from_bytes(rows[at : at + 8], "little")
+            at, size, shift = at + 10, 0, 0
+            while rows[at] & 0x80:
+                size, shift, at = size | (rows[at] & 0x7F) << shift, shift + 7, at + 1
+            at += 1 + (size | rows[at] << shift)
 
 
 def _prepared(engine: ChdbEngine) -> tuple[DataSource, Destination]:
@@ -163,9 +180,9 @@ def _state(engine: ChdbEngine) -> dict[str, object]:
     return {"stored": table["numbers"], "total": table["total"], "quarantined": quarantine["numbers"], "view": view}
 
 
-def _event(number: int, text: str) -> str:
-    """An event; now and then one that the engine refuses as it came, and takes in canonical form."""
-    first = '"n":0,' if number % 41 == 7 else ""
+def _event(number: int, text: str, *, odd: bool) -> str:
+    """An event; now and then an odd one, that the engine refuses as it came, and takes in canonical form."""
+    first = '"n":0,' if odd and number % 41 == 7 else ""
     return f'{{{first}"n":{number},"day":"2025-0{number % 3 + 1}-01","text":"{text}"}}'
 
 
@@ -180,9 +197,12 @@ async def _send_for_ever(ingestion: Ingestion, source: DataSource, cycle: int, s
         size = rng.choice((1, 1, 5, 50))
         numbers = range(number, number + size)
         number += size
-        # Some are so large that the log writes them past the page cache.
-        text = "x" * (2 * DIRECT_BYTES // size if rng.random() < 0.2 else size)
-        body = "\n".join(_event(number, text) for number in numbers)
+        # Some are so large that the log writes them past the page cache. Every other life, all are so large that they
+        # are read in bulk.
+        in_bulk = cycle % 2 == 0
+        usual = 2 * INLINE_BYTES // size if in_bulk else size
+        text = "x" * (2 * DIRECT_BYTES // size if rng.random() < 0.2 else usual)
+        body = "\n".join(_event(number, text, odd=not in_bulk) for number in numbers)
         receipt, *_ = await asyncio.gather(
             *(
                 ingestion.accept(

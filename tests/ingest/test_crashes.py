@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from tests.ingest.crashing import REFUSED
+from tests.ingest.crashing import BINARY, REFUSED
+
+from stonechat.ingest.bulk.library import compiled_library
 
 _CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "4"))
 _ROOT = Path(__file__).parent.parent.parent
@@ -82,6 +84,7 @@ def test_kills_at_random_points_lose_and_double_nothing(history: History) -> Non
         history.live(seconds=rng.uniform(0.0, 0.6))
     history.live(seconds=0)
     assert len(history.acknowledged) > 100
+    assert (history.folder / BINARY).exists() == (compiled_library() is not None)
 
 
 @pytest.mark.parametrize("step", ["before", "after"])
