@@ -17,6 +17,7 @@ from tests.http.conftest import TENANT_ROWS, TENANTS_PROJECT
 #: Open to everyone, each for a reason.
 _OPEN = {
     ("GET", "/v0/health"): "says nothing but that the server is there",
+    ("GET", "/version"): "says which one it is, and nothing of its data",
     ("GET", "/v0/regions"): "says under which address the caller reached it",
     ("GET", "/docs"): "a page without data, which asks for a token",
     ("GET", "/tokens"): "for programs on the same machine",

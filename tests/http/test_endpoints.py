@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -215,6 +216,11 @@ def test_the_only_region_is_the_server_itself(messaging_server: RunningServer) -
     (region,) = messaging_server.client.get("/v0/regions").json()["regions"]
     assert region["api_host"] == messaging_server.url
     assert region.keys() == {"key", "name", "provider", "api_host"}
+
+
+def test_the_version_is_told_as_text(messaging_server: RunningServer) -> None:
+    response = messaging_server.client.get("/version")
+    assert (response.status_code, response.text) == (200, f"stonechat {version('stonechat')}")
 
 
 def test_every_answer_has_a_request_id_and_may_be_read_by_any_page(messaging_server: RunningServer) -> None:

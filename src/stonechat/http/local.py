@@ -1,4 +1,4 @@
-"""What clients ask first: is the server there, where else could one be, and which tokens has it."""
+"""What clients ask first: is the server there, of which version, where else could one be, and which tokens has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import AccessDenied
@@ -15,10 +15,15 @@ from stonechat.deploy.workspaces import Workspaces
 
 
 def routes(workspaces: Workspaces, tokens: TokenRegistry, *, local_tokens: bool) -> list[Route]:
-    """Health, regions and local tokens."""
+    """Health, version, regions and local tokens."""
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "ok"})
+
+    async def show_version(_request: Request) -> Response:
+        from importlib.metadata import version  # noqa: PLC0415 - hardly anybody asks
+
+        return PlainTextResponse(f"stonechat {await asyncio.to_thread(version, 'stonechat')}")
 
     async def list_regions(request: Request) -> Response:
         # The name that the caller reached this server by is the one it can be reached by.
@@ -36,6 +41,7 @@ def routes(workspaces: Workspaces, tokens: TokenRegistry, *, local_tokens: bool)
 
     return [
         Route("/v0/health", health, methods=["GET"]),
+        Route("/version", show_version, methods=["GET"]),
         Route("/v0/regions", list_regions, methods=["GET"]),
         Route("/tokens", show_tokens, methods=["GET"]),
     ]
