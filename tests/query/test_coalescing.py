@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +16,7 @@ class _Work:
         self.cancelled = 0
         self.gate = asyncio.Event()
 
-    def start(self) -> asyncio.Future[int]:
+    def start(self, _land: object) -> asyncio.Future[int]:
         return asyncio.ensure_future(self._run())
 
     async def _run(self) -> int:
@@ -82,10 +83,67 @@ def test_a_failure_reaches_every_caller() -> None:
             await asyncio.sleep(0.01)
             raise ValueError("no")
 
-        callers = [asyncio.create_task(flights.run("key", lambda: asyncio.ensure_future(fail()))) for _ in range(3)]
+        callers = [
+            asyncio.create_task(flights.run("key", lambda _land: asyncio.ensure_future(fail()))) for _ in range(3)
+        ]
         outcomes = await asyncio.gather(*callers, return_exceptions=True)
         assert [str(outcome) for outcome in outcomes] == ["no"] * 3
         with pytest.raises(ValueError, match="no"):
-            await flights.run("key", lambda: asyncio.ensure_future(fail()))
+            await flights.run("key", lambda _land: asyncio.ensure_future(fail()))
+
+    asyncio.run(scenario())
+
+
+def test_work_tells_of_its_end_before_its_future_does() -> None:
+    async def scenario() -> None:
+        flights, heard = Coalescing[int](), list[int]()
+        works: list[asyncio.Future[int]] = []
+
+        def work(land: Callable[[asyncio.Future[int]], None]) -> asyncio.Future[int]:
+            works.append(asyncio.get_running_loop().create_future())
+            lands.append(land)
+            return works[0]
+
+        lands: list[Callable[[asyncio.Future[int]], None]] = []
+        callers = [asyncio.create_task(flights.run("key", work, heard.append)) for _ in range(3)]
+        await asyncio.sleep(0)
+        callers[0].cancel()
+        await asyncio.sleep(0)
+        works[0].set_result(7)
+        lands[0](works[0])
+        assert heard == [7, 7]
+        outcomes = await asyncio.gather(*callers, return_exceptions=True)
+        assert isinstance(outcomes[0], asyncio.CancelledError)
+        assert (outcomes[1:], heard) == ([7, 7], [7, 7])
+
+    asyncio.run(scenario())
+
+
+def test_nobody_is_told_of_a_failure_before_it_is_raised() -> None:
+    async def scenario() -> None:
+        flights, heard = Coalescing[int](), list[int]()
+
+        async def fail() -> int:
+            await asyncio.sleep(0)
+            raise ValueError("no")
+
+        with pytest.raises(ValueError, match="no"):
+            await flights.run("key", lambda _land: asyncio.ensure_future(fail()), heard.append)
+        assert heard == []
+
+    asyncio.run(scenario())
+
+
+def test_work_that_can_not_begin_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        flights, good = Coalescing[int](), _Work()
+
+        def refuse(_land: object) -> asyncio.Future[int]:
+            raise ValueError("too many")
+
+        with pytest.raises(ValueError, match="too many"):
+            await flights.run("key", refuse)
+        good.gate.set()
+        assert await flights.run("key", good.start) == 1
 
     asyncio.run(scenario())

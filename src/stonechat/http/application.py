@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
-from stonechat.http.authentication import rate_limit_headers
+from stonechat.http.ahead import SENT, on_every_answer
 from stonechat.http.beaten_paths import BeatenPaths
 from stonechat.http.headers import header
 from stonechat.http.minimum import MinimumDeployment
@@ -24,11 +24,6 @@ from stonechat.http.repeats import Repeats
 from stonechat.telemetry.recorder import Telemetry
 
 _MAX_URL_BYTES = 8192
-_EXPOSED = (
-    b"Server-Timing, X-Request-Id, X-Cache, X-DB-Statistics, ETag, Retry-After, Idempotency-Replayed, "
-    b"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
-)
-_CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
     "access-control-allow-headers": "*, Authorization, Content-Type, Content-Encoding, Idempotency-Key",
@@ -83,14 +78,15 @@ class EveryAnswer:
         began, status = time.perf_counter(), _CALLER_WENT_AWAY
         scope = _without_trailing_slash(scope)
         scope["app"] = self  # the router then raises what it refuses, for the handlers of errors
-        request_id = scope[REQUEST_ID] = _request_id(scope)
+        scope[REQUEST_ID] = _request_id(scope)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = rate_limit_headers(scope)
-                message["headers"] = [*message["headers"], *_CORS, (b"x-request-id", request_id.encode()), *own]
+                if SENT in scope:
+                    return
+                message["headers"] = [*message["headers"], *on_every_answer(scope)]
             await send(message)
 
         refused = _early_answer(scope) or await self._minimum.refusal(scope)

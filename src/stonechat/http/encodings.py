@@ -24,12 +24,17 @@ def chosen_encoding(accepted: str) -> str | None:
 
 async def encoded(data: bytes, accepted: str) -> tuple[bytes, str | None]:
     """`data` in the encoding that the caller prefers, with the encoding's name; small answers stay as they are."""
-    encoding = chosen_encoding(accepted) if len(data) >= _SMALLEST else None
-    if encoding is None:
+    soon, encoding = encoded_soon(data, chosen_encoding(accepted) if len(data) >= _SMALLEST else None)
+    if soon is None and encoding is not None:
+        return await asyncio.to_thread(_compressed, data, encoding), encoding
+    return soon or b"", encoding
+
+
+def encoded_soon(data: bytes, encoding: str | None) -> tuple[bytes | None, str | None]:
+    """The same for an encoding that was chosen before; None instead of data that take long."""
+    if encoding is None or len(data) < _SMALLEST:
         return data, None
-    if len(data) <= _INLINE:
-        return _compressed(data, encoding), encoding
-    return await asyncio.to_thread(_compressed, data, encoding), encoding
+    return _compressed(data, encoding) if len(data) <= _INLINE else None, encoding
 
 
 def _compressed(data: bytes, encoding: str) -> bytes:

@@ -19,8 +19,8 @@ from stonechat.auth.access import Caller
 from stonechat.engine.contract import QueryResult
 from stonechat.http.headers import header
 from stonechat.project.live import Snapshot
+from stonechat.query.answers import Answer
 from stonechat.query.cache import CacheStatus
-from stonechat.query.execute import Answer
 from stonechat.query.spool import SpooledAnswer
 from stonechat.telemetry.events import EndpointError, Event, PipeCall
 from stonechat.telemetry.recorder import Telemetry

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from stonechat.engine.formats import BY_EXTENSION, JSON, TSV_WITHOUT_HEADER, with_csv_header
 from stonechat.errors import Kind, StonechatError
+from stonechat.http.ahead import Ahead, SentAlready
 from stonechat.http.authentication import Authenticator
 from stonechat.http.encodings import chosen_encoding, encoded
 from stonechat.http.form_data import InvalidBody
@@ -24,7 +25,8 @@ from stonechat.http.scanned import without_scanned
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
 from stonechat.project.live import UnknownPipe
-from stonechat.query.execute import Answer, EndpointRequest, QueryService, StatementRequest
+from stonechat.query.answers import Answer
+from stonechat.query.execute import EndpointRequest, QueryService, StatementRequest
 from stonechat.query.explain import Explanation
 from stonechat.query.spool import SpooledAnswer
 
@@ -63,9 +65,9 @@ class _Handlers:
         snapshot = self.snapshots.of(request, caller)
         call = Call(snapshot, caller, name, wanted.values if wrap is None else {**wanted.values, "q": wrap})
         note_call(request.scope, call)
-        return await self._respond(
-            request, call, await _unless_gone(request, self.queries.endpoint(snapshot, caller, wanted))
-        )
+        ahead = Ahead(request, call, self.repeats)
+        asked = self.queries.endpoint(snapshot, caller, wanted, ahead)
+        return await self._respond(request, call, await _unless_gone(request, asked, ahead), ahead)
 
     async def explain(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -88,12 +90,14 @@ class _Handlers:
         snapshot = self.snapshots.of(request, caller)
         call = Call(snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
         note_call(request.scope, call)
-        return await self._respond(
-            request, call, await _unless_gone(request, self.queries.statement(snapshot, caller, wanted))
-        )
+        ahead = Ahead(request, call, self.repeats)
+        asked = self.queries.statement(snapshot, caller, wanted, ahead)
+        return await self._respond(request, call, await _unless_gone(request, asked, ahead), ahead)
 
-    async def _respond(self, request: Request, call: Call, answer: Answer) -> Response:
+    async def _respond(self, request: Request, call: Call, answer: Answer, ahead: Ahead) -> Response:
         call.answer = answer
+        if ahead.sent:
+            return SentAlready()
         narrowed = call.caller.is_narrowed
         headers, accepted = answer_headers(answer, narrowed=narrowed), header(request.scope, b"accept-encoding") or ""
         if answer.result is None:
@@ -106,7 +110,7 @@ class _Handlers:
         body = Body(answer.result, data, encoding, answer.media_type)
         # Once the answer is on its way, and before another request is read.
         asyncio.get_running_loop().call_soon(self.repeats.learn, request, call, answer, body)
-        return BareResponse(data, body_headers(headers, body))
+        return BareResponse(data, body_headers(headers, body.media_type, body.encoding))
 
 
 def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QueryService, repeats: Repeats) -> list[Route]:
@@ -124,7 +128,7 @@ def _explained(explanation: Explanation) -> Response:
     return JSONResponse({"debug_query": explanation.statement, "query_explain": explanation.plan})
 
 
-async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
+async def _unless_gone(request: Request, work: Awaitable[Answer], ahead: Ahead) -> Answer:
     """The answer; or, once the caller has hung up, the end of its query. What is answered soon is not watched."""
     loop = asyncio.get_running_loop()
     asking = asyncio.current_task(loop)
@@ -132,6 +136,9 @@ async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
 
     def watch() -> None:
         nonlocal caller
+        if ahead.sent:
+            return
+        ahead.given_up = True  # a call that the caller may end by now is not answered beside it
         caller = loop.create_task(_end_with_caller(request, asking))
 
     soon = loop.call_later(_WATCHED_AFTER, watch)

@@ -24,7 +24,8 @@ from stonechat.http.headers import Headers, header
 from stonechat.http.observing import Call, CallTexts, note_call, texts_of
 from stonechat.http.snapshots import Snapshots
 from stonechat.project.live import Snapshot
-from stonechat.query.execute import Answer, QueryService
+from stonechat.query.answers import Answer
+from stonechat.query.execute import QueryService
 from stonechat.query.prepared import Prepared
 
 _CAPACITY_BYTES = 32_000_000
@@ -58,12 +59,12 @@ class Body:
     media_type: str
 
 
-def body_headers(headers: Mapping[str, str], body: Body) -> Headers:
+def body_headers(headers: Mapping[str, str], media_type: str, encoding: str | None = None) -> Headers:
     """The headers of an answer with those that are about its body, but for its length."""
     listed = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    listed.append((b"content-type", body.media_type.encode()))
-    if body.encoding is not None:
-        listed.append((b"content-encoding", body.encoding.encode()))
+    listed.append((b"content-type", media_type.encode()))
+    if encoding is not None:
+        listed.append((b"content-encoding", encoding.encode()))
     return listed
 
 
@@ -195,7 +196,7 @@ class _FromMemory:
             await send({"type": "http.response.body"})
             return
         data = self.body.data
-        listed = body_headers(headers, self.body)
+        listed = body_headers(headers, self.body.media_type, self.body.encoding)
         listed.append((b"content-length", b"%d" % len(data)))
         await send({"type": "http.response.start", "status": 200, "headers": listed})
         await send({"type": "http.response.body", "body": data})

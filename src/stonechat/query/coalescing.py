@@ -8,6 +8,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
+_Land = Callable[[asyncio.Future[_T]], None]
 
 
 class _Flight(Generic[_T]):
@@ -15,9 +16,9 @@ class _Flight(Generic[_T]):
 
     __slots__ = ("waiting", "work")
 
-    def __init__(self, work: asyncio.Future[_T]) -> None:
-        self.work = work
-        self.waiting: set[asyncio.Future[_T]] = set()
+    def __init__(self) -> None:
+        self.work: asyncio.Future[_T]
+        self.waiting: dict[asyncio.Future[_T], Callable[[_T], None] | None] = {}
 
 
 class Coalescing(Generic[_T]):
@@ -26,30 +27,46 @@ class Coalescing(Generic[_T]):
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[_T]] = {}
 
-    async def run(self, key: Hashable, work: Callable[[], asyncio.Future[_T]]) -> _T:
-        """The outcome of `work`, or of the same key's work that is already under way."""
+    async def run(
+        self, key: Hashable, work: Callable[[_Land[_T]], asyncio.Future[_T]], landed: Callable[[_T], None] | None = None
+    ) -> _T:
+        """The outcome of `work`, or of the same key's work that is already under way.
+
+        `work` gets what it may call with its future when that has just ended, a turn of the event loop before the
+        future would. `landed` is called with the outcome then, some turns before this goes on; not for those who have
+        gone, nor after a failure.
+        """
         # A future of each caller's own: whoever cancels it leaves the work to the others.
         outcome: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         flight = self._flights.get(key)
         if flight is None:
-            flight = _Flight(work())
+            flight = _Flight[_T]()
+            land = partial(self._land, key, flight)
+            flight.work = work(land)
+            flight.work.add_done_callback(land)
             self._flights[key] = flight
-            flight.work.add_done_callback(partial(self._land, key, flight))
-        flight.waiting.add(outcome)
+        flight.waiting[outcome] = landed
         try:
             return await outcome
         finally:
-            flight.waiting.discard(outcome)
+            del flight.waiting[outcome]
             if not flight.waiting and not flight.work.done():
                 self._forget(key, flight)
                 flight.work.cancel()
 
     def _land(self, key: Hashable, flight: _Flight[_T], work: asyncio.Future[_T]) -> None:
+        """Pass the outcome on; a second time, nobody is left who waits for it."""
         self._forget(key, flight)
         if not work.cancelled():
             work.exception()  # it counts as seen, even if nobody waits any more
-        for outcome in flight.waiting:
+        waiting = [(outcome, landed) for outcome, landed in flight.waiting.items() if not outcome.done()]
+        for outcome, _ in waiting:
             pass_on(outcome, work)
+        if work.cancelled() or work.exception() is not None:
+            return
+        for _, landed in waiting:
+            if landed is not None:
+                landed(work.result())
 
     def _forget(self, key: Hashable, flight: _Flight[_T]) -> None:
         # The key may belong to a later flight by now.

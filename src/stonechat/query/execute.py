@@ -19,6 +19,7 @@ from stonechat.project.authored import AuthoredStatements
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.versions import DataVersions
+from stonechat.query.answers import Answer, Errand, Outcome, Outlet
 from stonechat.query.cache import AnswerCache, CacheStatus
 from stonechat.query.clauses import without_clauses, without_format
 from stonechat.query.coalescing import Coalescing
@@ -76,23 +77,6 @@ class StatementRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The bytes of an answer with what the query cost, their media type, and the `Server-Timing` of the way here.
-
-    A large answer is a `SpooledAnswer`, which whoever gets it releases. `etag` names an answer that stays the same
-    while its data does; `result` is None when the caller has that one. `prepared` is what an equal call of the same
-    caller would be made into, too, as long as the project stays; None where it would not.
-    """
-
-    result: QueryResult | SpooledAnswer | None
-    media_type: str
-    cache: CacheStatus
-    etag: str | None
-    timing: str
-    prepared: Prepared | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class QueryBounds:
     """At most `connections` queries run at a time, each within `limits`, and `queue` more wait."""
 
@@ -100,17 +84,6 @@ class QueryBounds:
     connections: int
     queue: int
     cache_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    result: QueryResult | SpooledAnswer | None
-    cache: CacheStatus
-    etag: str | None = None
-
-    def answer(self, media_type: str, stages: Stages, prepared: Prepared) -> Answer:
-        lasting = prepared if prepared.lasting else None
-        return Answer(self.result, media_type, self.cache, self.etag, stages.header, lasting)
 
 
 class QueryService:
@@ -139,21 +112,24 @@ class QueryService:
         self._cache = AnswerCache(bounds.cache_bytes)
         self._flights = Coalescing[QueryResult | SpooledAnswer]()
 
-    async def endpoint(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer:
+    async def endpoint(
+        self, snapshot: Snapshot, caller: Caller, request: EndpointRequest, outlet: Outlet | None = None
+    ) -> Answer:
         """Call an endpoint: find it, authorise, compose its statement, run it."""
         stages = Stages()
+        errand = Errand(request.format.media_type, stages, outlet)
         with stages.stage("find"):
             pipe = snapshot.endpoint(request.pipe)
         with stages.stage("authorise"):
             caller.require(ScopeType.READ_PIPE, pipe.name)
         with stages.stage("compose"):
             if request.wrap is None:
-                prepared = await self._prepare(snapshot, caller, pipe, request)
+                prepared = await self._prepare(snapshot, caller, pipe, request, errand)
             else:
                 composed = await self._runs.in_thread(self._wrapped, snapshot, caller, pipe, request)
                 prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
         with stages.stage("query"):
-            outcome = await self._outcome(caller, prepared, request.known_etag)
+            outcome = await self._outcome(caller, prepared, request.known_etag, errand)
         return outcome.answer(request.format.media_type, stages, prepared)
 
     def repeated(self, prepared: Prepared, media_type: str, known_etag: str | None) -> Answer | None:
@@ -164,7 +140,9 @@ class QueryService:
             outcome = self._known(prepared, versions, known_etag)
         return outcome.answer(media_type, stages, prepared) if outcome else None
 
-    async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
+    async def statement(
+        self, snapshot: Snapshot, caller: Caller, request: StatementRequest, outlet: Outlet | None = None
+    ) -> Answer:
         """Run a caller's statement: render it, authorise what it reads, compose it with the pipes it names, run it."""
         stages = Stages()
         with stages.stage("find"):
@@ -185,7 +163,7 @@ class QueryService:
             composed = compose_own(snapshot.project, own, named, request.values, pipe, caller=caller)
             prepared = await self._ready(snapshot, caller, composed, output, request.settings)
         with stages.stage("query"):
-            outcome = await self._outcome(caller, prepared, None)
+            outcome = await self._outcome(caller, prepared, None, Errand(output.media_type, stages, outlet))
         return outcome.answer(output.media_type, stages, prepared)
 
     async def explain(
@@ -221,7 +199,9 @@ class QueryService:
         """Take no more requests, and wait for those that run."""
         self._runs.close()
 
-    async def _prepare(self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest) -> Prepared:
+    async def _prepare(
+        self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest, errand: Errand
+    ) -> Prepared:
         call = request.call(pipe, caller)
         prepared = self._prepared.get(snapshot, call)
         if prepared is None:
@@ -231,12 +211,11 @@ class QueryService:
             prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
 
             def remember() -> None:
-                prepared.etag(self._versions.epoch, self._versions.of(prepared.workspace_id, prepared.reads))
                 self._prepared.put(snapshot, call, composed, prepared)
                 if planned is None and not caller.fixed:
                     snapshot.plans.learn(pipe, request.values)
 
-            asyncio.get_running_loop().call_later(_MEANWHILE, remember)
+            errand.meanwhile = remember
         return prepared
 
     async def _ready(
@@ -271,33 +250,52 @@ class QueryService:
         own = render_statement(request.statement, request.values, secrets, self._engine.explain)
         return own, self._gate.statement(own, snapshot.project, caller, pipe)
 
-    async def _outcome(self, caller: Caller, prepared: Prepared, known_etag: str | None) -> _Outcome:
+    async def _outcome(self, caller: Caller, prepared: Prepared, known_etag: str | None, errand: Errand) -> Outcome:
         """The answer that is kept, or that of the query, which equal requests share."""
-        try:
-            return await self._found(prepared, known_etag)
-        except EngineFailure as error:
-            raise as_told(error, caller, prepared.query, prepared.reads) from error
-
-    async def _found(self, prepared: Prepared, known_etag: str | None) -> _Outcome:
         # Taken before the query runs: what changes meanwhile makes its answer one of the past.
         versions = self._versions.of(prepared.workspace_id, prepared.reads)
         known = self._known(prepared, versions, known_etag)
-        if known is not None:
-            return known
+        if known is None or errand.meanwhile is not None:
+            asyncio.get_running_loop().call_later(_MEANWHILE, self._meanwhile, prepared, versions, errand)
+        try:
+            return known or await self._found(prepared, versions, errand)
+        except EngineFailure as error:
+            raise as_told(error, caller, prepared.query, prepared.reads) from error
+        finally:
+            errand.outlet = None  # whoever asked is back
+
+    async def _found(self, prepared: Prepared, versions: tuple[int, ...], errand: Errand) -> Outcome:
         if prepared.about_itself:
             await self._runs.in_thread(self._catch_up, prepared.workspace_database)
         if not prepared.keeps:
-            return _Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
-        result = await self._flights.run((prepared.key, versions), partial(self._runs.start, prepared.query))
+            return Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
+        landed = partial(self._landed, prepared, versions, errand) if errand.outlet else None
+        result = await self._flights.run((prepared.key, versions), partial(self._runs.start, prepared.query), landed)
         if isinstance(result, QueryResult):
-            # Once the answer is on its way, and before another request is read.
-            keep = partial(self._cache.put, prepared.key, versions, result, lifetime=prepared.lifetime)
-            asyncio.get_running_loop().call_soon(keep)
+            if not errand.delivered:
+                # Once the answer is on its way, and before another request is read.
+                asyncio.get_running_loop().call_soon(self._keep, prepared, versions, result)
         elif not result.hold():
             result = await self._runs.run(prepared.query)  # it ended between its beginning and this turn of the loop
-        return _Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
+        return Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
 
-    def _known(self, prepared: Prepared, versions: tuple[int, ...], known_etag: str | None) -> _Outcome | None:
+    def _meanwhile(self, prepared: Prepared, versions: tuple[int, ...], errand: Errand) -> None:
+        errand.expect(prepared, prepared.etag(self._versions.epoch, versions))
+        if errand.meanwhile is not None:
+            errand.meanwhile()
+
+    def _landed(
+        self, prepared: Prepared, versions: tuple[int, ...], errand: Errand, result: QueryResult | SpooledAnswer
+    ) -> None:
+        if not isinstance(result, QueryResult):
+            return
+        if errand.deliver(prepared, result, prepared.etag(self._versions.epoch, versions)):
+            self._keep(prepared, versions, result)
+
+    def _keep(self, prepared: Prepared, versions: tuple[int, ...], result: QueryResult) -> None:
+        self._cache.put(prepared.key, versions, result, lifetime=prepared.lifetime)
+
+    def _known(self, prepared: Prepared, versions: tuple[int, ...], known_etag: str | None) -> Outcome | None:
         """What is kept for a query: only what may be kept ever is."""
         result = self._cache.get(prepared.key, versions)
         if result is None and not known_etag:
@@ -305,8 +303,8 @@ class QueryService:
         etag = prepared.etag(self._versions.epoch, versions)
         # Of several tags, and from proxies that make strong ones of weak ones, any that is this one will do.
         if etag is not None and known_etag and etag.removeprefix("W/") in known_etag:
-            return _Outcome(None, CacheStatus.HIT, etag)
-        return None if result is None else _Outcome(result, CacheStatus.HIT, etag)
+            return Outcome(None, CacheStatus.HIT, etag)
+        return None if result is None else Outcome(result, CacheStatus.HIT, etag)
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
         chosen = {**composed.settings, **settings}

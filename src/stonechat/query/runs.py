@@ -22,6 +22,7 @@ _RESULT_TOO_LARGE = 396
 _REMEMBERED = 1000
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_Answering = asyncio.Future[QueryResult | SpooledAnswer]
 
 
 class QueryRuns:
@@ -44,15 +45,17 @@ class QueryRuns:
             raise
         return small or await self._spooled(replace(query, query_id=query_id), shared=False)
 
-    def start(self, query: Query) -> asyncio.Future[QueryResult | SpooledAnswer]:
+    def start(self, query: Query, ended: Callable[[_Answering], None]) -> _Answering:
         """The same for callers who share it: under way at once, and ended when the future is cancelled.
+
+        `ended` is called with the future as soon as a small answer is in it.
 
         A large answer is held by nobody for long: those who share it hold it themselves. A task for each query would
         take the event loop three turns more.
         """
         self._admit()
         query_id = f"{random.getrandbits(128):032x}"
-        answer: asyncio.Future[QueryResult | SpooledAnswer] = asyncio.get_running_loop().create_future()
+        answer: _Answering = asyncio.get_running_loop().create_future()
 
         def abandon(_: object) -> None:
             if answer.cancelled():
@@ -65,6 +68,7 @@ class QueryRuns:
                 answer.set_exception(failure)
             elif small is not None:
                 answer.set_result(small)
+                ended(answer)
             else:
                 answer.remove_done_callback(abandon)
                 large = asyncio.ensure_future(self._spooled(replace(query, query_id=query_id), shared=True))

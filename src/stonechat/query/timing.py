@@ -13,6 +13,7 @@ class Stages:
 
     def __init__(self) -> None:
         self._durations: dict[str, float] = {}
+        self._name = ""
 
     def stage(self, name: str) -> Self:
         """Time the block as a stage; a name that comes twice adds up."""
@@ -23,10 +24,14 @@ class Stages:
         self._began = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        name = self._name
-        self._durations[name] = self._durations.get(name, 0.0) + time.perf_counter() - self._began
+        self._durations[self._name] = self._so_far()
+        self._name = ""
+
+    def _so_far(self) -> float:
+        return self._durations.get(self._name, 0.0) + time.perf_counter() - self._began
 
     @property
     def header(self) -> str:
-        """The stages as a `Server-Timing` value, in milliseconds."""
-        return ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in self._durations.items()])
+        """The stages as a `Server-Timing` value, in milliseconds; the one under way with its time until now."""
+        durations = {**self._durations, self._name: self._so_far()} if self._name else self._durations
+        return ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in durations.items()])

@@ -1,0 +1,105 @@
+"""Answers that leave where their queries end.
+
+Once a query has ended, it takes the event loop three turns and as many functions as before the query until whoever
+asked is back, has put the answer together and has sent it. So the head of the answer is put together while the engine
+works, and the answer is sent when its query ends; who asked then finds it sent.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from stonechat.engine.contract import QueryResult
+from stonechat.engine.formats import JSON
+from stonechat.http.authentication import rate_limit_headers
+from stonechat.http.encodings import chosen_encoding, encoded_soon
+from stonechat.http.headers import Headers, header
+from stonechat.http.observing import REQUEST_ID, Call
+from stonechat.http.repeats import Body, Repeats, answer_headers, body_headers
+from stonechat.query.answers import Answer
+
+CONNECTION = "stonechat.connection"
+"""The key in a request's scope of where its answer may be sent past the usual way, if the server offers that."""
+SENT = "stonechat.sent"
+"""The key in a request's scope that is there once the answer was sent that way."""
+_EXPOSED = (
+    b"Server-Timing, X-Request-Id, X-Cache, X-DB-Statistics, ETag, Retry-After, Idempotency-Replayed, "
+    b"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+)
+_CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
+
+
+class Connection(Protocol):
+    """The connection of one request."""
+
+    def head(self, headers: Headers) -> bytes | None:
+        """The beginning of an answer with status 200 and such headers; None where it can not be sent this way."""
+        ...
+
+    def send(self, head: bytes, body: bytes) -> bool:
+        """Send the whole answer, which ends the request; False where it can not be sent any more."""
+        ...
+
+
+def on_every_answer(scope: Scope) -> Headers:
+    """The headers of every answer: CORS, the request's id, and what is left to a caller whose rate is limited."""
+    return [*_CORS, (b"x-request-id", scope[REQUEST_ID].encode()), *rate_limit_headers(scope)]
+
+
+class Ahead:
+    """The outlet of one call, for answers as documents in JSON to callers who may see all rows."""
+
+    __slots__ = ("_call", "_encoding", "_head", "_repeats", "_request", "given_up", "sent")
+
+    def __init__(self, request: Request, call: Call, repeats: Repeats) -> None:
+        self._request = request
+        self._call = call
+        self._repeats = repeats
+        self._head: bytes | None = None
+        self._encoding: str | None = None
+        #: Set by whoever may end the call from now on.
+        self.given_up = False
+        self.sent = False
+
+    def expect(self, answer: Answer) -> None:
+        """Put the head together, but for what only the answer knows."""
+        scope = self._request.scope
+        connection: Connection | None = scope.get(CONNECTION)
+        if connection is None or answer.media_type != JSON.media_type or self._call.caller.is_narrowed:
+            return
+        known = answer_headers(answer, narrowed=False)
+        del known["server-timing"]
+        self._encoding = chosen_encoding(header(scope, b"accept-encoding") or "")
+        self._head = connection.head([*body_headers(known, answer.media_type), *on_every_answer(scope)])
+
+    def deliver(self, answer: Answer) -> bool:
+        """Send the answer and remember it, if its head is ready."""
+        result, head = answer.result, self._head
+        if head is None or self.given_up or not isinstance(result, QueryResult):
+            return False
+        data, encoding = encoded_soon(result.data, self._encoding)
+        if data is None:
+            return False
+        head += b"server-timing: %b\r\ncontent-length: %d\r\n" % (answer.timing.encode(), len(data))
+        if encoding is not None:
+            head += b"content-encoding: %b\r\n" % encoding.encode()
+        if not self._request.scope[CONNECTION].send(head + b"\r\n", data):
+            return False
+        self.sent = self._request.scope[SENT] = True
+        self._repeats.learn(self._request, self._call, answer, Body(result, data, encoding, answer.media_type))
+        return True
+
+
+class SentAlready(Response):
+    """What a handler returns whose answer has left: nothing more is sent, and its status is known."""
+
+    def __init__(self) -> None:
+        self.background = None
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Tell the status to those around."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})

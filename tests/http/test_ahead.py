@@ -1,0 +1,179 @@
+"""Answers that leave where their queries end are the answers that the usual way gives, and end their requests once."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.conftest import RunningServer
+
+_FILES = {
+    "visits.datasource": "SCHEMA >\n    page String `json:$.page`\nENGINE MergeTree\nENGINE_SORTING_KEY page\n",
+    # A query of so many seconds, over a data source, so that its answer may be kept.
+    "slow.pipe": (
+        "NODE output\nSQL >\n    %\n    SELECT count() AS visits, {{String(tag, '')}} AS tag,\n"
+        "        repeat('x', {{UInt32(size, 1)}}) AS text, max(sleepEachRow({{Float64(seconds, 0)}})) AS pause,\n"
+        "        throwIf({{UInt8(fails, 0)}} = 1, 'asked for') AS failure\n"
+        "    FROM (SELECT page FROM visits LIMIT 1)\nTYPE endpoint\n"
+    ),
+}
+_SLOW = "/v0/pipes/slow.json"
+#: Seconds: the head of an answer is ready after 2 ms, and callers are watched after 50 ms.
+_SOON, _LONG = 0.02, 0.2
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with one visit."""
+    running = RunningServer(tmp_path_factory.mktemp("ahead") / "home", arguments=("serve",), environment={})
+    assert running.deploy(_FILES).status_code == 200
+    assert running.send(json.dumps({"page": "a"}), name="visits").status_code == 200
+    yield running
+    assert running.stop() == 0
+
+
+def _names(headers: object) -> set[str]:
+    return {str(name).lower() for name in headers}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("size", [1, 5_000, 200_000])
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
+def test_an_answer_is_the_same_however_long_its_query_takes(server: RunningServer, size: int, encoding: str) -> None:
+    answers = [
+        server.request(
+            "GET",
+            _SLOW,
+            params={"seconds": str(seconds), "size": str(size), "tag": f"{size}{encoding}"},
+            headers={"Accept-Encoding": encoding, "X-Request-Id": "mine"},
+        )
+        for seconds in (0, _SOON, _LONG)
+    ]
+    for answer in answers:
+        assert answer.status_code == 200
+        assert _names(answer.headers) == _names(answers[0].headers)
+        assert answer.headers["x-request-id"] == "mine"
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert answer.headers["x-cache"] == "miss"
+        assert answer.headers.get("content-encoding") == answers[0].headers.get("content-encoding")
+        assert re.fullmatch(r"find;dur=.*, query;dur=[0-9.]+", answer.headers["server-timing"])
+        assert answer.json()["data"] == [{**answers[0].json()["data"][0]}]
+        assert len(answer.json()["data"][0]["text"]) == size
+
+
+def test_the_head_of_an_answer_is_ready_before_its_query_ends(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(
+            f"GET {_SLOW}?seconds={_SOON}&tag=head HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {server.token}\r\n\r\n".encode()
+        )
+        head, _, _body = connection.recv(65536).partition(b"\r\n\r\n")
+    # What only the answer knows is at its end.
+    assert re.search(rb"\r\nserver-timing: [^\r]*\r\ncontent-length: \d+\Z", head)
+
+
+def test_a_second_request_right_behind_finds_the_answer_kept(server: RunningServer) -> None:
+    for number in range(20):
+        params = {"seconds": str(_SOON), "tag": f"kept {number}"}
+        first, second = (server.request("GET", _SLOW, params=params) for _ in range(2))
+        assert (first.headers["x-cache"], second.headers["x-cache"]) == ("miss", "hit")
+        assert (first.content, first.headers["etag"]) == (second.content, second.headers["etag"])
+        known = server.request("GET", _SLOW, params=params, headers={"If-None-Match": first.headers["etag"]})
+        assert known.status_code == 304
+
+
+def test_callers_who_share_a_query_get_their_own_answers(server: RunningServer) -> None:
+    def call(number: int) -> tuple[str, str, list[dict[str, object]]]:
+        answer = server.request(
+            "GET",
+            _SLOW,
+            params={"seconds": "0.04", "tag": f"shared {number % 3}"},
+            headers={"X-Request-Id": f"{number}"},
+        )
+        return answer.headers["x-request-id"], answer.json()["data"][0]["tag"], answer.json()["data"]
+
+    with ThreadPoolExecutor(12) as threads:
+        for number, (request_id, tag, rows) in enumerate(threads.map(call, range(36))):
+            assert (request_id, tag, len(rows)) == (str(number), f"shared {number % 3}", 1)
+
+
+def test_pipelined_requests_are_answered_in_order_and_each_once(server: RunningServer) -> None:
+    tags = [f"p{number}" for number in range(6)]
+    requests = [
+        f"GET {_SLOW}?seconds={_SOON if number % 2 else 0}&tag={tag} HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {server.token}\r\n\r\n"
+        for number, tag in enumerate(tags)
+    ]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall("".join(requests).encode())
+        received = b""
+        while received.count(b'"bytes_read"') < len(tags):
+            chunk = connection.recv(65536)
+            assert chunk
+            received += chunk
+        connection.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+    assert received.count(b"HTTP/1.1 200 OK") == len(tags)
+    assert re.findall(rb'"tag": "(\w+)"', received) == [tag.encode() for tag in tags]
+
+
+def test_head_has_no_body_and_failures_have_their_status(server: RunningServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for tag in ("h1", "h2"):
+            connection.sendall(
+                f"HEAD {_SLOW}?seconds={_SOON}&tag={tag} HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {server.token}\r\n\r\n".encode()
+            )
+            head = connection.recv(65536)
+            assert head.startswith(b"HTTP/1.1 ")
+            assert head.endswith(b"\r\n\r\n")
+    failed = server.request("GET", _SLOW, params={"seconds": str(_SOON), "fails": "1"})
+    assert failed.status_code >= 400
+    assert "asked for" in failed.json()["error"]
+
+
+def test_a_connection_that_its_caller_wants_closed_is_closed(server: RunningServer) -> None:
+    answer = server.request(
+        "GET", _SLOW, params={"seconds": str(_SOON), "tag": "close"}, headers={"Connection": "close"}
+    )
+    assert answer.status_code == 200
+    assert answer.headers["connection"] == "close"
+
+
+def test_callers_who_leave_in_the_middle_disturb_nobody(server: RunningServer) -> None:
+    def leave(number: int) -> None:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(
+                f"GET {_SLOW}?seconds={_SOON}&tag=gone{number} HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {server.token}\r\n\r\n".encode()
+            )
+            time.sleep(number % 10 * 0.003)
+
+    leaving = [threading.Thread(target=leave, args=(number,)) for number in range(40)]
+    for thread in leaving:
+        thread.start()
+    for number in range(10):
+        answer = server.request("GET", _SLOW, params={"seconds": str(_SOON), "tag": f"stays {number}"})
+        assert answer.json()["data"][0]["tag"] == f"stays {number}"
+    for thread in leaving:
+        thread.join()
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_such_calls_are_recorded_with_their_status_and_cost(server: RunningServer) -> None:
+    answer = server.request("GET", _SLOW, params={"seconds": str(_SOON), "tag": "recorded"})
+    request_id = answer.headers["x-request-id"]
+    query = f"SELECT status_code, result_rows, url FROM tinybird.pipe_stats_rt WHERE request_id = '{request_id}'"
+    rows: list[dict[str, object]] = []
+    end = time.monotonic() + 20
+    while not rows and time.monotonic() < end:  # what is written a moment ago may take seconds
+        rows = server.request("GET", "/v0/sql", params={"q": f"{query} FORMAT JSON"}).json()["data"]
+    assert [(row["status_code"], row["result_rows"], "tag=recorded" in str(row["url"])) for row in rows] == [
+        (200, 1, True)
+    ]
