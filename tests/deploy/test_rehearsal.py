@@ -136,3 +136,18 @@ def test_a_call_of_such_a_project_is_composed_of_what_it_gives() -> None:
     assert "AND environment IN ['production','preview']" in statement
     assert r"concat('%', 'it\'s', '%')" in statement
     assert "OFFSET 0" in statement
+
+
+def test_a_table_that_fails_for_want_of_its_secrets_says_so() -> None:
+    source = (
+        "SCHEMA >\n    n {{ tb_secret('TYPE') }},\n    at DateTime\n"
+        "ENGINE_SORTING_KEY n\nENGINE_TTL at + toIntervalDay({{ tb_secret('DAYS') }})\n"
+    )
+    problems = rehearse(Project.from_files({"kept.datasource": source}), shared_engine())
+    assert [(problem.code, str(problem.position)) for problem in problems] == [
+        ("SC307", "kept.datasource:2:7"),
+        ("SC307", "kept.datasource:5:31"),
+    ]
+    assert (
+        rehearse(Project.from_files({"kept.datasource": source}, {"TYPE": "UInt8", "DAYS": "1"}), shared_engine()) == []
+    )

@@ -29,6 +29,7 @@ from stonechat.project.checks import name_position
 from stonechat.project.composition import Composed, compose_placeholder
 from stonechat.project.lineage import NodeKey
 from stonechat.project.model import Project
+from stonechat.project.secrets import secret_problems
 from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal, parameter_text
@@ -105,9 +106,10 @@ def _table_problems(
             engine.command(create_table(source, database), database=database)
             engine.command(create_quarantine(source, database), database=database)
         except EngineFailure as error:
-            yield InvalidTable(
-                f"Data source '{source.name}': {error.message}", _table_position(source, error), hint=error.hint
-            )
+            # A secret that nobody knows stands there as it is written, which the engine cannot read.
+            missing = list(secret_problems(source, project.files[source.position.file], {}))
+            message, place = f"Data source '{source.name}': {error.message}", _table_position(source, error)
+            yield from missing or [InvalidTable(message, place, hint=error.hint)]
 
 
 def _table_position(source: DataSource, error: EngineFailure) -> Position:
