@@ -1,7 +1,7 @@
 """How the bytes of a group get into a segment: through the page cache, or past it where a group is large.
 
-A page of the cache costs more CPU than the row checks of what is in it: it is taken from the kernel, perhaps from the
-host of a virtual machine, filled, written and never read. Direct writes (O_DIRECT) hand the disk the program's own
+A page of the cache is taken from the kernel, in a virtual machine perhaps from its host, filled, written and never
+read: that can cost as much CPU as checking the rows in it. Direct writes (O_DIRECT) hand the disk the program's own
 memory instead. They take whole pages only, of memory and of the file, so the first and the last part of a group, which
 share their pages with other groups, go through the cache. No page gets both within a group, and the kernel drops what
 the cache holds of pages that are written directly. The file is the same byte for byte.
@@ -23,11 +23,12 @@ _PAGE: Final = mmap.PAGESIZE
 _DIRECT: Final[int] = getattr(os, "O_DIRECT", 0)  # Linux alone has it
 _REFUSALS: Final = (errno.EINVAL, errno.EOPNOTSUPP)
 _LARGE_PIECE: Final = 64 * 1024
+_LARGE_COPY: Final = 4 * 1024
 
 
 def write_pieces(descriptor: int, pieces: Sequence[bytes], offset: int) -> None:
     """Write the pieces one after the other through the page cache: small ones joined, large ones without a copy."""
-    for piece in _joined(pieces):
+    for piece in _joined(pieces, _LARGE_PIECE):
         offset = _write_all(descriptor, memoryview(piece), offset)
 
 
@@ -56,7 +57,7 @@ class GroupWriter:
         """Copy the pieces into the window, and write it whenever it is full: memory and file begin on a page there."""
         start = end = offset % _PAGE
         window_offset = offset - start
-        for piece in _joined(pieces):
+        for piece in _joined(pieces, _LARGE_COPY):
             rest = memoryview(piece)
             while rest:
                 copied = min(len(rest), _WINDOW_BYTES - end)
@@ -89,10 +90,11 @@ class GroupWriter:
         return _write_all(descriptor, data[written:], offset + written)
 
 
-def _joined(pieces: Sequence[bytes]) -> Iterator[bytes]:
+def _joined(pieces: Sequence[bytes], large: int) -> Iterator[bytes]:
+    """The pieces, those in a row that are smaller than `large` as one."""
     small: list[bytes] = []
     for piece in pieces:
-        if len(piece) < _LARGE_PIECE:
+        if len(piece) < large:
             small.append(piece)
             continue
         yield b"".join(small)
