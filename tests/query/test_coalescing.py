@@ -147,3 +147,20 @@ def test_work_that_can_not_begin_leaves_nothing_behind() -> None:
         assert await flights.run("key", good.start) == 1
 
     asyncio.run(scenario())
+
+
+def test_who_waits_gets_the_outcome_whatever_becomes_of_those_who_are_told() -> None:
+    async def scenario() -> None:
+        flights, work = Coalescing[int](), _Work()
+        told = [asyncio.create_task(flights.run("key", work.start, _refuse)) for _ in range(2)]
+        others = [asyncio.create_task(flights.run("key", work.start)) for _ in range(2)]
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        await asyncio.sleep(0)
+        work.gate.set()
+        assert await asyncio.gather(*told, *others) == [1] * 4
+
+    asyncio.run(scenario())
+
+
+def _refuse(_outcome: int) -> None:
+    raise ValueError("no")

@@ -7,6 +7,7 @@ works, and the answer is sent when its query ends; who asked then finds it sent.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from starlette.requests import Request
@@ -53,12 +54,14 @@ def on_every_answer(scope: Scope) -> Headers:
 class Ahead:
     """The outlet of one call, for answers as documents in JSON to callers who may see all rows."""
 
-    __slots__ = ("_call", "_encoding", "_head", "_repeats", "_request", "given_up", "sent")
+    __slots__ = ("_call", "_connection", "_encoding", "_expected", "_head", "_repeats", "_request", "given_up", "sent")
 
     def __init__(self, request: Request, call: Call, repeats: Repeats) -> None:
         self._request = request
         self._call = call
         self._repeats = repeats
+        self._connection: Connection | None = request.scope.get(CONNECTION)
+        self._expected: Answer | None = None
         self._head: bytes | None = None
         self._encoding: str | None = None
         #: Set by whoever may end the call from now on.
@@ -67,29 +70,30 @@ class Ahead:
 
     def expect(self, answer: Answer) -> None:
         """Put the head together, but for what only the answer knows."""
-        scope = self._request.scope
-        connection: Connection | None = scope.get(CONNECTION)
+        scope, connection = self._request.scope, self._connection
         if connection is None or answer.media_type != JSON.media_type or self._call.caller.is_narrowed:
             return
         known = answer_headers(answer, narrowed=False)
         del known["server-timing"]
         self._encoding = chosen_encoding(header(scope, b"accept-encoding") or "")
+        self._expected = answer
         self._head = connection.head([*body_headers(known, answer.media_type), *on_every_answer(scope)])
 
-    def deliver(self, answer: Answer) -> bool:
+    def deliver(self, result: QueryResult, timing: str) -> bool:
         """Send the answer and remember it, if its head is ready."""
-        result, head = answer.result, self._head
-        if head is None or self.given_up or not isinstance(result, QueryResult):
+        head, expected, connection = self._head, self._expected, self._connection
+        if head is None or expected is None or connection is None or self.given_up:
             return False
         data, encoding = encoded_soon(result.data, self._encoding)
         if data is None:
             return False
-        head += b"server-timing: %b\r\ncontent-length: %d\r\n" % (answer.timing.encode(), len(data))
+        head += b"server-timing: %b\r\ncontent-length: %d\r\n" % (timing.encode(), len(data))
         if encoding is not None:
             head += b"content-encoding: %b\r\n" % encoding.encode()
-        if not self._request.scope[CONNECTION].send(head + b"\r\n", data):
+        if not connection.send(head + b"\r\n", data):
             return False
         self.sent = self._request.scope[SENT] = True
+        answer = replace(expected, result=result, timing=timing)
         self._repeats.learn(self._request, self._call, answer, Body(result, data, encoding, answer.media_type))
         return True
 

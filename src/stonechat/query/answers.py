@@ -51,8 +51,8 @@ class Outlet(Protocol):
         """Make ready: the query is under way, and its answer will be this one but for the result and the timing."""
         ...
 
-    def deliver(self, answer: Answer) -> bool:
-        """Send an answer whose result is held in memory, if it can be sent here; whether it was."""
+    def deliver(self, result: QueryResult, timing: str) -> bool:
+        """Send the answer that was expected, with its result and timing, if it can be sent here; whether it was."""
         ...
 
 
@@ -71,9 +71,8 @@ class Errand:
         if self.outlet is not None:
             self.outlet.expect(Outcome(None, CacheStatus.MISS, etag).answer(self.media_type, self.stages, prepared))
 
-    def deliver(self, prepared: Prepared, result: QueryResult, etag: str | None) -> bool:
+    def deliver(self, result: QueryResult) -> bool:
         """Have the outlet send the answer of a query that has just ended; whether it did."""
         if self.outlet is not None:
-            outcome = Outcome(result, CacheStatus.MISS, etag)
-            self.delivered = self.outlet.deliver(outcome.answer(self.media_type, self.stages, prepared))
+            self.delivered = self.outlet.deliver(result, self.stages.header)
         return self.delivered

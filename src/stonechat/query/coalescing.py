@@ -56,17 +56,17 @@ class Coalescing(Generic[_T]):
 
     def _land(self, key: Hashable, flight: _Flight[_T], work: asyncio.Future[_T]) -> None:
         """Pass the outcome on; a second time, nobody is left who waits for it."""
-        self._forget(key, flight)
-        if not work.cancelled():
-            work.exception()  # it counts as seen, even if nobody waits any more
         waiting = [(outcome, landed) for outcome, landed in flight.waiting.items() if not outcome.done()]
-        for outcome, _ in waiting:
-            pass_on(outcome, work)
-        if work.cancelled() or work.exception() is not None:
-            return
-        for _, landed in waiting:
-            if landed is not None:
-                landed(work.result())
+        try:
+            # An exception counts as seen then, even if nobody waits any more.
+            if not work.cancelled() and work.exception() is None:
+                for _, landed in waiting:
+                    if landed is not None:
+                        landed(work.result())
+        finally:
+            self._forget(key, flight)
+            for outcome, _ in waiting:
+                pass_on(outcome, work)
 
     def _forget(self, key: Hashable, flight: _Flight[_T]) -> None:
         # The key may belong to a later flight by now.

@@ -287,9 +287,7 @@ class QueryService:
     def _landed(
         self, prepared: Prepared, versions: tuple[int, ...], errand: Errand, result: QueryResult | SpooledAnswer
     ) -> None:
-        if not isinstance(result, QueryResult):
-            return
-        if errand.deliver(prepared, result, prepared.etag(self._versions.epoch, versions)):
+        if isinstance(result, QueryResult) and errand.deliver(result):
             self._keep(prepared, versions, result)
 
     def _keep(self, prepared: Prepared, versions: tuple[int, ...], result: QueryResult) -> None:

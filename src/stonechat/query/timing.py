@@ -9,11 +9,13 @@ from typing import Self
 class Stages:
     """Names and durations of stages, one after the other. Seconds, from a monotonic clock."""
 
-    __slots__ = ("_began", "_durations", "_name")
+    __slots__ = ("_began", "_durations", "_ended", "_name")
 
     def __init__(self) -> None:
         self._durations: dict[str, float] = {}
         self._name = ""
+        #: What has ended, written down while another stage is under way.
+        self._ended = ""
 
     def stage(self, name: str) -> Self:
         """Time the block as a stage; a name that comes twice adds up."""
@@ -24,14 +26,18 @@ class Stages:
         self._began = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self._durations[self._name] = self._so_far()
-        self._name = ""
-
-    def _so_far(self) -> float:
-        return self._durations.get(self._name, 0.0) + time.perf_counter() - self._began
+        self._durations[self._name] = self._durations.get(self._name, 0.0) + time.perf_counter() - self._began
+        self._name = self._ended = ""
 
     @property
     def header(self) -> str:
         """The stages as a `Server-Timing` value, in milliseconds; the one under way with its time until now."""
-        durations = {**self._durations, self._name: self._so_far()} if self._name else self._durations
-        return ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in durations.items()])
+        if not self._name:
+            return ", ".join([_written(name, seconds) for name, seconds in self._durations.items()])
+        if not self._ended:
+            self._ended = "".join([f"{_written(name, seconds)}, " for name, seconds in self._durations.items()])
+        return self._ended + _written(self._name, time.perf_counter() - self._began)
+
+
+def _written(name: str, seconds: float) -> str:
+    return f"{name};dur={seconds * 1000:.3f}"
