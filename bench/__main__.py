@@ -98,7 +98,7 @@ def _reads(folder: Path, no_op: HttpProcess, process: list[tuple[str, float]]) -
         process += [("load with materialized views, CPU us/row", cpu), ("the same, rows/s", rate)]
     tables = []
     _say("reads, one after the other")
-    tables.append(endpoints.measure_alone(lambda: _server_and_engine(folder, home)))
+    tables.append(endpoints.measure_alone(lambda: _server_and_engine(folder, home), no_op))
     _say("reads over several connections")
     with Stonechat(home) as server:
         process += [

@@ -1,10 +1,11 @@
 """Reads: endpoints over HTTP against the same statements in process, and against a no-op route.
 
 The reference runs on a copy of the data folder, so both sides are up at once, and the two take turns, call by call:
-each begins after a pause of some milliseconds, and whatever else the machine does meets both. What a loop without
-pauses takes in process is measured beside it. How fast an engine is also depends on where in memory it lies, by up to
-8 % from one process to the next, so both sides are started anew for every round. No two calls of a run are the same,
-so no cache can answer them; one made again and again measures the cache.
+each begins after a pause of some milliseconds, and whatever else the machine does meets both. What HTTP alone costs
+after such a pause is measured between them, with the no-op route, and what a loop without pauses takes in process
+beside it. How fast an engine is also depends on where in memory it lies, by up to 8 % from one process to the next, so
+both sides are started anew for every round. No two calls of a run are the same, so no cache can answer them; one made
+again and again measures the cache.
 """
 
 from __future__ import annotations
@@ -64,13 +65,14 @@ class Calls:
 class Alone:
     """Calls one after the other in one pair of processes: milliseconds per request, over HTTP and in process.
 
-    `loop_p50` is in process without a pause between the calls.
+    `no_op_p50` is the no-op route called between them, `loop_p50` is in process without a pause between the calls.
     """
 
     p50: float
     cpu: float
     engine_p50: float
     engine_cpu: float
+    no_op_p50: float
     loop_p50: float
 
 
@@ -99,7 +101,7 @@ def load_messages(server: Stonechat) -> tuple[float, float]:
     return cpu / MESSAGES * 1e6, MESSAGES / seconds
 
 
-def measure_alone(started: Callable[[], AbstractContextManager[tuple[Stonechat, Worker]]]) -> Table:
+def measure_alone(started: Callable[[], AbstractContextManager[tuple[Stonechat, Worker]]], no_op: HttpProcess) -> Table:
     """Call every endpoint one call after the other, and run what it runs in process.
 
     `started` starts a server that has the messages, and an engine that answers from a copy of them.
@@ -109,7 +111,7 @@ def measure_alone(started: Callable[[], AbstractContextManager[tuple[Stonechat, 
     for _ in range(_PAIRS):
         with started() as (server, engine):
             for calls in endpoints:
-                rounds.setdefault(calls.name, []).append(_alone(calls, server, engine))
+                rounds.setdefault(calls.name, []).append(_alone(calls, server, engine, no_op))
     return _sequential_table(rounds)
 
 
@@ -158,16 +160,17 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-def _alone(calls: Calls, server: Stonechat, engine: Worker) -> Alone:
+def _alone(calls: Calls, server: Stonechat, engine: Worker, no_op: HttpProcess) -> Alone:
     # An idle process has lost its place in the caches, and on some machines its memory: neither side begins cold.
     warm = calls.take(_WARM)
     run_load(server.port, calls.requests(warm, server.token), connections=1, status=200, count=_WARM)
     engine.ask(pipe=calls.pipe, calls=warm)
     latencies: list[float] = []
+    empty: list[float] = []
     inside: list[float] = []
     engine_cpu = 0.0
     before = server.cpu_seconds
-    with OneConnection(server.port) as connection:
+    with OneConnection(server.port) as connection, OneConnection(no_op.port) as nothing:
         for turn in range(_TURNS):
             call = calls.take(1)
             (request,) = calls.requests(call, server.token)
@@ -176,7 +179,9 @@ def _alone(calls: Calls, server: Stonechat, engine: Worker) -> Alone:
             answer = engine.ask(pipe=calls.pipe, calls=call)
             engine_cpu += answer["cpu_seconds"]
             inside += answer["latencies"]
-            if not turn % 2:
+            if turn % 2:
+                empty.append(nothing.call(request))
+            else:
                 latencies.append(connection.call(request))
     cpu = server.cpu_seconds - before
     loop = engine.ask(pipe=calls.pipe, calls=calls.take(_LOOP))
@@ -185,6 +190,7 @@ def _alone(calls: Calls, server: Stonechat, engine: Worker) -> Alone:
         cpu=cpu / _TURNS * 1000,
         engine_p50=median(inside) * 1000,
         engine_cpu=engine_cpu / _TURNS * 1000,
+        no_op_p50=median(empty) * 1000,
         loop_p50=median(loop["latencies"]) * 1000,
     )
 
@@ -209,6 +215,8 @@ def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
         "CPU ms",
         "in process CPU ms",
         "x in process CPU",
+        "no-op p50 ms",
+        "no-op of in process",
         "in a loop p50 ms",
         "x in a loop",
     )
@@ -221,6 +229,8 @@ def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
             median([each.cpu for each in rounds]),
             median([each.engine_cpu for each in rounds]),
             median([each.cpu / each.engine_cpu for each in rounds]),
+            median([each.no_op_p50 for each in rounds]),
+            median([each.no_op_p50 / each.engine_p50 for each in rounds]),
             median([each.loop_p50 for each in rounds]),
             median([each.p50 / each.loop_p50 for each in rounds]),
         )
