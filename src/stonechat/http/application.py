@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
 from collections.abc import Mapping, Sequence
 
@@ -121,7 +121,7 @@ def _request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id") or ""
     if given.isascii() and given.isprintable() and 0 < len(given) <= 100:
         return given
-    return f"{random.getrandbits(128):032x}"
+    return os.urandom(16).hex()
 
 
 def _early_answer(scope: Scope) -> Response | None:

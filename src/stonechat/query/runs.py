@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -37,7 +37,7 @@ class QueryRuns:
 
     async def run(self, query: Query) -> QueryResult | SpooledAnswer:
         """The engine's answer, in memory if it is small; the caller holds a large one."""
-        query_id = f"{random.getrandbits(128):032x}"
+        query_id = os.urandom(16).hex()
         try:
             small = await self._submit(self._small, query, query_id)
         except asyncio.CancelledError:
@@ -54,7 +54,7 @@ class QueryRuns:
         take the event loop three turns more.
         """
         self._admit()
-        query_id = f"{random.getrandbits(128):032x}"
+        query_id = os.urandom(16).hex()
         answer: _Answering = asyncio.get_running_loop().create_future()
 
         def abandon(_: object) -> None:

@@ -18,6 +18,7 @@ MAX_BITS = 2_048
 
 Value = str | Sequence[str]
 _CONTAINERS = (list, tuple, dict, set, frozenset)
+_PLACEHOLDERS = (Placeholder, PlaceholderList)
 
 
 class Deed(Enum):
@@ -189,4 +190,4 @@ class Context(dict[str, object]):
 
 def is_placeholder(value: object) -> bool:
     """Whether a value stands for a missing one."""
-    return isinstance(value, Placeholder | PlaceholderList)
+    return isinstance(value, _PLACEHOLDERS)
