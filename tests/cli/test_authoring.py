@@ -91,6 +91,14 @@ def test_things_without_effect_are_told_and_are_no_problems(tmp_path: Path) -> N
     assert (result.exit_code, result.stderr) == (0, "note e.datasource:1:1 VERSION is deprecated and has no effect\n")
 
 
+def test_parameters_with_names_of_the_server_s_own_are_told_with_their_places(tmp_path: Path) -> None:
+    sql = "%\n    SELECT {{String(page, '')}} AS a,\n        {{String(token, '')}} AS b"
+    pipe = f"NODE n\nSQL >\n    {sql}\nTYPE endpoint\n"
+    result = _run("check", _folder(tmp_path, {"e.pipe": pipe}), "--no-engine")
+    told = "The parameter 'token' also means something to the server: give it another name"
+    assert (result.exit_code, result.stderr) == (0, f"note e.pipe:5:18 {told}\n")
+
+
 def test_the_engine_finds_what_only_it_can_know(tmp_path: Path) -> None:
     broken = _TOP.replace("kind, sum(n) AS total FROM events", "kind, sum(m) AS total FROM events")
     _folder(tmp_path, {**_FILES, "endpoints/top.pipe": broken})

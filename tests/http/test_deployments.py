@@ -193,6 +193,13 @@ def test_what_was_live_is_live_after_a_restart_and_a_kill(start_server: StartSer
     assert server.rows("/v0/pipes/by_kind.json") == [{"kind": "a", "n": 1}]
 
 
+def test_what_may_have_another_effect_than_it_seems_is_told_with_the_deployment(server: RunningServer) -> None:
+    files = {**_PROJECT, "told.pipe": "NODE n\nSQL >\n    %\n    SELECT {{String(debug, '')}} AS a\nTYPE endpoint\n"}
+    told = "told.pipe:4:21: The parameter 'debug' also means something to the server: give it another name"
+    feedback = server.deploy(files).json()["deployment"]["feedback"]
+    assert {"level": "WARNING", "resource": "told.pipe", "message": told} in feedback
+
+
 def test_a_request_without_files_is_refused(server: RunningServer) -> None:
     response = server.request("POST", "/v1/deploy", content=b"nothing")
     assert response.status_code == 400

@@ -65,9 +65,9 @@ def test_functions_are_no_parameters() -> None:
 
 def test_names_of_the_service_are_warned_about() -> None:
     template = Template.compile("%{{ String(token) }}{{ String(__tb__semver) }}{{ x }}{{ job_timestamp }}", name="node")
-    assert [warning.split()[0] for warning in template.warnings] == ['"__tb__semver"', '"token"']
+    assert template.service_names == ("__tb__semver", "token")
 
 
 def test_plain_sql_has_no_parameters() -> None:
     template = Template.compile("SELECT 1", name="node")
-    assert (template.parameters, template.names, template.warnings) == ((), frozenset(), ())
+    assert (template.parameters, template.names, template.service_names) == ((), frozenset(), ())

@@ -20,7 +20,7 @@ from stonechat.project.checks import suggestion
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.loader import load_folder, read_text
 from stonechat.project.model import InvalidProject, Project
-from stonechat.project.secrets import Resource, local_secrets
+from stonechat.project.secrets import local_secrets
 from stonechat.sql.tables import table_names
 
 
@@ -103,10 +103,8 @@ def render(
 def _checked(folder: Path, *, engine: bool) -> Project:
     files = load_folder(folder)
     project = Project.from_files(files, local_secrets(folder))
-    resources: list[Resource] = [*project.data_sources.values(), *project.pipes.values(), *project.connections.values()]
-    for resource in resources:
-        for notice in resource.notices:
-            err.print(f"note {notice.position} {notice.message}", markup=False)
+    for notice in project.notices():
+        err.print(f"note {notice.position} {notice.message}", markup=False)
     if engine:
         # The engine takes a quarter of a second to import, which no other command of these needs.
         from stonechat.deploy.rehearsal import rehearse  # noqa: PLC0415

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stonechat.datafile.resources import Connection, DataSource, Pipe
+from stonechat.datafile.resources import DataSource
 from stonechat.deploy.evolution import normal
 from stonechat.deploy.versions import Versions
 from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits
@@ -25,11 +25,10 @@ class Feedback:
 
 
 def notices(project: Project) -> Iterator[Feedback]:
-    """What in the files has no effect, or no longer."""
-    resources: list[DataSource | Pipe | Connection] = [*project.data_sources.values(), *project.pipes.values()]
-    for resource in [*resources, *project.connections.values()]:
-        file = resource.position.file.rpartition("/")[2]
-        yield from (Feedback("WARNING", file, f"{each.position}: {each.message}") for each in resource.notices)
+    """What in the files has no effect, or may have another one than it seems."""
+    for notice in project.notices():
+        file = notice.position.file.rpartition("/")[2]
+        yield Feedback("WARNING", file, f"{notice.position}: {notice.message}")
 
 
 def remarks(versions: Versions, live: Snapshot, engine: Engine) -> Iterator[Feedback]:

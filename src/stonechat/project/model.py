@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from stonechat.datafile.problems import DatafileProblem, Findings, InvalidDatafile
 from stonechat.datafile.reading import read_datafile
-from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe
+from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Notice, Pipe
 from stonechat.datafile.scanner import source_lines
 from stonechat.errors import Kind, Position, StonechatError
 from stonechat.project.checks import (
@@ -19,6 +19,7 @@ from stonechat.project.checks import (
     double_names,
     fed_targets,
     misread_services,
+    name_position,
     node_names,
     secrets_in_views,
     united_views,
@@ -121,6 +122,17 @@ class Project:
     def pipes_of_type(self, kind: NodeType) -> Iterator[Pipe]:
         """The pipes whose output node is of a type."""
         return (pipe for pipe in self.pipes.values() if pipe.output.type is kind)
+
+    def notices(self) -> Iterator[Notice]:
+        """What is worth telling about the files, and no reason to refuse them."""
+        resources: list[Resource] = [*self.data_sources.values(), *self.pipes.values(), *self.connections.values()]
+        for resource in resources:
+            yield from resource.notices
+        for pipe in self.pipes.values():
+            for node in pipe.nodes:
+                for name in self.template(pipe, node).service_names:
+                    message = f"The parameter '{name}' also means something to the server: give it another name"
+                    yield Notice(message, name_position(node, name))
 
     @cached_property
     def lineage(self) -> Lineage:

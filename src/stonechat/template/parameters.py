@@ -65,7 +65,7 @@ class Survey:
     parameters: tuple[Parameter, ...]
     names: frozenset[str]
     lists: frozenset[str]
-    warnings: tuple[str, ...]
+    service_names: tuple[str, ...]
 
     def dummies(self) -> dict[str, object]:
         """What stands in for each parameter while the template is checked."""
@@ -81,11 +81,8 @@ def survey(nodes: Sequence[Node]) -> Survey:
     """Find the parameters of a template that has been compiled. Raises `TemplateSyntaxError` for refused names."""
     surveyor = _Surveyor()
     surveyor.nodes(nodes)
-    warnings = [
-        f'"{name}" is a parameter of the service: give yours another name'
-        for name in sorted(surveyor.names & _SERVICE_NAMES - {"job_timestamp"})
-    ]
-    return Survey(tuple(surveyor.found.values()), frozenset(surveyor.names), frozenset(surveyor.lists), tuple(warnings))
+    service_names = tuple(sorted(surveyor.names & _SERVICE_NAMES - {"job_timestamp"}))
+    return Survey(tuple(surveyor.found.values()), frozenset(surveyor.names), frozenset(surveyor.lists), service_names)
 
 
 class _Surveyor:

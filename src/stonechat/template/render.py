@@ -51,15 +51,15 @@ class Rendered:
 class Template:
     """SQL that is compiled once and rendered for each request. SQL without the mark `%` renders to itself.
 
-    `parameters` describes the request parameters, `names` are all that a rendering may read, `warnings` are sentences
-    about names that also mean something to the service. Templates are immutable and may be rendered by many threads.
+    `parameters` describes the request parameters, `names` are all that a rendering may read, `service_names` those
+    of them that also mean something to the service. Templates are immutable and may be rendered by many threads.
     """
 
     name: str
     sql: str
     parameters: tuple[Parameter, ...]
     names: frozenset[str]
-    warnings: tuple[str, ...]
+    service_names: tuple[str, ...]
     _survey: Survey
     _dummies: Mapping[str, object]
     _run: Step | None
@@ -83,7 +83,7 @@ class Template:
         nodes = parse(sql.replace(MARK, "", 1))
         run = compile_nodes(nodes)
         found = survey(nodes)
-        return cls(name, sql, found.parameters, found.names, found.warnings, found, found.dummies(), run)
+        return cls(name, sql, found.parameters, found.names, found.service_names, found, found.dummies(), run)
 
     def render(
         self,
