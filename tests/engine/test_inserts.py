@@ -8,7 +8,7 @@ import pytest
 
 from stonechat.engine import inserts
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import EngineFailure, Insert, StorageFull
+from stonechat.engine.contract import EngineFailure, FailureUntold, Insert, StorageFull
 from stonechat.errors import Kind
 
 _TOKENS = itertools.count()
@@ -122,6 +122,14 @@ def test_a_failure_behind_the_parser_is_no_success(
         assert caught.value.name == name
         assert count(engine, f"{database}.t") == 0
     assert engine.insert(block(f"{database}.t", [b'{"k":1}'])) == 1
+
+
+def test_a_binary_block_that_fails_behind_the_parser_commits_nothing_of_it(engine: ChdbEngine, database: str) -> None:
+    engine.command("CREATE TABLE t (k UInt8, CONSTRAINT small CHECK k < 20) ORDER BY k", database=database)
+    insert = block(f"{database}.t", [bytes(range(30))], output="RowBinary")
+    with pytest.raises(FailureUntold):
+        engine.insert(insert)
+    assert count(engine, f"{database}.t") == 0
 
 
 def test_a_disk_that_is_nearly_full_takes_no_block(

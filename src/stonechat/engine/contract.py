@@ -151,6 +151,9 @@ class Engine(Protocol):
         The number is the same when the token was seen before. A block that does not fit its table commits nothing. When
         a materialized view fails, the table may hold the block already: send it again with its token, and only what is
         missing is written. All of this asks for a deduplication window on the table and on the targets of its views.
+
+        Raises `FailureUntold` for a block that is not in JSONEachRow where others get their failure, and where it may
+        have been committed; any other `EngineFailure` says what is wrong.
         """
         ...
 
@@ -232,6 +235,13 @@ class StorageFull(EngineFailure):
     """The disk has no room for the write (ClickHouse 243)."""
 
     code = "SC805"
+    kind = Kind.UNAVAILABLE
+
+
+class FailureUntold(EngineFailure):
+    """A block failed, and the engine can say why only of rows in JSONEachRow: send the same rows so."""
+
+    code = "SC808"
     kind = Kind.UNAVAILABLE
 
 

@@ -3,7 +3,8 @@
 chDB's streaming insert is the fastest way in, but its `finish` reports success for failures behind the parser: a
 violated constraint, too many partitions, a view that throws, a full disk. ClickHouse counts every failed insert, so
 the count is read after each block. When it moved, the block is sent again by the way that does report, under the same
-token: what was committed is skipped, what was not gets its exception.
+token: what was committed is skipped, what was not gets its exception. That way ends binary rows at the first byte that
+is a newline, and calls the rows before it the block, so it is for JSONEachRow alone.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from stonechat.engine.contract import Insert
+from stonechat.engine.contract import FailureUntold, Insert
 from stonechat.engine.failures import translated
 from stonechat.sql.quoting import identifier, literal
 
@@ -33,6 +34,7 @@ OPTIONS: Final = {
     "parallel_view_processing": "0",
     "min_free_disk_bytes_to_perform_insert": "268435456",
 }
+_REPORTED: Final = "JSONEachRow"
 _FAILED: Final = "SELECT value FROM system.events WHERE event = 'FailedInsertQuery' LIMIT 1"
 
 
@@ -54,6 +56,8 @@ class Writer:
             rows = self._send(insert)
             failed = self._count_failed()
             if failed != expected:
+                if insert.format != _REPORTED:
+                    raise FailureUntold(f"An insert failed that was not in {_REPORTED}")
                 return self._send_reporting(insert)
             self._failed = failed
             return rows

@@ -12,6 +12,7 @@ from stonechat.engine.contract import (
     Engine,
     EngineBusy,
     EngineFailure,
+    FailureUntold,
     Insert,
     QueryCancelled,
     QueryTimeout,
@@ -111,7 +112,7 @@ def insert_rows(engine: Engine, insert: Insert, destination: Destination, binary
         try:
             engine.insert(form)
         except EngineFailure as failure:
-            if is_transient(failure) or is_view_failure(failure):
+            if not isinstance(failure, FailureUntold) and (is_transient(failure) or is_view_failure(failure)):
                 raise
             refusal = failure
         else:

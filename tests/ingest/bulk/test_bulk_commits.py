@@ -15,8 +15,10 @@ from tests.ingest.tables import Fed, create_tables, data_source
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.ingest.blocks import ViewFailed
 from stonechat.ingest.bulk import library
 from stonechat.ingest.bulk.library import compiled_library
+from stonechat.ingest.destinations import insert_rows
 from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.recovery import recover
@@ -107,6 +109,35 @@ def test_what_the_engine_refuses_in_binary_form_it_gets_as_text_under_the_same_t
     assert _numbers(fed) == list(range(3000))
 
 
+def _make_failing_view(fed: Fed) -> None:
+    window = "SETTINGS non_replicated_deduplication_window = 1000"
+    fed.engine.command(f"CREATE TABLE {fed.database}.v (n UInt32) ORDER BY n {window}")
+    query = f"SELECT n + throwIf(n = 2999) AS n FROM {fed.database}.t"
+    fed.engine.command(f"CREATE MATERIALIZED VIEW {fed.database}.to_v TO {fed.database}.v AS {query}")
+
+
+def test_a_view_that_fails_at_a_late_row_of_a_binary_block_misses_that_row_alone_and_is_told(
+    start: Open, fed: Fed, folder: Path
+) -> None:
+    """The engine fails behind its parser. Rows of 10 begin with a newline, which ends binary rows in a query."""
+    _make_failing_view(fed)
+    ingestion = start(folder)
+    with pytest.raises(ViewFailed):
+        asyncio.run(ingestion.accept("t_1", fed.source, _events(0, 3000), wait=True))
+    assert _numbers(fed) == list(range(3000))
+    assert fed.count("v") == 2999
+
+
+def test_a_binary_block_that_fails_behind_the_parser_goes_to_its_quarantine_by_its_text(
+    start: Open, fed: Fed, formats: list[str], folder: Path
+) -> None:
+    fed.engine.command(f"ALTER TABLE {fed.database}.t ADD CONSTRAINT small CHECK n < 2999")
+    _send(start(folder), fed, _events(0, 3000))
+    assert formats[:2] == [_IN_COLUMNS, "JSONEachRow"]
+    assert _numbers(fed) == list(range(2999))
+    assert fed.count("t_quarantine") == 1
+
+
 def test_a_table_that_is_not_what_the_rows_were_read_for_takes_their_text(
     start: Open, fed: Fed, formats: list[str], folder: Path
 ) -> None:
@@ -157,28 +188,29 @@ def test_a_large_insert_in_binary_form_is_one_block(engine: ChdbEngine, database
 
 
 @pytest.mark.parametrize("default", ["", " DEFAULT 'none'"], ids=["names and types", "with defaults"])
-def test_a_failure_behind_the_parser_is_found_in_binary_form_too(
+def test_a_failure_behind_the_parser_is_found_in_binary_form_and_told_of_the_text(
     engine: ChdbEngine, database: str, default: str
 ) -> None:
     fed = create_tables(engine, database, data_source(_SCHEMA + default))
     engine.command(f"ALTER TABLE {database}.t ADD CONSTRAINT small CHECK n < 50")
-    reader = RowReader.for_data_source(fed.source)
-    bulk, too_large, small = reader.bulk, reader.read_in_bulk(_events(40, 20)), reader.read_in_bulk(_events(0, 50))
-    assert bulk is not None
-    assert too_large is not None
-    assert small is not None
-    insert = Insert(database, "t", fed.destination.columns, bulk.format, [bulk.head, too_large.binary], "large")
     with pytest.raises(EngineFailure) as caught:
-        engine.insert(insert)
+        _insert(fed, _events(40, 20), "large")
     assert caught.value.name == "VIOLATED_CONSTRAINT"
-    # Somebody else's failure has the block sent again by the way that reports, zero bytes and all.
+    assert fed.count() == 0
+    # Somebody else's failure has a block that was committed sent again.
     other = engine._connect({})
     with pytest.raises(RuntimeError):
         other.query(f"INSERT INTO {database}.t SELECT throwIf(1), ''")
     other.close()
-    insert = Insert(database, "t", fed.destination.columns, bulk.format, [bulk.head, small.binary], "small")
-    engine.insert(insert)
+    _insert(fed, _events(0, 50), "small")
     assert fed.count() == 50
+
+
+def _insert(fed: Fed, body: bytes, token: str) -> None:
+    verdicts = RowReader.for_data_source(fed.source).read_in_bulk(body)
+    assert verdicts is not None
+    insert = Insert(fed.database, "t", fed.destination.columns, "JSONEachRow", [verdicts.good], token)
+    insert_rows(fed.engine, insert, fed.destination, [verdicts.binary])
 
 
 def test_without_compiled_code_everything_goes_on_in_python(
