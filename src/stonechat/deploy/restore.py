@@ -42,20 +42,32 @@ def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Ma
     if record is None:
         remove_strays(engine, [snapshot])
         return LiveProject(snapshot)
-    staged = replace(_deployed(record, workspace, store, engine, secrets), staged=True)
+    ready = record.status is Status.DATA_READY
+    staged = replace(_deployed(record, workspace, store, engine, secrets, has_tables=ready), staged=True)
     fillings = [Filling(**item) for item in record.progress.get("filling", [])]
     remove_strays(engine, [snapshot, staged], fillings)
-    return LiveProject(snapshot, Candidate(staged, ready=record.status is Status.DATA_READY))
+    return LiveProject(snapshot, Candidate(staged, ready=ready))
 
 
 def _deployed(
-    record: DeploymentRecord, workspace: Workspace, store: StateStore, engine: Engine, secrets: Mapping[str, str]
+    record: DeploymentRecord,
+    workspace: Workspace,
+    store: StateStore,
+    engine: Engine,
+    secrets: Mapping[str, str],
+    *,
+    has_tables: bool = True,
 ) -> Snapshot:
-    """What a deployment made, perhaps by an earlier version: as its tables are, and whatever is refused by now."""
+    """What a deployment made, perhaps by an earlier version: as its tables are, and whatever is refused by now.
+
+    Without `has_tables` these are still being made, as the project says.
+    """
     project = Project.from_files(record.files, secrets, was_deployed=True)
     for problem in problems_between(project):
         _log.warning("what is deployed would be refused by now", workspace=workspace.name, problem=str(problem))
     snapshot = snapshot_of(workspace, store, project, record.id)
+    if not has_tables:
+        return snapshot
     sources = {name: _as_made(engine, snapshot, source) for name, source in project.data_sources.items()}
     return replace(snapshot, project=replace(project, data_sources=sources))
 
@@ -72,7 +84,7 @@ def _as_made(engine: Engine, snapshot: Snapshot, source: DataSource) -> DataSour
     found = engine.fetch(f"SELECT name, type FROM system.columns WHERE {place}")
     types = {str(row["name"]): str(row["type"]) for row in found}
     own = [
-        replace(column, type=parse_type(types[column.name])) if column.secret_type else column
+        replace(column, type=parse_type(types[column.name])) if column.secret_type and column.name in types else column
         for column in source.schema_columns
     ]
     added = [column for column in source.columns[len(own) :] if column.name in types]
