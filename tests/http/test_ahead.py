@@ -151,10 +151,11 @@ def test_a_connection_that_its_caller_wants_closed_is_closed(server: RunningServ
 def test_callers_who_leave_in_the_middle_disturb_nobody(server: RunningServer) -> None:
     def leave(number: int) -> None:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-            connection.sendall(
-                f"GET {_SLOW}?seconds={_SOON}&tag=gone{number} HTTP/1.1\r\nHost: x\r\n"
-                f"Authorization: Bearer {server.token}\r\n\r\n".encode()
-            )
+            for turn in range(number % 3 + 1):  # some ask several things at once, and wait for none
+                connection.sendall(
+                    f"GET {_SLOW}?seconds={_SOON}&tag=gone{number}{turn} HTTP/1.1\r\nHost: x\r\n"
+                    f"Authorization: Bearer {server.token}\r\n\r\n".encode()
+                )
             time.sleep(number % 10 * 0.003)
 
     leaving = [threading.Thread(target=leave, args=(number,)) for number in range(40)]

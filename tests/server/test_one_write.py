@@ -19,6 +19,10 @@ class _Noting(asyncio.Transport):
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.closed = False
+
+    def is_closing(self) -> bool:
+        return self.closed
 
     def write(self, data: Any) -> None:
         self.sent.append(bytes(data))
@@ -27,6 +31,7 @@ class _Noting(asyncio.Transport):
         self.sent.append(b"".join(list_of_data))
 
     def close(self) -> None:
+        self.closed = True
         self.sent.append(b"closed")
 
 
@@ -65,6 +70,33 @@ def test_an_empty_body_takes_the_head_along() -> None:
 
 def test_a_connection_is_closed_behind_the_head() -> None:
     assert asyncio.run(_written(_HEAD, close=True))[0] == [_HEAD, b"closed"]
+
+
+def test_several_parts_leave_at_once_behind_a_head() -> None:
+    async def scenario() -> list[bytes]:
+        inner = _Noting()
+        transport = OneWrite(inner, asyncio.get_running_loop())
+        transport.write(_HEAD)
+        transport.writelines((b"bo", b"dy"))
+        return inner.sent
+
+    assert asyncio.run(scenario()) == [_HEAD, b"body"]
+
+
+def test_what_is_written_to_a_closed_connection_goes_nowhere() -> None:
+    async def scenario() -> list[bytes]:
+        inner = _Noting()
+        transport = OneWrite(inner, asyncio.get_running_loop())
+        transport.write(_HEAD)
+        inner.close()
+        transport.write(b"body")
+        transport.writelines((_HEAD, b"body"))
+        transport.write(_HEAD)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return inner.sent
+
+    assert asyncio.run(scenario()) == [b"closed"]
 
 
 def test_answers_without_a_body_arrive_and_leave_the_connection_open(start_server: StartServer) -> None:

@@ -60,7 +60,11 @@ class RequestConnection:
 
 
 class OneWrite(asyncio.Transport):
-    """A transport that keeps the head of an answer for what comes next; alone, it leaves at the loop's next turn."""
+    """A transport that keeps the head of an answer for what comes next; alone, it leaves at the loop's next turn.
+
+    What is written to a connection that is gone goes nowhere. Of several requests that wait on one, uvicorn tells only
+    the last that it is.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -69,6 +73,8 @@ class OneWrite(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         """Send data, or keep it for a moment if it is a head."""
+        if self._transport.is_closing():
+            return
         if self._head:
             head, self._head = self._head, b""
             self._transport.writelines((head, data))
@@ -80,11 +86,13 @@ class OneWrite(asyncio.Transport):
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         """Send data, all at once."""
+        if self._transport.is_closing():
+            return
         self._send_head()
         self._transport.writelines(list_of_data)
 
     def _send_head(self) -> None:
-        if self._head:
+        if self._head and not self._transport.is_closing():
             head, self._head = self._head, b""
             self._transport.write(head)
 
