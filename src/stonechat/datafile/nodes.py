@@ -60,7 +60,7 @@ def _copy_schedule(instruction: Instruction) -> str:
 
 
 def _seconds(instruction: Instruction) -> str:
-    text = instruction.value.text
+    text = instruction.value.text or "60"
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidValue(
             f"Invalid value '{text}' for CACHE", instruction.value.position, hint="Give a number of seconds"
