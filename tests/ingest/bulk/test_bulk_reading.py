@@ -214,6 +214,7 @@ def test_a_body_with_anything_unusual_in_it_is_left_to_others(line: str | bytes)
         "n UInt128 `json:$.n`",
         "n Decimal(9, 2) `json:$.n`",
         "n DateTime('Europe/Berlin') `json:$.n`",
+        "n DateTime32 `json:$.n`",  # the engine calls it DateTime, and takes no rows of another type
         "n Array(Nullable(UInt8)) `json:$.n[:]`",
         "n Array(Array(UInt8)) `json:$.n`",
         "n Map(String, UInt8) `json:$.n`",

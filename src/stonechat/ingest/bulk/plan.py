@@ -94,7 +94,7 @@ def _scalar(kind: DataType) -> _Scalar | None:
         case "FixedString", [size] if int(size) <= _LARGEST_FIXED_STRING:
             return _Scalar(_Kind.FIXED_STRING, int(size))
         # Times are read in UTC; with another zone, what a text means depends on the date.
-        case "DateTime" | "DateTime32", [] | ["'UTC'"]:
+        case "DateTime", [] | ["'UTC'"]:
             return _Scalar(_Kind.DATE_TIME, 4)
         case "DateTime64", [scale] | [scale, "'UTC'"]:
             return _Scalar(_Kind.DATE_TIME, 8, int(scale))

@@ -10,6 +10,7 @@ struct value {
     size_t begin;
     size_t size;
     uint64_t row;
+    uint32_t follower; /* the column that came behind this one last */
 };
 
 struct reader {
@@ -19,9 +20,10 @@ struct reader {
     const uint8_t *end;
     struct output output;
     struct output spare;  /* for a row whose values have to change places */
-    struct value *values; /* by column */
+    struct value *values; /* by column, and behind them what stands for the beginning of a row */
     uint64_t row;         /* the number of this row, from 1 on */
     uint32_t met;         /* how many columns this row has a value for so far */
+    uint32_t last;        /* the column that was met last */
     bool in_order;        /* and whether they came in the order of the columns */
 };
 
@@ -109,18 +111,19 @@ static bool read_value(struct reader *reader, const uint8_t **at, const struct c
     return column->traits & TRAIT_ARRAY ? read_array(reader, at, column) : read_scalar(reader, at, column);
 }
 
-/* The column of the key that *at is behind the opening quote of; they are tried in turn from the expected one on. */
-static bool find_column(const struct reader *reader, const uint8_t **at, uint32_t *found) {
-    uint32_t index = reader->met < reader->count ? reader->met : 0;
-    for (uint32_t tried = 0; tried < reader->count; tried++) {
+/* The column of the key that *at is behind the opening quote of. Senders repeat themselves: the first to be tried is the
+ * one that came at this place before, then those behind it in turn. */
+static bool find_column(struct reader *reader, const uint8_t **at, uint32_t *found) {
+    uint32_t *follower = &reader->values[reader->last].follower, index = *follower;
+    for (uint32_t tried = 0; tried < reader->count; tried++, index++) {
+        if (index >= reader->count) index = 0;
         const struct column *column = &reader->columns[index];
         if ((size_t)(reader->end - *at) > column->key_size && (*at)[column->key_size] == '"' &&
             memcmp(*at, column->key, column->key_size) == 0) {
             *at += column->key_size + 1;
-            *found = index;
+            *found = *follower = reader->last = index;
             return true;
         }
-        index = index + 1 < reader->count ? index + 1 : 0;
     }
     return false;
 }
@@ -178,6 +181,7 @@ static bool read_row(struct reader *reader, const uint8_t **at) {
     size_t begin = reader->output.size;
     reader->row++;
     reader->met = 0;
+    reader->last = reader->count;
     reader->in_order = true;
     if (!read_object(reader, at)) return false;
     return (reader->in_order && reader->met == reader->count) || arrange(reader, begin);
@@ -200,7 +204,9 @@ static bool read_lines(struct reader *reader, const struct body *body) {
 static bool prepare(struct reader *reader, const struct body *body) {
     reader->output.limit = reader->spare.limit = body->most_bytes;
     reader->values = calloc((size_t)reader->count + 1, sizeof *reader->values);
-    return reader->values != NULL && output_room(&reader->output, body->size / 2 + 1) != NULL;
+    if (reader->values == NULL) return false;
+    for (uint32_t index = 0; index < reader->count; index++) reader->values[index].follower = index + 1;
+    return output_room(&reader->output, body->size / 2 + 1) != NULL;
 }
 
 /* Reads a body into rows of so many columns. Returns whether every event fits; the rows then go by `bulk_free`. */
