@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import json
+import random
+from collections.abc import Mapping
 
 import pytest
 from tests.ingest.bulk.row_binary import encoded_events
@@ -11,6 +15,7 @@ from tests.ingest.engines import FaultyEngine
 from tests.ingest.tables import Fed, data_source
 
 from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.ingest.bulk import library
 from stonechat.ingest.bulk.library import compiled_library
 from stonechat.ingest.destinations import insert_rows
 from stonechat.ingest.rows import RowReader
@@ -53,7 +58,7 @@ _SCHEMA = "\n".join(f"c{index} {kind} `json:$.c{index}`" for index, kind in enum
 _EVENTS = [{f"c{index}": values[row] for index, values in enumerate(_EVERY_TYPE.values())} for row in range(5)]
 
 
-def _body(*events: dict[str, object], ascii_only: bool = False) -> bytes:
+def _body(*events: Mapping[str, object], ascii_only: bool = False) -> bytes:
     return "".join(json.dumps(event, ensure_ascii=ascii_only) + "\n" for event in events).encode()
 
 
@@ -123,6 +128,16 @@ def test_keys_may_come_in_any_order_and_lines_with_spaces_around(feed: Feed) -> 
     assert in_bulk.good_rows == 2
     stored = _store(fed, in_bulk, binary=True)
     assert stored == [{"a": 1, "select": "x", "ü_b": [1, 2]}, {"a": 2, "select": "", "ü_b": []}]
+
+
+def test_each_line_may_have_other_keys_in_another_order() -> None:
+    source = data_source("\n".join(f"{name} Nullable(UInt8) `json:$.{name}`" for name in "abcd"))
+    orders = [keys for count in range(5) for keys in itertools.permutations("abcd", count)]
+    random.Random(1).shuffle(orders)
+    body = _body(*({key: index for index, key in enumerate(keys)} for keys in orders))
+    in_bulk = RowReader.for_data_source(source).read_in_bulk(body)
+    assert in_bulk is not None
+    assert in_bulk.binary == encoded_events(source.columns, body)
 
 
 _UNUSUAL = {
@@ -234,6 +249,13 @@ def test_rows_that_are_far_larger_than_their_events_are_left_to_others() -> None
     many = "\n".join(f"c{index} Nullable(UInt64) `json:$.c{index}`" for index in range(300))
     assert _reader(many).read_in_bulk(b"{}\n" * 100_000) is None
     assert _reader("c FixedString(60000) `json:$.c`").read_in_bulk(b'{"c":""}\n' * 100_000) is None
+
+
+def test_a_size_of_more_than_32_bits_is_never_taken_for_a_small_one() -> None:
+    some = ctypes.create_string_buffer(8)
+    assert library.bytes_at(ctypes.addressof(some), 8) == bytes(8)
+    with pytest.raises(MemoryError):
+        library.bytes_at(ctypes.addressof(some), 2**62 + 8)
 
 
 def test_nothing_is_no_rows() -> None:

@@ -13,7 +13,7 @@ from stonechat.ingest.bulk.compiling import library_path
 _logger = structlog.get_logger(__name__)
 
 # As ctypes.string_at, which takes a size of 32 bits and makes small ones of those that are larger.
-_bytes_at = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t)(
+bytes_at = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t)(
     ("PyBytes_FromStringAndSize", ctypes.pythonapi)
 )
 
@@ -70,7 +70,7 @@ class Library:
         if not self._read(columns, len(columns), marks_defaults, ctypes.byref(given), ctypes.byref(rows)):
             return None
         try:
-            return _bytes_at(rows.data, rows.size), rows.count
+            return bytes_at(rows.data, rows.size), rows.count
         finally:
             self._free(rows.data)
 
