@@ -1,17 +1,23 @@
-"""The head and the body of an answer leave together, and nothing that is written is held back or lost."""
+"""An answer whose body is there when its head is leaves in one piece, and none leaves twice."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
 from tests.conftest import RunningServer, StartServer
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from stonechat.server.one_write import OneWrite
+from stonechat.http.headers import Headers
+from stonechat.server.one_write import RequestConnection
 
-_HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+_LENGTH: Headers = [(b"content-length", b"4")]
+_WHOLE = b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 4\r\n\r\nbody"
 
 
 class _Noting(asyncio.Transport):
@@ -30,73 +36,90 @@ class _Noting(asyncio.Transport):
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         self.sent.append(b"".join(list_of_data))
 
-    def close(self) -> None:
-        self.closed = True
-        self.sent.append(b"closed")
+
+def _cycle(transport: _Noting, *, method: str = "GET", keep_alive: bool = True) -> RequestResponseCycle:
+    """A request that waits for its answer, as uvicorn has it; `ended` is in what was sent once it has."""
+    logger = logging.getLogger("uvicorn.error")
+    return RequestResponseCycle(
+        scope={"type": "http", "method": method},  # type: ignore[typeddict-item]
+        transport=transport,
+        flow=FlowControl(transport),
+        logger=logger,
+        access_logger=logger,
+        access_log=False,
+        default_headers=[(b"date", b"now")],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=keep_alive,
+        on_response=lambda: transport.sent.append(b"ended"),
+    )
 
 
-async def _written(*parts: bytes, close: bool = False) -> tuple[list[bytes], list[bytes]]:
-    """What was sent at once, and what by the next turns of the loop."""
-    inner = _Noting()
-    transport = OneWrite(inner, asyncio.get_running_loop())
-    for part in parts:
-        transport.write(part)
-    if close:
-        transport.close()
-    at_once = list(inner.sent)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    return at_once, inner.sent
+@pytest.mark.parametrize("size", [4, 1_000_000])
+def test_a_head_and_its_body_are_one_write_which_ends_the_request(size: int) -> None:
+    transport = _Noting()
+    cycle = _cycle(transport)
+    connection = RequestConnection(cycle)
+    head = connection.head(200, [(b"content-length", b"%d" % size)])
+    assert head is not None
+    assert connection.send(head + b"\r\n", b"x" * size)
+    assert transport.sent == [head + b"\r\n" + b"x" * size, b"ended"]
+    assert cycle.response_complete
+    assert not connection.send(head + b"\r\n", b"x" * size)
+    assert len(transport.sent) == 2
 
 
-def test_a_head_and_its_body_are_one_write() -> None:
-    at_once, all_sent = asyncio.run(_written(_HEAD, b"body"))
-    assert at_once == all_sent == [_HEAD + b"body"]
+def test_the_head_is_the_one_that_uvicorn_writes() -> None:
+    async def uvicorns() -> bytes:
+        transport = _Noting()
+        cycle = _cycle(transport)
+        await cycle.send({"type": "http.response.start", "status": 200, "headers": _LENGTH})
+        await cycle.send({"type": "http.response.body", "body": b"body"})
+        return b"".join(transport.sent[:-1])
+
+    head = RequestConnection(_cycle(_Noting())).head(200, _LENGTH)
+    assert head is not None
+    assert head + b"\r\nbody" == asyncio.run(uvicorns()) == _WHOLE
 
 
-def test_a_head_whose_body_is_not_there_yet_leaves_at_the_next_turn() -> None:
-    at_once, all_sent = asyncio.run(_written(_HEAD))
-    assert (at_once, all_sent) == ([], [_HEAD])
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"x-name", b"value\r\nset-cookie: a=b"),
+        (b"x-name", b"value\nset-cookie: a=b"),
+        (b"x-name", b"value\r"),
+        (b"x-name\r\nx-other", b"value"),
+        (b"connection", b"close"),
+        (b"transfer-encoding", b"chunked"),
+    ],
+)
+def test_what_uvicorn_has_to_look_at_is_left_to_it(header: tuple[bytes, bytes]) -> None:
+    assert RequestConnection(_cycle(_Noting())).head(200, [*_LENGTH, header]) is None
 
 
-def test_parts_of_a_body_leave_at_once() -> None:
-    at_once, all_sent = asyncio.run(_written(_HEAD, b"4\r\nbody\r\n", b"0\r\n\r\n"))
-    assert at_once == all_sent == [_HEAD + b"4\r\nbody\r\n", b"0\r\n\r\n"]
+def _head_request(transport: _Noting) -> RequestResponseCycle:
+    return _cycle(transport, method="HEAD")
 
 
-def test_an_empty_body_takes_the_head_along() -> None:
-    assert asyncio.run(_written(_HEAD, b""))[0] == [_HEAD]
+def _last_request(transport: _Noting) -> RequestResponseCycle:
+    return _cycle(transport, keep_alive=False)
 
 
-def test_a_connection_is_closed_behind_the_head() -> None:
-    assert asyncio.run(_written(_HEAD, close=True))[0] == [_HEAD, b"closed"]
+@pytest.mark.parametrize("made", [_head_request, _last_request])
+def test_requests_without_a_body_or_with_none_behind_them_go_the_usual_way(
+    made: Callable[[_Noting], RequestResponseCycle],
+) -> None:
+    assert RequestConnection(made(_Noting())).head(200, _LENGTH) is None
 
 
-def test_several_parts_leave_at_once_behind_a_head() -> None:
-    async def scenario() -> list[bytes]:
-        inner = _Noting()
-        transport = OneWrite(inner, asyncio.get_running_loop())
-        transport.write(_HEAD)
-        transport.writelines((b"bo", b"dy"))
-        return inner.sent
-
-    assert asyncio.run(scenario()) == [_HEAD, b"body"]
-
-
-def test_what_is_written_to_a_closed_connection_goes_nowhere() -> None:
-    async def scenario() -> list[bytes]:
-        inner = _Noting()
-        transport = OneWrite(inner, asyncio.get_running_loop())
-        transport.write(_HEAD)
-        inner.close()
-        transport.write(b"body")
-        transport.writelines((_HEAD, b"body"))
-        transport.write(_HEAD)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return inner.sent
-
-    assert asyncio.run(scenario()) == [b"closed"]
+def test_nothing_is_sent_to_a_caller_who_is_gone_or_has_an_answer_already() -> None:
+    transport = _Noting()
+    gone, begun, closed = _cycle(transport), _cycle(transport), _cycle(_Noting())
+    gone.disconnected = True
+    begun.response_started = True
+    closed.transport.closed = True  # type: ignore[attr-defined]
+    assert [RequestConnection(cycle).send(b"head", b"body") for cycle in (gone, begun, closed)] == [False] * 3
+    assert transport.sent == []
 
 
 def test_answers_without_a_body_arrive_and_leave_the_connection_open(start_server: StartServer) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from stonechat.engine.contract import QueryResult
 from stonechat.engine.formats import JSON
@@ -25,25 +25,34 @@ from stonechat.query.answers import Answer
 
 CONNECTION = "stonechat.connection"
 """The key in a request's scope of where its answer may be sent past the usual way, if the server offers that."""
-SENT = "stonechat.sent"
-"""The key in a request's scope that is there once the answer was sent that way."""
 _EXPOSED = (
     b"Server-Timing, X-Request-Id, X-Cache, X-DB-Statistics, ETag, Retry-After, Idempotency-Replayed, "
     b"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 )
+_WITHOUT_LENGTH = frozenset({204, 304})
 _CORS = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
 
 
 class Connection(Protocol):
     """The connection of one request."""
 
-    def head(self, headers: Headers) -> bytes | None:
-        """The beginning of an answer with status 200 and such headers; None where it can not be sent this way."""
+    def head(self, status: int, headers: Headers) -> bytes | None:
+        """The beginning of an answer with such headers, for others to follow; None if it can not be sent this way."""
         ...
 
     def send(self, head: bytes, body: bytes) -> bool:
-        """Send the whole answer, which ends the request; False where it can not be sent any more."""
+        """Send an answer, whole, which ends the request; False if it can not be sent any more."""
         ...
+
+
+def sent_whole(connection: Connection, start: Message, message: Message) -> bool:
+    """Whether an answer, of which this is the first message and the next, is whole and was sent as such."""
+    if message["type"] != "http.response.body" or message.get("more_body"):
+        return False
+    head = connection.head(start["status"], start["headers"])
+    if head is None or (b"\r\ncontent-length: " not in head and start["status"] not in _WITHOUT_LENGTH):
+        return False
+    return connection.send(head + b"\r\n", message.get("body", b""))
 
 
 def on_every_answer(scope: Scope) -> Headers:
@@ -77,7 +86,7 @@ class Ahead:
         del known["server-timing"]
         self._encoding = chosen_encoding(header(scope, b"accept-encoding") or "")
         self._expected = answer
-        self._head = connection.head([*body_headers(known, answer.media_type), *on_every_answer(scope)])
+        self._head = connection.head(200, [*body_headers(known, answer.media_type), *on_every_answer(scope)])
 
     def deliver(self, result: QueryResult, timing: str) -> bool:
         """Send the answer and remember it, if its head is ready."""
@@ -92,14 +101,14 @@ class Ahead:
             head += b"content-encoding: %b\r\n" % encoding.encode()
         if not connection.send(head + b"\r\n", data):
             return False
-        self.sent = self._request.scope[SENT] = True
+        self.sent = True
         answer = replace(expected, result=result, timing=timing)
         self._repeats.learn(self._request, self._call, answer, Body(result, data, encoding, answer.media_type))
         return True
 
 
 class SentAlready(Response):
-    """What a handler returns whose answer has left: nothing more is sent, and its status is known."""
+    """What a handler returns whose answer has left: it tells the status, and sends no body for it."""
 
     def __init__(self) -> None:
         self.background = None

@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
-from stonechat.http.ahead import SENT, on_every_answer
+from stonechat.http.ahead import CONNECTION, Connection, on_every_answer, sent_whole
 from stonechat.http.beaten_paths import BeatenPaths
 from stonechat.http.headers import header
 from stonechat.http.minimum import MinimumDeployment
@@ -80,13 +80,20 @@ class EveryAnswer:
         scope["app"] = self  # the router then raises what it refuses, for the handlers of errors
         scope[REQUEST_ID] = _request_id(scope)
 
+        connection: Connection | None = scope.get(CONNECTION)
+        start: Message | None = None
+
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, start
             if message["type"] == "http.response.start":
-                status = message["status"]
-                if SENT in scope:
+                status, start = message["status"], message
+                return
+            if start is not None:
+                start["headers"] = [*start["headers"], *on_every_answer(scope)]
+                begun, start = start, None
+                if connection is not None and sent_whole(connection, begun, message):
                     return
-                message["headers"] = [*message["headers"], *on_every_answer(scope)]
+                await send(begun)
             await send(message)
 
         refused = _early_answer(scope) or await self._minimum.refusal(scope)
