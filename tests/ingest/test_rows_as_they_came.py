@@ -155,11 +155,14 @@ def test_the_engine_refuses_a_text_and_takes_its_canonical_form_under_the_same_t
     assert fed.rows() == ([{"v": 2}, {"v": 7}] if "2" in line else [{"v": 0}, {"v": 7}])
 
 
-def test_a_fraction_finer_than_the_column_is_cut_and_not_rounded(engine: ChdbEngine, database: str) -> None:
+@pytest.mark.parametrize("unknown", [{}, {"more": 1}], ids=["no unknown field", "an unknown field beside"])
+def test_a_fraction_finer_than_the_column_is_cut_and_not_rounded(
+    engine: ChdbEngine, database: str, unknown: dict[str, int]
+) -> None:
     source = data_source("a DateTime64(3, 'UTC') `json:$.a`\nb DateTime('UTC') `json:$.b`")
     fed = create_tables(engine, database, source)
     moment = "2026-01-31T23:59:59.999999999Z"
-    body = json.dumps({"a": moment, "b": moment}).encode()
+    body = json.dumps({"a": moment, "b": moment} | unknown).encode()
     verdicts = RowReader.for_data_source(source).read(body)
     engine.insert(Insert(database, "t", ("a", "b"), "JSONEachRow", [verdicts.good], "token"))
     assert fed.rows() == [{"a": "2026-01-31 23:59:59.999", "b": "2026-01-31 23:59:59"}]

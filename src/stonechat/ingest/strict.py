@@ -6,6 +6,7 @@ stays as it came where the engine reads it as these structs did, or refuses it; 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -67,14 +68,14 @@ class StrictReader:
         rows, has_unknown = read
         if self._canonical is not None and not has_unknown:
             return Fit(body if body.endswith(b"\n") else body + b"\n", len(rows), False)
-        return Fit(_ENCODER.encode_lines(rows), len(rows), has_unknown)
+        return Fit(self._encoded(rows, body, partial(BytesIO, body)), len(rows), has_unknown)
 
     def read_event(self, text: bytes) -> Fit | None:
         """The text of one event, if it fits."""
         if b"\n" not in text:
             return self.read(text)
         read = self._rows(lambda: [text])
-        return None if read is None else Fit(_ENCODER.encode_lines(read[0]), 1, read[1])
+        return None if read is None else Fit(self._encoded(read[0], text, lambda: [text]), 1, read[1])
 
     def canonical(self, line: bytes) -> bytes:
         """A line that was read before in canonical form, or as it is if it was in that form already."""
@@ -84,6 +85,12 @@ class StrictReader:
             return _ENCODER.encode_lines([self._canonical.row(line)])
         except UNREADABLE:
             return line
+
+    def _encoded(self, rows: list[Any], text: bytes, lines: Callable[[], Iterable[bytes]]) -> bytes:
+        """The rows of a text in canonical form, with the same values as those of lines that stay as they came."""
+        if self._canonical is not None and self._canonical.differs and _FINER_THAN_CLOCK.search(text):
+            rows = list(map(self._canonical.row, lines()))
+        return _ENCODER.encode_lines(rows)
 
     def _rows(self, lines: Callable[[], Iterable[bytes]]) -> tuple[list[Any], bool] | None:
         """The rows of lines that are one event each, and whether some have unknown fields; None if one does not fit."""
@@ -103,11 +110,12 @@ class StrictReader:
 
 
 class _CanonicalForm:
-    """Reads the events of a struct again, with the text of what would be rounded."""
+    """Reads the events of a struct again, with the text of what would be rounded. `differs`: there is such a column."""
 
     def __init__(self, event: type[Struct], texts: Sequence[tuple[str, Callable[[str], str]]]) -> None:
         self._decoder = msgspec.json.Decoder(event)
         self._texts = texts
+        self.differs = bool(texts)
 
     def row(self, line: bytes) -> Any:
         """The row of a line that has passed; raises `UNREADABLE` for one that is in canonical form already."""
@@ -297,5 +305,6 @@ def _values(getters: Sequence[Callable[[Any], Any]], objects: Sequence[Any]) -> 
     return values if len(getters) == 1 else [_values(getters[1:], inner) for inner in values]
 
 
+_FINER_THAN_CLOCK = re.compile(rb"\.[0-9]{7}")  # a fraction that Python's clock rounds
 _ENCODER = msgspec.json.Encoder()
 _UNKNOWN = "Object contains unknown field"
