@@ -5,6 +5,7 @@ STONECHAT_CRASH_CYCLES sets the number of kills; by default there is one in each
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
@@ -74,7 +75,7 @@ class _Contents:
 
     def take(self, action: str, job: dict[str, Any]) -> None:
         """Expect what a job that is done has to have done."""
-        assert job["status"] == "done", job
+        assert job["status"] == "done", json.dumps(job, indent=1)
         if action == "delete":
             assert job["rows_affected"] == (_ROWS if self.stored else 0), job
             self.stored = self.stored[1:]

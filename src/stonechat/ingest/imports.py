@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from stonechat.datafile.resources import DataSource
+from stonechat.engine.contract import EngineFailure
+from stonechat.errors import StonechatError
 from stonechat.ingest.blocks import ViewFailed
+from stonechat.ingest.destinations import is_transient
 from stonechat.ingest.feeding import fingerprint
 from stonechat.ingest.files.batches import Batch
 from stonechat.ingest.ingestion import Ingestion
@@ -122,10 +125,16 @@ def _patiently(take: Take, key: str, verdicts: Verdicts) -> Future[None]:
     while True:
         try:
             return take(key, verdicts)
-        except (IngestionBusy, LogFull, LogWriteFailed):
-            if time.monotonic() > end:
+        except StonechatError as failure:
+            if not _passes(failure) or time.monotonic() > end:
                 raise
             time.sleep(_PAUSE)
+
+
+def _passes(failure: StonechatError) -> bool:
+    if isinstance(failure, EngineFailure):
+        return is_transient(failure)
+    return isinstance(failure, IngestionBusy | LogFull | LogWriteFailed)
 
 
 def _settled(future: Future[None], tally: Tally) -> Tally:
