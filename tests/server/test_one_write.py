@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,3 +146,29 @@ def test_pipelined_requests_are_answered_in_order(start_server: StartServer) -> 
 
 def _connected(server: RunningServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def test_requests_leave_nothing_behind_that_holds_itself(tmp_path: Path) -> None:
+    module = tmp_path / "counting.py"
+    module.write_text(_COUNTING)
+    environment = {"PYTHONPATH": str(tmp_path)}
+    server = RunningServer(tmp_path / "home", arguments=("serve",), environment=environment, module=("counting",))
+    with _connected(server) as connection:
+        for _ in range(200):
+            connection.sendall(b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert server.stop() == 0
+    left = int(server.log.read_text().rpartition("cycles left: ")[2].split()[0])
+    assert left < 20
+
+
+_COUNTING = """
+import atexit, gc
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from stonechat.cli.main import run
+def count():
+    cycles = sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
+    print("cycles left:", cycles, flush=True)
+atexit.register(count)
+run()
+"""

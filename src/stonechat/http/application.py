@@ -110,6 +110,8 @@ class EveryAnswer:
             if early is None and status < 400:
                 self._beaten.learn(scope)
             self._record(scope, status, time.perf_counter() - began)
+            # It knows the request's cycle, which has the scope: nobody collects what holds itself for long.
+            scope.pop(CONNECTION, None)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = self._paths.get(scope.get("endpoint"), "unknown")
