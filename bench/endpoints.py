@@ -39,6 +39,8 @@ _SAMPLE = 500
 _IDLE_SECONDS = 0.5
 _IDLE_CPU = 0.02
 _LONGEST_SETTLING = 15.0
+#: A second after its start a server moves into large pages, which takes a tenth of a second of CPU, once.
+_SETTLED_SECONDS = 1.5
 
 
 class Calls:
@@ -110,6 +112,7 @@ def measure_alone(started: Callable[[], AbstractContextManager[tuple[Stonechat, 
     endpoints = messaging_calls()
     for _ in range(_PAIRS):
         with started() as (server, engine):
+            time.sleep(_SETTLED_SECONDS)
             for calls in endpoints:
                 rounds.setdefault(calls.name, []).append(_alone(calls, server, engine, no_op))
     return _sequential_table(rounds)
