@@ -5,6 +5,7 @@ Every field carries its help text; the reference page and `stonechat serve --hel
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -24,8 +25,8 @@ class InvalidSetting(StonechatError):
     kind = Kind.INVALID
 
 
-def _setting(default: Any, description: str) -> Any:
-    return field(default=default, metadata={"help": description})
+def _setting(default: Any, description: str, *, most: float = math.inf) -> Any:
+    return field(default=default, metadata={"help": description, "most": most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,9 @@ class Settings:
     bulk_linger_milliseconds: float = _setting(
         500.0, "How long a block waits at most while no sender waits and events come by the ten thousands."
     )
-    max_body_bytes: int = _setting(100_000_000, "Largest request body, after decompression.")
+    max_body_bytes: int = _setting(
+        100_000_000, "Largest request body, after decompression; at most 500000000.", most=500_000_000
+    )
     max_upload_bytes: int = _setting(500_000_000, "Largest file in a request, as it is sent.")
     max_file_bytes: int = _setting(10_000_000_000, "Largest file to import, decompressed, from a request or a URL.")
     url_seconds: float = _setting(30.0, "How long a URL that a file is imported from may send nothing.")
@@ -155,6 +158,8 @@ def _converted(item: Field[Any], value: Any, source: str) -> Any:
         raise InvalidSetting(f"Setting '{item.name}' in {source} is not a {kind.__name__}: '{value}'") from error
     if kind in {int, float} and converted < 0:
         raise InvalidSetting(f"Setting '{item.name}' in {source} is negative: {value}")
+    if kind in {int, float} and converted > item.metadata["most"]:
+        raise InvalidSetting(f"Setting '{item.name}' in {source} is more than {item.metadata['most']}: {value}")
     return converted
 
 

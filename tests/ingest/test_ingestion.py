@@ -19,7 +19,7 @@ from tests.ingest.tables import Fed, create_tables, data_source
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure, Insert, QueryTooLarge, StorageFull
 from stonechat.errors import Kind
-from stonechat.ingest import blocks, entrance, writer
+from stonechat.ingest import blocks, entrance, verdicts, writer
 from stonechat.ingest.blocks import DataSourceGone, ViewFailed
 from stonechat.ingest.failing_rows import FailingRows
 from stonechat.ingest.gathering import BlockLimits
@@ -27,8 +27,9 @@ from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt
 from stonechat.ingest.log import Log
 from stonechat.ingest.records import Rows
 from stonechat.ingest.recovery import recover
-from stonechat.ingest.rows import RowReader
+from stonechat.ingest.rows import Format, RowReader
 from stonechat.ingest.segments import SegmentFile
+from stonechat.ingest.verdicts import VerdictsTooLarge
 from stonechat.ingest.waiting import IngestionBusy
 from stonechat.ingest.writer import CommitDelayed, ReplayFailed
 
@@ -148,6 +149,23 @@ def test_a_large_body_is_checked_in_slices_and_kept_in_order(start: Open, fed: F
     receipt = send(ingestion, fed, body)
     assert (receipt.successful_rows, receipt.quarantined_rows) == (39_960, 40)
     assert (fed.count(), fed.count("t_quarantine")) == (39_960, 40)
+
+
+@pytest.mark.parametrize(("body", "form"), [(b"1\n" * 40_000, "ndjson"), (b"[" + b"1," * 40_000 + b"1]", "json")])
+def test_a_request_that_would_take_too_much_in_the_quarantine_is_refused_whole(
+    start: Open, fed: Fed, monkeypatch: pytest.MonkeyPatch, body: bytes, form: Format
+) -> None:
+    monkeypatch.setattr(verdicts, "LARGEST_VERDICTS", 1_000_000)
+    ingestion = start()
+    sent = ingestion.accept("t_1", fed.source, body, format=form, wait=True, idempotency_key="once")
+    with pytest.raises(VerdictsTooLarge):
+        asyncio.run(sent)
+    assert ingestion.log_counters.groups == 0
+    monkeypatch.undo()
+    assert send(ingestion, fed, body[:2000]).quarantined_rows > 0
+    again = ingestion.accept("t_1", fed.source, body, format=form, wait=True, idempotency_key="once")
+    assert not asyncio.run(again).repeated, "its key is free again"
+    assert fed.count() == 0
 
 
 def test_the_event_loop_runs_on_while_a_large_body_is_checked(start: Open, fed: Fed) -> None:

@@ -12,7 +12,7 @@ from stonechat.ingest.idempotency import request_key
 from stonechat.ingest.records import RequestKey, Rows, Staged
 from stonechat.ingest.rows import Format, RowReader, slices
 from stonechat.ingest.spanning import on_single_lines
-from stonechat.ingest.verdicts import Verdicts
+from stonechat.ingest.verdicts import Verdicts, require_size
 
 INLINE_BYTES = 32 * 1024
 """Bodies up to this size are checked on the event loop: it takes less than handing them over costs under load."""
@@ -90,10 +90,12 @@ def _check(reader: RowReader, body: bytes, form: Format) -> Verdicts:
     if len(lines) <= INLINE_BYTES:
         return reader.read(lines)
     lines = lines if lines.endswith(b"\n") else lines + b"\n"
-    verdicts, unchanged = [], True
+    verdicts, unchanged, size = [], True, 0
     for piece in slices(lines, _SLICE_BYTES):
         verdict = reader.read(piece)
         unchanged = unchanged and verdict.good is piece
         verdicts.append(verdict)
+        size += verdict.size
+        require_size(size)
         time.sleep(0)  # lets the event loop have the interpreter between two slices
     return Verdicts(lines, sum(each.good_rows for each in verdicts), b"", 0) if unchanged else Verdicts.joined(verdicts)

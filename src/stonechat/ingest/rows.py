@@ -23,7 +23,7 @@ from stonechat.ingest.feeding import fed_columns, fingerprint
 from stonechat.ingest.quarantine import quarantine_row
 from stonechat.ingest.strict import strict_reader
 from stonechat.ingest.unknown_fields import known_fields, unknown_fields
-from stonechat.ingest.verdicts import Verdicts
+from stonechat.ingest.verdicts import Verdicts, require_size
 
 Format = Literal["ndjson", "json"]
 LONGEST_ROW = 10 * 1024 * 1024
@@ -94,7 +94,7 @@ class RowReader:
         good: list[bytes] = []
         quarantined: list[bytes] = []
         suspects: list[bytes] = []
-        invalid = 0
+        invalid = size = 0
         for event in events:
             text = event.strip()
             if not text:
@@ -107,6 +107,8 @@ class RowReader:
                 invalid += verdict.is_unreadable
                 line = quarantine_row(verdict.values, verdict.reasons, raw, self._clock(), self._import_id)
                 quarantined.append(line)
+                size += len(line)
+                require_size(size)
             else:
                 good.append(verdict)
         unknown = unknown_fields(self._known, suspects)

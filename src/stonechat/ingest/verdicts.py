@@ -5,10 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+from stonechat.errors import Kind, StonechatError
+
+LARGEST_VERDICTS: Final = 1_000_000_000
+"""Bytes that the check may make of one request: rows that do not fit take up to sixty times what they came as."""
 
 
 class Misfit(ValueError):
     """A value that its column cannot hold. Stays inside the row reader, which turns it into a `Reason`."""
+
+
+class VerdictsTooLarge(StonechatError):
+    """The rows of a request would take more than a record of the log may, in the quarantine above all."""
+
+    code = "SC602"
+    kind = Kind.TOO_LARGE
+
+
+def require_size(size: int) -> None:
+    """Refuse a request whose verdicts have so many bytes or more. Raises `VerdictsTooLarge`."""
+    if size > LARGEST_VERDICTS:
+        raise VerdictsTooLarge(
+            f"Rows and quarantined rows of the request are larger than {LARGEST_VERDICTS} bytes",
+            hint="Nothing was kept. Look at what a few of the rows give, and send them in several requests.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +57,11 @@ class Verdicts:
     invalid_rows: int = 0
     unknown: Mapping[str, int] = field(default_factory=dict)
     binary: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of both blocks."""
+        return len(self.good) + len(self.quarantined)
 
     @classmethod
     def joined(cls, parts: Sequence[Verdicts]) -> Verdicts:
