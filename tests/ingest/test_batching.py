@@ -13,7 +13,8 @@ from tests.ingest.engines import FaultyEngine
 from tests.ingest.tables import Fed
 
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt
+from stonechat.ingest.ingestion import Ingestion, IngestionSettings
+from stonechat.ingest.receipts import Receipt
 from stonechat.ingest.recovery import recover
 from stonechat.ingest.waiting import IngestionBusy
 

@@ -16,8 +16,9 @@ from tests.ingest.test_ingestion import Open, events, numbers
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.idempotency import KEYS_FILE, Claim, IdempotencyKeys, Kept, KeyReused, request_key
-from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt
+from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.log import LogWriteFailed
+from stonechat.ingest.receipts import Receipt
 from stonechat.ingest.segments import LogCorrupt
 
 

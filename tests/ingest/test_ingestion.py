@@ -23,8 +23,9 @@ from stonechat.ingest import blocks, entrance, verdicts, writer
 from stonechat.ingest.blocks import DataSourceGone, ViewFailed
 from stonechat.ingest.failing_rows import FailingRows
 from stonechat.ingest.gathering import BlockLimits
-from stonechat.ingest.ingestion import Ingestion, IngestionSettings, Receipt
+from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.log import Log
+from stonechat.ingest.receipts import Receipt
 from stonechat.ingest.records import Rows
 from stonechat.ingest.recovery import recover
 from stonechat.ingest.rows import Format, RowReader

@@ -18,6 +18,8 @@ from stonechat.ingest.verdicts import Misfit
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for text that is not JSON, not UTF-8, nested too deep, or not of the wanted type."""
 
+FINER_THAN_CLOCK: Final = re.compile(rb":[0-9]{2}\.[0-9]{7}")
+"""A time with a fraction that Python's clock rounds."""
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 LONGEST_NUMBER = 400
 """Digits: more than the widest decimal has, few enough to never cost time."""
@@ -34,7 +36,8 @@ class Codec:
     values at once, what that type cannot say. `lenient` is asked about what the strict reading refuses: it takes the
     JSON text of one value and gives the canonical value, or raises `Misfit`. `label` names the type in reasons.
     `verbatim`: whatever text `strict` takes, the engine reads as that value, or refuses. Where values of `strict` hold
-    less than their text, `canonical_text` makes the text one that the engine takes.
+    less than their text, `canonical_text` makes the text one that the engine takes. `rounds_times`: `strict` holds
+    times, rounded where their text is `FINER_THAN_CLOCK`.
     """
 
     label: str
@@ -44,6 +47,7 @@ class Codec:
     nullable: bool = False
     verbatim: bool = False
     canonical_text: Callable[[str], str] | None = None
+    rounds_times: bool = False
     decoder: msgspec.json.Decoder[Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +55,8 @@ class Codec:
 
     def accept(self, text: bytes) -> Any:
         """The canonical value of one JSON text, read strictly if possible. Raises `Misfit`."""
+        if self.rounds_times and FINER_THAN_CLOCK.search(text):
+            return self.lenient(text)
         try:
             value = self.decoder.decode(text)
         except UNREADABLE:
@@ -88,6 +94,7 @@ def nullable(codec: Codec) -> Codec:
         nullable=True,
         verbatim=codec.verbatim,
         canonical_text=codec.canonical_text,
+        rounds_times=codec.rounds_times,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from stonechat.ingest.entrance import Entrance
 from stonechat.ingest.gathering import BlockLimits
 from stonechat.ingest.idempotency import Claim, IdempotencyKeys, Kept, request_key
 from stonechat.ingest.log import Log, LogCounters
+from stonechat.ingest.receipts import Receipt
 from stonechat.ingest.records import RequestKey, Rows
 from stonechat.ingest.rows import Format
 from stonechat.ingest.unknown_fields import UnknownFields
@@ -62,25 +63,6 @@ class IngestionSettings:
     segment_bytes: int = 64 * 1024 * 1024
     idempotency_keys: int = 100_000
     blocks: BlockLimits = field(default_factory=BlockLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a request's rows. `committed`: they are in the engine, not only in the log.
-
-    `repeated`: they came with an earlier request of the same idempotency key. `timings` are seconds by stage.
-    """
-
-    successful_rows: int
-    quarantined_rows: int
-    committed: bool
-    repeated: bool = False
-    timings: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def timing(self) -> str:
-        """The stages as a `Server-Timing` value, in milliseconds."""
-        return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in self.timings.items())
 
 
 class Ingestion:

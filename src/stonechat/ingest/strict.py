@@ -6,23 +6,19 @@ stays as it came where the engine reads it as these structs did, or refuses it; 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
 
-from stonechat.ingest.codecs import UNREADABLE, Codec
+from stonechat.ingest.codecs import FINER_THAN_CLOCK, UNREADABLE
 from stonechat.ingest.feeding import FedColumn
-from stonechat.ingest.types import codec_of
-from stonechat.sql.types import DataType
-
-_Extract = Callable[[Sequence[Any]], list[Any]]
+from stonechat.ingest.shapes import Extract, extract_of, field_of, struct_of, tree_of
 
 
 class Fit(NamedTuple):
@@ -39,6 +35,7 @@ class StrictReader:
     `exact` refuses fields at the top that `event` ignores: so events without any are told from others at no cost.
     `flatten` turns the decoded events into rows; None where the events have the shape of the rows already. `canonical`
     is there if the engine may get the text of events without such fields: it is for texts that the engine refuses.
+    `rounds_times`: of times that are finer than Python's clock, it would change the value.
     """
 
     def __init__(
@@ -48,12 +45,15 @@ class StrictReader:
         flatten: Callable[[list[Any]], list[Any]] | None,
         checks: Sequence[_Check],
         canonical: _CanonicalForm | None = None,
+        *,
+        rounds_times: bool = False,
     ) -> None:
         self._exact = msgspec.json.Decoder(exact)
         self._tolerant = msgspec.json.Decoder(event)
         self._flatten = flatten
         self._checks = checks
         self._canonical = canonical
+        self._rounds_times = rounds_times
 
     @property
     def keeps_text(self) -> bool:
@@ -62,7 +62,7 @@ class StrictReader:
 
     def read(self, body: bytes) -> Fit | None:
         """What the body holds, if every line of it is an event that fits: blank lines are none. It is not empty."""
-        read = self._rows(partial(BytesIO, body))
+        read = None if self._rounds(body) else self._rows(partial(BytesIO, body))
         if read is None:
             return None
         rows, has_unknown = read
@@ -74,21 +74,25 @@ class StrictReader:
         """The text of one event, if it fits."""
         if b"\n" not in text:
             return self.read(text)
-        read = self._rows(lambda: [text])
+        read = None if self._rounds(text) else self._rows(lambda: [text])
         return None if read is None else Fit(self._encoded(read[0], text, lambda: [text]), 1, read[1])
 
     def canonical(self, line: bytes) -> bytes:
         """A line that was read before in canonical form, or as it is if it was in that form already."""
         if self._canonical is None:
-            return line
+            fit = self.read_event(line)
+            return line if fit is None else fit.lines
         try:
             return _ENCODER.encode_lines([self._canonical.row(line)])
         except UNREADABLE:
             return line
 
+    def _rounds(self, text: bytes) -> bool:
+        return self._rounds_times and FINER_THAN_CLOCK.search(text) is not None
+
     def _encoded(self, rows: list[Any], text: bytes, lines: Callable[[], Iterable[bytes]]) -> bytes:
         """The rows of a text in canonical form, with the same values as those of lines that stay as they came."""
-        if self._canonical is not None and self._canonical.differs and _FINER_THAN_CLOCK.search(text):
+        if self._canonical is not None and self._canonical.differs and FINER_THAN_CLOCK.search(text):
             rows = list(map(self._canonical.row, lines()))
         return _ENCODER.encode_lines(rows)
 
@@ -142,23 +146,6 @@ class _Check:
         return self.fits(values)
 
 
-@dataclass(slots=True)
-class _Branch:
-    """An object of the event that columns are read from; `many` if it is each object of an array."""
-
-    many: bool = False
-    children: dict[str, _Branch | FedColumn] = field(default_factory=dict)
-
-    def attribute(self, key: str) -> str:
-        return f"k{list(self.children).index(key)}"
-
-    @property
-    def optional(self) -> bool:
-        return not self.many and all(
-            child.optional if isinstance(child, _Branch) else not child.required for child in self.children.values()
-        )
-
-
 def strict_reader(columns: Sequence[FedColumn]) -> StrictReader | None:
     """The fast reader of these columns; None where only the lenient reading can serve them."""
     if any(column.codec is None or column.path.is_whole_event or column.path.has_index for column in columns):
@@ -178,8 +165,9 @@ def _reader(columns: Sequence[FedColumn]) -> StrictReader:
         if column.codec is not None and column.codec.fits is not None
     ]
     optional = any(not column.required for column in columns)
+    rounds = any(column.codec is not None and column.codec.rounds_times for column in columns)
     if all(column.path.groups == ((column.name,),) for column in columns):
-        fields = [_field(name, column, column.codec) for name, column in zip(names, columns, strict=True)]
+        fields = [field_of(name, column, column.codec) for name, column in zip(names, columns, strict=True)]
         exact, event = (
             msgspec.defstruct(
                 "Event",
@@ -192,13 +180,14 @@ def _reader(columns: Sequence[FedColumn]) -> StrictReader:
             )
             for forbid in (True, False)
         )
-        return StrictReader(exact, event, None, checks, _canonical_form(columns, rename))
-    root = _tree(columns)
+        canonical = _canonical_form(columns, rename)
+        return StrictReader(exact, event, None, checks, canonical, rounds_times=canonical is None and rounds)
+    root = tree_of(columns)
     defaults = [(name, Any, UNSET if column.keeps_null else None) for name, column in zip(names, columns, strict=True)]
     row = msgspec.defstruct("Row", defaults, rename=rename, omit_defaults=optional, gc=False)
-    extracts = [_extract(root, column) for column in columns]
+    extracts = [extract_of(root, column) for column in columns]
     flatten = partial(_flattened, row, extracts)
-    return StrictReader(_struct(root, exact=True), _struct(root), flatten, checks)
+    return StrictReader(struct_of(root, exact=True), struct_of(root), flatten, checks, rounds_times=rounds)
 
 
 def _canonical_form(columns: Sequence[FedColumn], rename: Mapping[str, str]) -> _CanonicalForm | None:
@@ -210,101 +199,15 @@ def _canonical_form(columns: Sequence[FedColumn], rename: Mapping[str, str]) -> 
         if codec is not None and codec.canonical_text is not None:
             texts.append((name, codec.canonical_text))
             codec = replace(codec, strict=str | None if codec.nullable else str)
-        fields.append(_field(name, column, codec))
+        fields.append(field_of(name, column, codec))
     optional = any(not column.required for column in columns)
     event = msgspec.defstruct("Event", fields, rename=rename, kw_only=True, omit_defaults=optional, gc=False)
     return _CanonicalForm(event, texts)
 
 
-def _flattened(row: type[Struct], extracts: Sequence[_Extract], events: list[Any]) -> list[Any]:
+def _flattened(row: type[Struct], extracts: Sequence[Extract], events: list[Any]) -> list[Any]:
     return list(map(row, *(extract(events) for extract in extracts)))
 
 
-def _field(name: str, column: FedColumn, codec: Codec | None) -> Any:
-    strict = codec.strict if codec else Any
-    if column.required:
-        return (name, strict)
-    if column.keeps_null:
-        return (name, strict | UnsetType, UNSET)
-    return (name, strict | None, None)
-
-
-def _tree(columns: Sequence[FedColumn]) -> _Branch:
-    root = _Branch()
-    for column in columns:
-        branch = root
-        for key, many in _steps(column):
-            child = branch.children.setdefault(key, _Branch(many=many))
-            if not isinstance(child, _Branch) or child.many != many:
-                raise ValueError(key)
-            branch = child
-        leaf = column.path.groups[-1][-1]
-        if leaf in branch.children:
-            raise ValueError(leaf)
-        branch.children[leaf] = column
-    return root
-
-
-def _steps(column: FedColumn) -> Iterator[tuple[str, bool]]:
-    """The keys above the column's own, and whether each leads into the objects of an array."""
-    *outer, last = column.path.groups
-    for group in outer:
-        yield from ((key, False) for key in group[:-1])
-        yield group[-1], True
-    yield from ((key, False) for key in last[:-1])
-
-
-def _struct(branch: _Branch, *, exact: bool = False) -> type[Struct]:
-    fields: list[Any] = []
-    for key, child in branch.children.items():
-        name = branch.attribute(key)
-        if isinstance(child, FedColumn):
-            fields.append(_leaf_field(name, child))
-        elif child.many:
-            fields.append((name, list[_struct(child)]))  # type: ignore[misc]  # a run-time type
-        elif child.optional:
-            inner = _struct(child)
-            fields.append((name, inner, msgspec.field(default_factory=inner)))
-        else:
-            fields.append((name, _struct(child)))
-    rename = {branch.attribute(key): key for key in branch.children}
-    return msgspec.defstruct("Event", fields, rename=rename, kw_only=True, gc=False, forbid_unknown_fields=exact)
-
-
-def _leaf_field(name: str, column: FedColumn) -> Any:
-    depth = len(column.path.groups) - 1
-    if depth == 0:
-        return _field(name, column, column.codec)
-    element = column.type
-    for _ in range(depth):
-        inner = element.arguments[0] if element.name == "Array" else None
-        if not isinstance(inner, DataType):
-            raise ValueError(name)  # noqa: TRY004 - the lenient reading takes it
-        element = inner
-    codec = codec_of(element)
-    assert codec is not None
-    return (name, codec.strict, None) if codec.nullable else (name, codec.strict)
-
-
-def _extract(root: _Branch, column: FedColumn) -> _Extract:
-    getters: list[Callable[[Any], Any]] = []
-    branch = root
-    for group in column.path.groups:
-        attributes = []
-        for key in group:
-            attributes.append(branch.attribute(key))
-            child = branch.children[key]
-            branch = child if isinstance(child, _Branch) else branch
-        getters.append(attrgetter(".".join(attributes)))
-    return partial(_values, getters)
-
-
-def _values(getters: Sequence[Callable[[Any], Any]], objects: Sequence[Any]) -> list[Any]:
-    """One value of each object: a plain one, or for each `[:]` on the way a list of those behind it."""
-    values = list(map(getters[0], objects))
-    return values if len(getters) == 1 else [_values(getters[1:], inner) for inner in values]
-
-
-_FINER_THAN_CLOCK = re.compile(rb"\.[0-9]{7}")  # a fraction that Python's clock rounds
 _ENCODER = msgspec.json.Encoder()
 _UNKNOWN = "Object contains unknown field"

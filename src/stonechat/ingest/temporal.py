@@ -25,9 +25,8 @@ _LAST = datetime(2299, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 _LAST_NANOSECOND = datetime(2262, 4, 11, 23, 47, 16, tzinfo=UTC)
 _LAST_SECOND = datetime(2106, 2, 7, 6, 28, 15, 999999, tzinfo=UTC)
 _FIRST_SECOND = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[ Tt](\d\d:\d\d(?::\d\d)?)(\.\d{1,9})?)? ?([Zz]|[+-]\d\d(?::?\d\d)?)?", re.ASCII
-)
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ Tt](\d\d:\d\d(?::\d\d)?)(\.\d+)?)? ?([Zz]|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
+_LONGEST_FRACTION = len(".123456789")
 _SECONDS_SCALE = {10: 0, 13: 3, 16: 6, 19: 9}
 """Digits of whole seconds since 1970, and of the milli-, micro- and nanoseconds that clocks of programs count.
 
@@ -82,7 +81,7 @@ def _moment(label: str, zone: str | None, precision: int, low: datetime, high: d
         return Codec(label, str, lenient, fits=each(lambda value: _is_exact(value, in_range)), verbatim=True)
     fits = _range_check(low + _DAY, high - _DAY)
     # Python's clock rounds to microseconds; the engine cuts the text, but knows no small t and z.
-    return Codec(label, datetime, lenient, fits=fits, verbatim=True, canonical_text=str.upper)
+    return Codec(label, datetime, lenient, fits=fits, verbatim=True, canonical_text=str.upper, rounds_times=True)
 
 
 def _range_check(low: datetime, high: datetime) -> Callable[[Sequence[Any]], bool]:
@@ -127,7 +126,7 @@ def _from_text(plain: str, in_range: Callable[[datetime], bool]) -> str:
         raise Misfit from None
     if not in_range(value):
         raise Misfit
-    return f"{day_text}T{time}{fraction or ''}{'Z' if offset == '+00:00' else offset}"
+    return f"{day_text}T{time}{(fraction or '')[:_LONGEST_FRACTION]}{'Z' if offset == '+00:00' else offset}"
 
 
 def _offset(text: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -79,7 +79,12 @@ def _array(kind: DataType) -> Codec:
 
     strict = list[inner.strict]  # type: ignore[name-defined]  # a run-time type
     return Codec(
-        str(kind), strict, lenient, fits=_all_of(inner.fits), verbatim=inner.verbatim and inner.canonical_text is None
+        str(kind),
+        strict,
+        lenient,
+        fits=_all_of(inner.fits),
+        verbatim=inner.verbatim and inner.canonical_text is None,
+        rounds_times=inner.rounds_times,
     )
 
 
@@ -97,7 +102,8 @@ def _map(kind: DataType) -> Codec:
         keys_fit = key.fits is None or key.fits(list(chain.from_iterable(values)))
         return keys_fit and (value.fits is None or value.fits([part for each in values for part in each.values()]))
 
-    return Codec(str(kind), dict[key.strict, value.strict], lenient, fits=fits)  # type: ignore[name-defined]  # a run-time type
+    strict = dict[key.strict, value.strict]  # type: ignore[name-defined]  # a run-time type
+    return Codec(str(kind), strict, lenient, fits=fits, rounds_times=_some_round([key, value]))
 
 
 def _tuple(kind: DataType) -> Codec:
@@ -116,7 +122,8 @@ def _tuple(kind: DataType) -> Codec:
         columns = zip(*values, strict=True)
         return all(part.fits is None or part.fits(column) for part, column in zip(parts, columns, strict=False))
 
-    return Codec(str(kind), tuple[tuple(part.strict for part in parts)], lenient, fits=fits)  # type: ignore[misc]  # a run-time type
+    strict: Any = tuple.__class_getitem__(tuple(part.strict for part in parts))
+    return Codec(str(kind), strict, lenient, fits=fits, rounds_times=_some_round(parts))
 
 
 def _named_tuple(kind: DataType, elements: Sequence[NamedType]) -> Codec:
@@ -142,7 +149,11 @@ def _named_tuple(kind: DataType, elements: Sequence[NamedType]) -> Codec:
         strict: Any = msgspec.defstruct("NamedTuple", fields, rename=rename, kw_only=True, gc=False)
     except ValueError:  # names that need escapes in JSON
         return Codec(str(kind), bool, lenient, fits=lambda _: False)
-    return Codec(str(kind), strict, lenient, fits=fits)
+    return Codec(str(kind), strict, lenient, fits=fits, rounds_times=_some_round(parts.values()))
+
+
+def _some_round(codecs: Iterable[Codec]) -> bool:
+    return any(codec.rounds_times for codec in codecs)
 
 
 def _geometry(kind: DataType) -> Codec:
