@@ -32,7 +32,8 @@ test-clients: $(VENV)/.dev $(CLIENTS)/ready
 test-crashes: $(VENV)/.dev
 	STONECHAT_CRASH_CYCLES=200 STONECHAT_DEPLOYMENT_KILLS=0 STONECHAT_CHANGE_SEQUENCES=50 $(BIN)/pytest \
 		tests/system/test_crashes.py tests/system/test_deployment_crashes.py tests/system/test_contents_crashes.py \
-		tests/ingest/test_crashes.py tests/ingest/test_segment_writing.py tests/jobs/test_copy_crashes.py \
+		tests/system/test_job_crashes.py tests/jobs/test_copy_crashes.py \
+		tests/ingest/test_crashes.py tests/ingest/test_segment_writing.py \
 		tests/system/test_random_deployments.py tests/deploy/test_random_changes.py
 
 # Random inputs for whatever reads text or bytes, about ten minutes on two cores; tests/fuzz/running.py says how to run

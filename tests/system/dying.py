@@ -1,9 +1,10 @@
-"""A `stonechat` that kills itself at a step of a deployment. Run by `test_deployment_crashes`.
+"""A `stonechat` that kills itself at a step of a deployment, or of a job. Run by `test_deployment_crashes` and
+`test_job_crashes`.
 
     python -m tests.system.dying STEP serve ...
 
-A step is what the thread of a deployment asks of the engine or the store. The process ends before step number STEP, and
-writes the steps before it to the file that STONECHAT_TEST_STEPS names.
+A step is what the thread of a deployment, or another that STONECHAT_TEST_THREAD names, asks of the engine or the store.
+The process ends before step number STEP, and writes the steps before it to the file that STONECHAT_TEST_STEPS names.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ with quick_imports():
     from stonechat.state import StateStore
 
 
+_THREAD = os.environ.get("STONECHAT_TEST_THREAD", "deployment")
+
+
 class _Steps:
     def __init__(self, last: int, file: Path) -> None:
         self._left = last
         self._file = file
 
     def take(self, what: str) -> None:
-        if threading.current_thread().name != "deployment":
+        if threading.current_thread().name != _THREAD:
             return
         self._left -= 1
         if self._left == 0:

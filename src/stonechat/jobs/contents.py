@@ -9,23 +9,29 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+import structlog
+
 from stonechat.datafile.resources import DataSource
-from stonechat.engine.contract import Engine
+from stonechat.engine.contract import Engine, EngineFailure
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.jobs.renewal import Renewal
-from stonechat.jobs.swaps import RENEWAL_PREFIX, drop_staging, swap, uuid_of
-from stonechat.project.live import LiveProjects, Snapshot, Table
+from stonechat.jobs.swaps import RENEWAL_PREFIX, complete_swaps, drop_staging, swap, uuid_of
+from stonechat.project.live import LiveProjects, Snapshot, Table, UnknownDataSource
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.versions import DataVersions, affected_by_writes
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore
 from stonechat.telemetry.recorder import Telemetry
+
+_log = structlog.get_logger(__name__)
 
 _SETTLING_SECONDS = 30.0
 _ATTEMPTS = 3
@@ -112,14 +118,21 @@ class Contents:
                 staging = self.empty_twin(table)
                 swap(self._store, self._engine, staging, [table])
                 self._changed(snapshot, source)
-        drop_staging(self._engine, staging)
+        self._forget(staging)
 
     def replace(
-        self, workspace_id: str, identity: str, replacement: Replacement, write: Callable[[Renewal, DataSource], None]
+        self,
+        workspace_id: str,
+        identity: str,
+        replacement: Replacement,
+        write: Callable[[Renewal, DataSource], None],
+        decided: Callable[[sa.Connection, Replaced], None],
     ) -> Replaced:
         """Give a data source the rows that `write` writes, and the targets of its views what comes of them.
 
         Readers see the old rows until they see the new ones. Rows that others append meanwhile are among the old ones.
+        `decided` is called in the transaction from which on this will happen: who finds after a kill what it has
+        written there calls `complete`; to begin anew would remove what has come since.
         Raises what `write` does, `UnknownDataSource`, `ViewsIncompatible`, `WritingBusy`, `EngineFailure` and
         `DeployedMeanwhile`; then nothing has changed. `write` is called again where a deployment came in between.
         """
@@ -134,7 +147,7 @@ class Contents:
                 condition=replacement.condition and placed(snapshot, replacement.condition),
                 skip_incompatible=replacement.skip_incompatible,
             )
-            swapping = False
+            decision = False
             try:
                 write(staging, source)
                 with self._ingestion.settled(_SETTLING_SECONDS):
@@ -142,15 +155,28 @@ class Contents:
                         continue
                     self._projects.of(workspace_id).require_unstaged(affected_by_writes(snapshot.project)[source.name])
                     replaced = Replaced(staging.complete(), staging.outside_condition())
-                    swapping = True
-                    staging.swap(self._store)
-                    self._changed(snapshot, source)
-                    swapping = False
-                    return replaced
+                    decision = True
+                    try:
+                        staging.swap(self._store, lambda connection: decided(connection, replaced))  # noqa: B023
+                    finally:
+                        self._changed(snapshot, source)
             finally:
-                if not swapping:  # a swap that failed half-way is completed by the next start
+                if not decision:
                     staging.drop()
+            self._forget(staging.database)
+            return replaced
         raise DeployedMeanwhile("Deployments came in between while the rows were written", hint="Try again.")
+
+    def complete(self, workspace_id: str, identity: str) -> None:
+        """Complete a replacement that is decided, if it is not complete.
+
+        Raises `WritingBusy`, `LogWriteFailed` and `EngineFailure`.
+        """
+        with self._ingestion.settled(_SETTLING_SECONDS):
+            complete_swaps(self._store, self._engine)
+            snapshot = self._projects.of(workspace_id).snapshot
+            with suppress(UnknownDataSource):
+                self._changed(snapshot, snapshot.data_source(identity))
 
     def count(self, snapshot: Snapshot, source: DataSource, condition: str) -> int:
         """For how many rows a checked condition holds."""
@@ -208,7 +234,7 @@ class Contents:
             moving(uuid_of(self._engine, Table(staging, table.name)))
             swap(self._store, self._engine, staging, [table])
             self._changed(snapshot, source)
-        drop_staging(self._engine, staging)
+        self._forget(staging)
 
     def empty_twin(self, table: Table) -> str:
         """The name of a new staging database with an empty table like this one."""
@@ -233,6 +259,13 @@ class Contents:
             with self._telemetry.operation(snapshot.workspace, "delete", identity, source.name) as operation:
                 self._engine.command(f"{change} {where} {settings}", database=snapshot.workspace.database)
                 operation.rows(rows)
+
+    def _forget(self, staging: str) -> None:
+        """Remove the old tables. What is done is done: where that fails, the next start does it."""
+        try:
+            drop_staging(self._engine, staging)
+        except EngineFailure as failure:
+            _log.warning("tables that were replaced cannot be removed yet", database=staging, reason=failure.message)
 
     def _mutation(self, table: Table, mark: str) -> dict[str, Any] | None:
         rows = self._engine.fetch(

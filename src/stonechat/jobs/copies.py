@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self
 
+import sqlalchemy as sa
 import structlog
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.deploy.copies import require_copyable
 from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
 from stonechat.errors import Kind, StonechatError
-from stonechat.jobs.contents import Contents, Replacement, rewriting
+from stonechat.jobs.contents import Contents, Replaced, Replacement, rewriting
 from stonechat.jobs.kinds import JobInterrupted, JobKind, Progress
 from stonechat.jobs.publishing import Publication, Publisher, Steps
 from stonechat.jobs.renewal import Renewal
@@ -244,6 +245,10 @@ class Copier:
 
     def _replace(self, job: Job, progress: Progress) -> Mapping[str, Any]:
         """Write the rows beside the live ones, with what views make of them, and let them take the place of these."""
+        assert job.data_source is not None
+        if decided := job.notes.get("result"):
+            self._contents.complete(job.workspace_id, job.data_source.id)
+            return dict(decided)
         result: dict[str, Any] = {}
 
         def write(renewal: Renewal, _source: DataSource) -> None:
@@ -256,9 +261,12 @@ class Copier:
             progress.check()
             result["statistics"] = _statistics(*measured(self._engine, target), read, began)
 
-        assert job.data_source is not None
-        replaced = self._contents.replace(job.workspace_id, job.data_source.id, Replacement(), write)
-        return {**result, "rows_replaced": replaced.rows}
+        def decide(connection: sa.Connection, replaced: Replaced) -> None:
+            result["rows_replaced"] = replaced.rows
+            progress.note_within(connection, result=result)
+
+        self._contents.replace(job.workspace_id, job.data_source.id, Replacement(), write, decide)
+        return result
 
     def _subjects(self, job: Job) -> tuple[Snapshot, Pipe, DataSource]:
         """The project as it is now, with the pipe and the data source of a job."""

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import sqlalchemy as sa
+
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
@@ -22,7 +24,7 @@ from stonechat.ingest.files.reading import RowFile
 from stonechat.ingest.imports import Take, Tally, append_batches, into_data_source
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.verdicts import Verdicts
-from stonechat.jobs.contents import Contents, Replacement, rewriting
+from stonechat.jobs.contents import Contents, Replaced, Replacement, rewriting
 from stonechat.jobs.kinds import JobFailed, JobKind, Progress
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.store import Job, NewJob, Subject
@@ -128,6 +130,12 @@ class Importer:
     def _run(self, job: Job, progress: Progress) -> dict[str, Any]:
         order = ImportOrder.of(job.payload)
         path = self._folder / order.file
+        if result := job.notes.get("result"):
+            if order.replacement is not None:
+                assert job.data_source is not None
+                self._contents.complete(job.workspace_id, job.data_source.id)
+            path.unlink(missing_ok=True)
+            return dict(result)
         form, start = order.format, 0.0
         if order.url is not None:
             start = _SHARE_OF_FETCHING
@@ -140,6 +148,7 @@ class Importer:
         with self._recorded(work) as operation:
             result = self._append(work) if order.replacement is None else self._replace(work, order.replacement)
             operation.rows(result["successful_rows"], result["quarantined_rows"])
+        progress.note(result=result)  # a kill may come before the job's end is written: the file is not missed then
         path.unlink(missing_ok=True)
         return result
 
@@ -198,9 +207,14 @@ class Importer:
             take = _into_staging(staging, into_quarantine)
             tally = append_batches(batches, take, work.key, taken=work.taken)
 
-        replaced = self._contents.replace(work.job.workspace_id, identity, replacement, write)
-        shown = {"rows_replaced": replaced.rows, "rows_left_out": replaced.left_out}
-        return {**import_result(work.order.file, tally), **shown}
+        def result(replaced: Replaced) -> dict[str, Any]:
+            shown = {"rows_replaced": replaced.rows, "rows_left_out": replaced.left_out}
+            return {**import_result(work.order.file, tally), **shown}
+
+        def decided(connection: sa.Connection, replaced: Replaced) -> None:
+            work.progress.note_within(connection, result=result(replaced))
+
+        return result(self._contents.replace(work.job.workspace_id, identity, replacement, write, decided))
 
     def _subject(self, job: Job) -> tuple[str, DataSource]:
         """The data source as it is now, in what is live or the staged deployment. Raises `UnknownDataSource`."""

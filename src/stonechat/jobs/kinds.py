@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
+
 from stonechat.errors import Kind, StonechatError
 from stonechat.jobs.store import Job, JobStore
 
@@ -84,6 +86,10 @@ class Progress:
     def note(self, **notes: Any) -> None:
         """Write something down for good: the attempt after a restart reads it in `job.notes`."""
         self._store.change(self._identity, notes=notes)
+
+    def note_within(self, connection: sa.Connection, **notes: Any) -> None:
+        """The same in a transaction with what else is written in it: both are there, or neither."""
+        self._store.change_within(connection, self._identity, notes=notes)
 
     @contextmanager
     def ending_by(self, hook: Callable[[], None]) -> Iterator[None]:

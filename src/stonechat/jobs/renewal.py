@@ -6,10 +6,12 @@ source's table there flows through them. In the end these tables take the places
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import sqlalchemy as sa
 
 from stonechat.datafile.resources import DataSource, NodeType
 from stonechat.deploy.ddl import create_view
@@ -107,9 +109,9 @@ class Renewal:
             and _views_of(before) == _views_of(after)
         )
 
-    def swap(self, store: StateStore) -> None:
+    def swap(self, store: StateStore, along: Callable[[sa.Connection], None]) -> None:
         """Put the new tables in the places of the live ones. Nobody may write to these meanwhile."""
-        swap(store, self._engine, self.database, [self._snapshot.table(name) for name in self.names])
+        swap(store, self._engine, self.database, [self._snapshot.table(name) for name in self.names], along)
 
     def drop(self) -> None:
         """Remove what is in the staging database: the new tables, or after a swap the old ones."""

@@ -42,6 +42,9 @@ class QuarantineRetrier:
     def _run(self, job: Job, progress: Progress) -> dict[str, Any]:
         assert job.data_source is not None
         path = self._folder / f"{job.id}.quarantine"
+        if result := job.notes.get("result"):
+            path.unlink(missing_ok=True)
+            return dict(result)
         if "tally" not in job.notes:
             self._contents.move_quarantine(
                 job.workspace_id,
@@ -67,6 +70,7 @@ class QuarantineRetrier:
                 taken=taken,
             )
             operation.rows(tally.successful_rows)
+        progress.note(result=_result(tally))  # a kill may come before the job's end is written
         path.unlink(missing_ok=True)
         return _result(tally)
 

@@ -136,7 +136,7 @@ class Job:
 
 
 class JobStore:
-    """Reads and writes jobs. Each method is one transaction of its own, but for `add`, which takes part in one."""
+    """Reads and writes jobs. Each method is a transaction of its own, but for those that take part in one."""
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
@@ -202,16 +202,20 @@ class JobStore:
 
     def change(self, identity: str, **values: Any) -> Job | None:
         """Write columns of a job; `result` and `notes` are added to what is there. None when the job is gone."""
-        mine = _jobs.c.id == identity
         with self._store.transaction() as connection:
-            before = connection.execute(sa.select(_jobs).where(mine)).one_or_none()
-            if before is None:
-                return None
-            for column in ("result", "notes"):
-                if column in values:
-                    values[column] = json.dumps({**json.loads(getattr(before, column)), **values[column]})
-            changed = _jobs.update().where(mine).values(updated_at=now(), **values).returning(_jobs)
-            return _job(connection.execute(changed).one())
+            return self.change_within(connection, identity, **values)
+
+    def change_within(self, connection: sa.Connection, identity: str, **values: Any) -> Job | None:
+        """The same within a transaction."""
+        mine = _jobs.c.id == identity
+        before = connection.execute(sa.select(_jobs).where(mine)).one_or_none()
+        if before is None:
+            return None
+        for column in ("result", "notes"):
+            if column in values:
+                values[column] = json.dumps({**json.loads(getattr(before, column)), **values[column]})
+        changed = _jobs.update().where(mine).values(updated_at=now(), **values).returning(_jobs)
+        return _job(connection.execute(changed).one())
 
 
 def forget_jobs(connection: sa.Connection, workspace_id: str) -> None:

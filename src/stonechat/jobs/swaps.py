@@ -7,7 +7,7 @@ to these tables. Which exchanges are done already, the engine's own ids of the t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -43,19 +43,29 @@ class Exchange:
         return f"EXCHANGE TABLES {self.live} AND {Table(self.staging, self.live.name)}"
 
 
-def swap(store: StateStore, engine: Engine, staging: str, tables: Sequence[Table]) -> None:
-    """Put the tables of a staging database in the places of those of the same names. Nobody may write meanwhile."""
+def swap(
+    store: StateStore,
+    engine: Engine,
+    staging: str,
+    tables: Sequence[Table],
+    along: Callable[[sa.Connection], None] = lambda _connection: None,
+) -> None:
+    """Put the tables of a staging database in the places of those of the same names. Nobody may write meanwhile.
+
+    `along` writes something of its caller's in the transaction from which on this will happen, whatever ends early.
+    """
     exchanges = [Exchange(table, staging, uuid_of(engine, Table(staging, table.name))) for table in tables]
     noted = json.dumps([[each.live.database, each.live.name, each.uuid] for each in exchanges])
     with store.transaction() as connection:
         connection.execute(_swaps.insert().values(staging=staging, exchanges=noted))
+        along(connection)
     _complete(engine, exchanges)
     with store.transaction() as connection:
         connection.execute(_swaps.delete().where(_swaps.c.staging == staging))
 
 
 def complete_swaps(store: StateStore, engine: Engine) -> None:
-    """Complete what a kill has interrupted, and remove all staging databases. To be called before anybody writes."""
+    """Complete what was interrupted. Nobody may write to the tables meanwhile."""
     with store.transaction() as connection:
         rows = connection.execute(sa.select(_swaps)).all()
     for row in rows:
@@ -63,12 +73,15 @@ def complete_swaps(store: StateStore, engine: Engine) -> None:
             Exchange(Table(database, name), row.staging, uuid) for database, name, uuid in json.loads(row.exchanges)
         ]
         _complete(engine, found)
-    for database in engine.fetch(
-        f"SELECT name FROM system.databases WHERE startsWith(name, {literal(RENEWAL_PREFIX)})"
-    ):
+        with store.transaction() as connection:
+            connection.execute(_swaps.delete().where(_swaps.c.staging == row.staging))
+
+
+def drop_all_staging(engine: Engine) -> None:
+    """Remove all staging databases: those of an earlier process, whose exchanges are completed."""
+    query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(RENEWAL_PREFIX)})"
+    for database in engine.fetch(query):
         drop_staging(engine, str(database["name"]))
-    with store.transaction() as connection:
-        connection.execute(_swaps.delete())
 
 
 def drop_staging(engine: Engine, staging: str) -> None:

@@ -39,7 +39,7 @@ from stonechat.jobs.schedules import CopySchedules, forget_schedules
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
 from stonechat.jobs.store import JobStore, forget_jobs
 from stonechat.jobs.swaps import MIGRATIONS as SWAP_MIGRATIONS
-from stonechat.jobs.swaps import complete_swaps
+from stonechat.jobs.swaps import complete_swaps, drop_all_staging
 from stonechat.project.places import MIGRATIONS as PLACE_MIGRATIONS
 from stonechat.project.places import forget_places
 from stonechat.project.versions import DataVersions
@@ -116,6 +116,7 @@ class Parts:
         self.variables = Variables(self.store, box)
         self.versions = DataVersions()
         complete_swaps(self.store, self.engine)
+        drop_all_staging(self.engine)
         self.projects = restore_all(self.store, self.engine, self.variables.secrets)
 
     def _observe(self, undo: contextlib.ExitStack) -> None:

@@ -1,0 +1,140 @@
+"""kill -9 in the steps of jobs that change what a data source holds: each is done after the next start, and once.
+
+Each job runs to its end once to count its steps. The last ones are tried; with STONECHAT_CRASH_CYCLES all of them are.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.conftest import REPOSITORY, RunningServer
+
+_NEVER = 1_000_000
+_TRIED = None if "STONECHAT_CRASH_CYCLES" in os.environ else 4
+_FILES = {
+    "numbers_in.datasource": "SCHEMA >\n    `id` UInt32 `json:$.id`\n\nENGINE_SORTING_KEY id\n",
+    "sums.datasource": "SCHEMA >\n    `rows` UInt64\n\nENGINE SummingMergeTree\nENGINE_SORTING_KEY tuple()\n",
+    "fill.pipe": "NODE counted\nSQL >\n    SELECT count() AS rows FROM numbers_in\n"
+    "TYPE materialized\nDATASOURCE sums\n",
+    "copied.pipe": "NODE n\nSQL >\n    SELECT toUInt32(number) AS id FROM numbers(100)\n"
+    "TYPE copy\nTARGET_DATASOURCE numbers_in\n",
+}
+_FORMER = "".join(f'{{"id": {number}}}\n' for number in range(1000, 1010))
+_BROKEN = '{"id": "no"}\n'
+_FILE = "id\n" + "".join(f"{number}\n" for number in range(100)) + "broken\n"
+_REQUESTS: Mapping[str, Mapping[str, Any]] = {
+    "append": {"path": "/v1/datasources/numbers_in/append", "params": {"format": "csv"}, "content": _FILE},
+    "replace": {"path": "/v1/datasources/numbers_in/replace", "params": {"format": "csv"}, "content": _FILE},
+    "replace some": {
+        "path": "/v1/datasources/numbers_in/replace",
+        "params": {"format": "csv", "replace_condition": "id < 1005"},
+        "content": _FILE,
+    },
+    "delete": {"path": "/v0/datasources/numbers_in/delete", "data": {"delete_condition": "id < 1005"}},
+    "retry": {"path": "/v0/datasources/numbers_in/quarantine/retry"},
+    "copy": {"path": "/v0/pipes/copied/copy", "params": {"_mode": "replace"}},
+}
+# Rows of the data source, of the target of its view, and of the quarantine, once the job is done.
+_EXPECTED = {
+    "append": (110, 110, 2),
+    "replace": (100, 100, 2),
+    "replace some": (105, 105, 2),
+    "delete": (5, 10, 1),
+    "retry": (10, 10, 1),
+    "copy": (100, 100, 1),
+}
+
+
+class _Servers:
+    """Starts servers over data folders below a folder of its own, and ends them in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._started: list[RunningServer] = []
+
+    def start(self, home: str, step: int = _NEVER) -> RunningServer:
+        """A server that dies at the step."""
+        (self.folder / home).mkdir(exist_ok=True)
+        server = _server(self.folder / home / "home", self.folder / home / "steps", step)
+        self._started.append(server)
+        return server
+
+    def end(self) -> None:
+        """Kill all that still run."""
+        for server in self._started:
+            server.kill()
+        self._started.clear()
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[_Servers]:
+    """Servers that are ended with the test."""
+    servers = _Servers(tmp_path)
+    yield servers
+    servers.end()
+
+
+def _server(home: Path, steps: Path, step: int) -> RunningServer:
+    environment = {
+        "STONECHAT_TEST_STEPS": str(steps),
+        "STONECHAT_TEST_THREAD": "job",
+        "STONECHAT_TELEMETRY": "false",
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    module = ("tests.system.dying", str(step))
+    return RunningServer(home, arguments=("serve",), environment=environment, module=module)
+
+
+def _ended(server: RunningServer) -> dict[str, Any]:
+    """The one job that there is, once it has ended."""
+    for _ in range(1200):
+        jobs = server.request("GET", "/v0/jobs").json()["jobs"]
+        (job,) = (job for job in jobs if job["kind"] != "deployment")
+        if job["status"] not in {"waiting", "working"}:
+            return dict(job)
+        time.sleep(0.05)
+    raise AssertionError(job)
+
+
+def _ask(server: RunningServer, action: str) -> bool:
+    """Give a server rows and ask for the job; whether it lived on."""
+    assert server.deploy(_FILES).status_code == 200
+    assert server.send(_FORMER + _BROKEN, name="numbers_in").status_code == 200
+    try:
+        server.request("POST", **_REQUESTS[action])
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def _require_done(server: RunningServer, action: str) -> None:
+    job = _ended(server)
+    assert job["status"] == "done", job
+    counts = [server.value(f"SELECT count() FROM {name}") for name in ("numbers_in", "numbers_in_quarantine")]
+    assert (counts[0], server.value("SELECT sum(rows) FROM sums"), counts[1]) == _EXPECTED[action]
+    assert server.value("SELECT count() - uniqExact(id) FROM numbers_in") == 0
+    assert list((server.home / "imports").iterdir()) == []
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("action", _REQUESTS)
+def test_a_job_that_is_killed_at_any_step_is_done_once(servers: _Servers, action: str) -> None:
+    server = servers.start("whole")
+    assert _ask(server, action)
+    _require_done(server, action)
+    steps = (servers.folder / "whole" / "steps").read_text().splitlines()
+    for step in range(1, len(steps) + 1)[-(_TRIED or len(steps)) :]:
+        servers.end()
+        server = servers.start(str(step), step)
+        _ask(server, action)
+        assert server.process.wait(60) != 0, steps[step - 1]
+        try:
+            _require_done(servers.start(str(step)), action)
+        except AssertionError as error:
+            raise AssertionError(f"killed before step {step} of {len(steps)}: {steps[step - 1]}") from error
