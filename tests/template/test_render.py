@@ -198,6 +198,13 @@ class TestPlaceholders:
             "% {{ Int32(x + 1) }} {% set n = 1 + x %}{{ Int32(n) }}",
             "% {{ Int32(x.replace('a', '')) }} {% set a = x.partition(':')[2].strip() %}{{ Int32(a) }}",
             "% {{ Array(x, 'Int32', '') }}",
+            "% {% for id in split_to_array(x) %}{{ Int32(id) }}{% end %}",
+            "% {% for pair in split_to_array(x) %}{% set a, b = pair.split(':') %}{{ column(a) }} {{ Date(b) }}{% end %}",
+            "% {{ Array(split_to_array(x), 'Int32') }}",
+            "% {% for id in Array(x) %}{{ Int32(id) }}{% end %}",
+            "% {{ max_threads(x) }} {{ cache_ttl(y) }}",
+            "% {{ JSON(x, '{}').get('a') }} {{ JSON(y).get('a').get('b') }}",
+            "% {% for item in JSON(x)['items'] %}{{ Int32(item['n']) }} {{ item.get('b') }}{% end %}",
         ],
     )
     def test_what_is_made_of_a_placeholder_is_one(self, sql: str) -> None:

@@ -14,7 +14,7 @@ from stonechat.template.casts import CASTS
 from stonechat.template.context import Context, is_placeholder
 from stonechat.template.dates import date_difference, day_diff
 from stonechat.template.errors import SecretMissing, TemplateAborted, TemplateCustomError, TemplateRenderError
-from stonechat.template.values import NO_VALUE, Fragment, TypedString, plain, sql_of
+from stonechat.template.values import NO_VALUE, Fragment, Placeholder, PlaceholderList, TypedString, plain, sql_of
 
 METADATA = ("required", "description", "enum", "example", "format")
 """Arguments that describe a parameter and never change what is printed."""
@@ -63,6 +63,8 @@ def custom_error(context: Context, body: object, code: object = _DEFAULT_STATUS)
 
 def split_to_array(_context: Context, x: object, default: object = "", separator: object = ",") -> object:
     """Text to a list of its parts, without outer blanks."""
+    if is_placeholder(x) and default == "":
+        return PlaceholderList([Placeholder(NO_VALUE)] * 2)
     value = default if x is None or is_placeholder(x) else x
     parts = value if isinstance(value, list) else str(value).split(str(separator))
     return [str(part).strip() for part in parts]
@@ -98,6 +100,8 @@ def sql_unescape(_context: Context, x: object, what: object = "") -> object:
 
 def max_threads(context: Context, n: object) -> object:
     """Set how many threads the query may use."""
+    if is_placeholder(n):
+        return _comment(context, "max_threads")
     text = str(n)
     if not re.fullmatch(r"[0-9]{1,4}", text):
         raise TemplateRenderError(f"max_threads takes a number of threads, not '{text}'")
@@ -107,6 +111,8 @@ def max_threads(context: Context, n: object) -> object:
 
 def cache_ttl(context: Context, ttl: object) -> object:
     """Say how long the result may be cached."""
+    if is_placeholder(ttl):
+        return _comment(context, "cache_ttl")
     if str(ttl) not in CACHE_SECONDS:
         raise TemplateRenderError(f"cache_ttl takes one of {', '.join(CACHE_SECONDS)}, not '{ttl}'")
     context.cache_ttl = CACHE_SECONDS[str(ttl)]

@@ -127,6 +127,7 @@ _METHODS: tuple[tuple[type, frozenset[str]], ...] = (
     (tuple, frozenset(("count", "index"))),
     (set, frozenset(_SET_METHODS.split())),
     (float, frozenset(("is_integer",))),
+    (Placeholder, frozenset(("get",))),
 )
 # Methods that neither compare nor hash what the receiver holds.
 _SHALLOW = frozenset(

@@ -14,7 +14,7 @@ from stonechat.sql.quoting import template_identifier, template_word
 from stonechat.template.casts import cast_array, cast_scalar, dummy_text
 from stonechat.template.context import Context, is_placeholder
 from stonechat.template.errors import TemplateRenderError
-from stonechat.template.values import NO_VALUE, PlaceholderObject, TypedString
+from stonechat.template.values import NO_VALUE, Placeholder, PlaceholderList, PlaceholderObject, TypedString
 
 _FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SHOWN_JSON = 16
@@ -47,15 +47,23 @@ def array(
 
     While a template is checked an empty default is none: it fails only those who leave the parameter out.
     """
-    if is_placeholder(x) and default == "":
-        default = None
+    if is_placeholder(x) and not default:
+        return _dummies(str(type))
     value = _supplied(context, x, default, defined, source, [dummy_text(str(type))] * 2)
     return None if value is None else cast_array(str(type), value)
+
+
+def _dummies(element: str) -> list[object]:
+    """A list of two for a parameter without a value. Of texts each may be what a template makes of it."""
+    text = dummy_text(element)
+    return PlaceholderList([Placeholder(text)] * 2) if text == NO_VALUE else cast_array(element, [text] * 2)
 
 
 def json_value(context: Context, x: object, default: object = None, defined: object = True, *, source: str) -> object:
     """`JSON(x, '[]')`: JSON text as a Python value."""
     text = _supplied(context, x, default, defined, source, PlaceholderObject())
+    if is_placeholder(x) and text == "{}":
+        return PlaceholderObject()
     if not isinstance(text, str):
         return text
     try:

@@ -6,6 +6,7 @@ as. Arithmetic on it gives a plain value again, which prints as any plain value 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self, SupportsIndex
 
 from stonechat.sql.quoting import template_string
@@ -82,6 +83,14 @@ class Placeholder(str):
         return self
 
     __radd__ = __add__
+
+    def __iter__(self) -> Iterator[str]:
+        """Two, as in the list that it may stand for."""
+        return iter((self, self))
+
+    def get(self, _key: object, _default: object = None) -> str:
+        """What JSON has under a key."""
+        return self
 
     def made(self, result: object) -> object:
         """What stands for the result of a method: texts for texts, and as many parts as a template asks for."""
