@@ -31,6 +31,9 @@ _UNREPEATABLE = frozenset(
         *("randfisherf", "randbernoulli", "randbinomial", "randnegativebinomial", "randpoisson", "rand_canonical"),
         *("randcanonical", "generateulid", "rownumberinallblocks", "rownumberinblock", "blocknumber", "system"),
         *("blocksize", "runningaccumulate", "runningdifference", "groupuniqarraysample", "grouparraysample"),
+        *("localtime", "arrayshuffle", "arraypartialshuffle", "arrayrandomsample", "datetimetouuidv7"),
+        *("generaterandomstructure", "obfuscatequery", "neighbor", "runningdifferencestartingwithfirstvalue"),
+        *("blockserializedsize", "lowcardinalityindices", "lowcardinalitykeys", "dumpcolumnstructure"),
     }
 )
 _LARGEST_SHARE = 8
