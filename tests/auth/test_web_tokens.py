@@ -166,6 +166,8 @@ def test_a_forgery_is_an_unknown_token(world: _World, forgery: str) -> None:
         ({"name": ""}, "name"),
         ({"name": 7}, "name"),
         ({"exp": "soon"}, "exp"),
+        ({"exp": float("inf")}, "never expire"),
+        ({"exp": float("nan")}, "never expire"),
         ({"limits": {"rps": -1}}, "rps"),
         ({"limits": {"rps": "many"}}, "rps"),
     ],

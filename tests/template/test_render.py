@@ -199,7 +199,7 @@ class TestPlaceholders:
             "% {{ Int32(x.replace('a', '')) }} {% set a = x.partition(':')[2].strip() %}{{ Int32(a) }}",
             "% {{ Array(x, 'Int32', '') }}",
             "% {% for id in split_to_array(x) %}{{ Int32(id) }}{% end %}",
-            "% {% for pair in split_to_array(x) %}{% set a, b = pair.split(':') %}{{ column(a) }} {{ Date(b) }}{% end %}",
+            "% {% for y in split_to_array(x) %}{% set a, b = y.split(':') %}{{ column(a) }} {{ Date(b) }}{% end %}",
             "% {{ Array(split_to_array(x), 'Int32') }}",
             "% {% for id in Array(x) %}{{ Int32(id) }}{% end %}",
             "% {{ max_threads(x) }} {{ cache_ttl(y) }}",

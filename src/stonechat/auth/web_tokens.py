@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -185,6 +186,8 @@ def _read(claims: Mapping[str, Any]) -> _Claims:
         raise InvalidClaims(str(error)) from error
     if not read.name:
         raise InvalidClaims("its name is empty")
+    if not math.isfinite(read.exp):
+        raise InvalidClaims("its exp is no moment, so it would never expire")
     if not read.scopes:
         raise InvalidClaims("it has no scopes")
     return read
