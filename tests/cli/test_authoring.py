@@ -169,12 +169,29 @@ def test_a_file_with_problems_is_left_and_the_others_are_formatted(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("data", "reason"), [(None, "Cannot read"), (b"\xff", "is not UTF-8: line 1")])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, data: bytes | None, reason: str) -> None:
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_formatted(
+    tmp_path: Path, data: bytes | None, reason: str
+) -> None:
+    _folder(tmp_path, {"b.datasource": "schema >\n    a String\n"})
     if data is not None:
         (tmp_path / "a.pipe").write_bytes(data)
-    result = _run("fmt", tmp_path / "a.pipe")
-    assert isinstance(result.exception, StonechatError)
-    assert reason in result.exception.message
+    result = _run("fmt", tmp_path / "a.pipe", tmp_path / "b.datasource")
+    assert result.exit_code == 1
+    assert reason in result.stderr
+    assert (tmp_path / "b.datasource").read_text() == "SCHEMA >\n    `a` String\n"
+
+
+def test_a_file_that_cannot_be_read_hides_no_problem_of_others(tmp_path: Path) -> None:
+    pipe = "NODE a\nSQL >\n    SELECT kind FROM events JOIN evnts USING kind\n"
+    _folder(tmp_path, {"read.pipe": pipe, "wrong.datasource": "ENGINE Log\n"})
+    (tmp_path / "events.datasource").write_bytes(b"SCHEMA >\n    `a\xe9` String\n")
+    result = _run("check", tmp_path)
+    assert result.exit_code == 1
+    assert "events.datasource is not UTF-8: line 2 has the byte 0xe9" in " ".join(result.stderr.split())
+    assert "Node 'a' reads 'evnts', which does not exist" in result.stderr
+    assert "wrong.datasource:1:1 SCHEMA is mandatory" in result.stderr
+    assert "reads 'events'" not in result.stderr
+    assert "4 problems in 3 files" in result.stderr
 
 
 def test_render_prints_the_nodes_that_are_read_and_the_statement_of_all(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from stonechat.datafile.resources import Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.checks import suggestion
 from stonechat.project.composition import Composed, Values, compose_pipe
-from stonechat.project.loader import load_folder, read_text
+from stonechat.project.loader import UnreadableProject, load_folder, read_folder, read_text
 from stonechat.project.model import InvalidProject, Project
 from stonechat.project.secrets import local_secrets
 from stonechat.sql.tables import table_names
@@ -45,7 +45,8 @@ def check(
         project = _checked(folder, engine=engine)
     except InvalidProject as error:
         show_error(error)
-        at_fault = {problem.position.file for problem in error.problems if problem.position}
+        # What has no place is about one file as a whole.
+        at_fault = {problem.position.file if problem.position else problem.message for problem in error.problems}
         err.print(f"{counted(len(error.problems), 'problem')} in {counted(len(at_fault), 'file')}")
         raise typer.Exit(1) from None
     resources = (
@@ -65,6 +66,10 @@ def fmt(
     done, failed, total = 0, False, 0
     for path, text in _texts(paths or [Path()]):
         total += 1
+        if isinstance(text, UnreadableProject):
+            show_error(text)
+            failed = True
+            continue
         try:
             result = formatted(str(path), text)
         except InvalidDatafile as error:
@@ -101,8 +106,7 @@ def render(
 
 
 def _checked(folder: Path, *, engine: bool) -> Project:
-    files = load_folder(folder)
-    project = Project.from_files(files, local_secrets(folder))
+    project = _read(folder)
     for notice in project.notices():
         err.print(f"note {notice.position} {notice.message}", markup=False)
     if engine:
@@ -113,8 +117,18 @@ def _checked(folder: Path, *, engine: bool) -> Project:
         with throwaway_engine() as trial:
             problems = rehearse(project, trial)
         if problems:
-            raise InvalidProject(problems, files)
+            raise InvalidProject(problems, project.files)
     return project
+
+
+def _read(folder: Path) -> Project:
+    """The project of a folder. A file that cannot be read has a name all the same, and hides no problem of others."""
+    found = read_folder(folder)
+    try:
+        return Project.from_files({**found.texts, **dict.fromkeys(found.unreadable, "")}, local_secrets(folder))
+    except InvalidProject as error:
+        others = [item for item in error.problems if not item.position or item.position.file not in found.unreadable]
+        raise InvalidProject([*found.unreadable.values(), *others], found.texts) from error
 
 
 def _sections(project: Project, pipe: Pipe, name: str | None, values: Values) -> Iterator[str]:
@@ -153,9 +167,18 @@ def _values(parameters: Sequence[str]) -> Values:
     return {name: given if len(given) > 1 else given[0] for name, given in values.items()}
 
 
-def _texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+def _texts(paths: Iterable[Path]) -> Iterator[tuple[Path, str | UnreadableProject]]:
     for path in paths:
         if path.is_dir():
-            yield from ((path / name, text) for name, text in load_folder(path).items())
+            found = read_folder(path)
+            texts: dict[str, str | UnreadableProject] = {**found.texts, **found.unreadable}
+            yield from ((path / name, texts[name]) for name in sorted(texts))
         else:
-            yield path, read_text(path)
+            yield path, _text(path)
+
+
+def _text(path: Path) -> str | UnreadableProject:
+    try:
+        return read_text(path)
+    except UnreadableProject as error:
+        return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -89,7 +90,7 @@ def read_engine(
     parameters = {name: _parameter(rule, name, given, columns, place, findings=findings) for name in rule.parameters}
     version = next(iter(parameters.get("ver", ())), None)
     with findings.collecting():
-        _check_key(rule, keys["sorting_key"], columns, version, place)
+        _check_key(rule, keys["sorting_key"], columns, version, place, findings=findings)
     texts = {key: expression.text if expression else None for key, expression in keys.items()}
     return TableEngine(
         name=rule.name,
@@ -155,18 +156,26 @@ def _parameter(
         names = tuple(part.strip("`()").strip() for part in names)
         for column in names:
             if columns and column not in columns:
-                raise MissingEngineColumn(column, f"engine_{name}", value.position)
+                named = re.search(rf"(?<!\w){re.escape(column)}(?!\w)", value.text)
+                where = value.at(named.start() if named else 0)
+                findings.report(MissingEngineColumn(column, f"engine_{name}", where))
         return names
     return ()
 
 
 def _check_key(
-    rule: _Rule, key: Span | None, columns: Mapping[str, Column], version: str | None, place: Position
+    rule: _Rule,
+    key: Span | None,
+    columns: Mapping[str, Column],
+    version: str | None,
+    place: Position,
+    *,
+    findings: Findings,
 ) -> None:
     if rule.needs_sorting_key and (key is None or is_empty_key(key)):
         raise MissingEngineOption("Missing required option 'sorting_key'", place)
     if key is not None and not is_templated(key.text):
-        check_sorting_key(key, columns, version)
+        check_sorting_key(key, columns, version, findings)
 
 
 def _settings(instruction: Instruction | None, findings: Findings) -> tuple[tuple[str, str], ...]:
@@ -175,14 +184,16 @@ def _settings(instruction: Instruction | None, findings: Findings) -> tuple[tupl
         return ()
     with findings.collecting():
         for run in split_at_commas(tokens(instruction.value)):
+            where = instruction.value.at(run[0].start) if run else instruction.value.position
             if len(run) < 3 or run[0].kind != "word" or run[1].text != "=":
-                where = instruction.value.at(run[0].start) if run else instruction.value.position
-                raise InvalidValue("ENGINE_SETTINGS takes name = value, name = value", where)
-            name, where = run[0].text, instruction.value.at(run[0].start)
+                findings.report(InvalidValue("ENGINE_SETTINGS takes name = value, name = value", where))
+                continue
+            name = run[0].text
             if name in _PLACES:
                 hint = "Data lies in the data folder of the server"
-                raise InvalidValue(f"ENGINE_SETTINGS must not say where data lies, as {name} does", where, hint=hint)
-            if name in _DECIDED_BY_SERVER:
+                message = f"ENGINE_SETTINGS must not say where data lies, as {name} does"
+                findings.report(InvalidValue(message, where, hint=hint))
+            elif name in _DECIDED_BY_SERVER:
                 findings.notice(f"The setting {name} has no effect: {_DECIDED_BY_SERVER[name]}", where)
             else:
                 settings.append((name, source(instruction.value, run[2:])))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from stonechat.datafile.expressions import Token, group_end, split_at_commas, tokens
-from stonechat.datafile.problems import DatafileProblem
+from stonechat.datafile.problems import DatafileProblem, Findings
 from stonechat.datafile.resources import Column
 from stonechat.datafile.spans import Span
 from stonechat.errors import Position
@@ -26,27 +26,38 @@ def is_empty_key(key: Span) -> bool:
     return not key.text or not _elements(tokens(key))[0]
 
 
-def check_sorting_key(key: Span, columns: Mapping[str, Column], version_column: str | None) -> None:
-    """Raise `InvalidSortingKey` where a key holds a nullable or an aggregate column, an aggregate or an unknown column.
+def check_sorting_key(key: Span, columns: Mapping[str, Column], version_column: str | None, findings: Findings) -> None:
+    """Report each nullable or aggregate column, each aggregate and each unknown column of a key.
 
     Columns within functions count too, whatever the function makes of them. `version_column` is the one that a
     ReplacingMergeTree tells versions apart by: rows that differ in it must be equal in the key, so it cannot be part of
     it.
     """
+    checked: set[str] = set()
     for element in filter(None, _elements(tokens(key))):
         for token, following in zip(element, [*element[1:], None], strict=True):
-            where = key.at(token.start)
-            if following and following.text == "(" and token.kind == "word":
-                if _AGGREGATES.fullmatch(token.text):
-                    raise InvalidSortingKey(f"The sorting key has the aggregate function '{token.text}'", where)
-            elif column := columns.get(token.name or ""):
-                _check_column(column, version_column, where)
+            if token.name in checked:
+                continue
+            checked.add(token.name or "")
+            with findings.collecting():
+                is_called = following is not None and following.text == "(" and token.kind == "word"
+                _check_token(token, key.at(token.start), columns, version_column, is_called=is_called)
         name = element[0].name if len(element) == 1 else None
         # Names with dots may be parts of columns, and those with leading underscores are the connectors' own. Without
         # any column, SCHEMA itself is at fault.
         if name and columns and name not in columns and _BARE_COLUMN.fullmatch(name):
-            where = key.at(element[0].start)
-            raise InvalidSortingKey(f"The sorting key has the column '{name}', which SCHEMA has not", where)
+            message = f"The sorting key has the column '{name}', which SCHEMA has not"
+            findings.report(InvalidSortingKey(message, key.at(element[0].start)))
+
+
+def _check_token(
+    token: Token, where: Position, columns: Mapping[str, Column], version_column: str | None, *, is_called: bool
+) -> None:
+    if is_called:
+        if _AGGREGATES.fullmatch(token.text):
+            raise InvalidSortingKey(f"The sorting key has the aggregate function '{token.text}'", where)
+    elif column := columns.get(token.name or ""):
+        _check_column(column, version_column, where)
 
 
 def _check_column(column: Column, version_column: str | None, where: Position) -> None:

@@ -14,22 +14,23 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from stonechat.datafile.problems import DatafileProblem
-from stonechat.datafile.resources import DataSource, Node, NodeType, Pipe
+from stonechat.datafile.resources import Node, NodeType, Pipe
 from stonechat.datafile.spans import place_in
 from stonechat.deploy.branches import Branches
 from stonechat.deploy.copies import copy_problems
-from stonechat.deploy.ddl import create_quarantine, create_table, create_view, table
+from stonechat.deploy.ddl import create_view, table
 from stonechat.deploy.placeholders import says_nothing, unknown_name
 from stonechat.deploy.plan import view_of
+from stonechat.deploy.tables import tried_tables
 from stonechat.deploy.untried import Untried, untried
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
 from stonechat.project.authored import require_authored
 from stonechat.project.checks import name_position
 from stonechat.project.composition import Composed, compose_placeholder
-from stonechat.project.lineage import NodeKey
+from stonechat.project.lineage import NodeKey, target_of
 from stonechat.project.model import Project
-from stonechat.project.secrets import secret_problems
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal, parameter_text
@@ -41,12 +42,6 @@ _EXPLAIN = "EXPLAIN "
 _STATE = "AggregateFunction("
 _SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 _FAILED_AT = re.compile(r"failed at position (\d+)")
-
-
-class InvalidTable(DatafileProblem):
-    """The engine does not accept a data source as a table."""
-
-    code = "SC710"
 
 
 class InvalidNode(DatafileProblem):
@@ -81,12 +76,11 @@ def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
 
 def rehearse_in(database: str, project: Project, engine: Engine, what: Untried) -> list[StonechatError]:
     """Every problem of a part of a project. The empty database has the tables and views of it from then on."""
-    problems = list(_table_problems(project, engine, database, what.tables))
+    tried = tried_tables(project, engine, database, what.tables)
     if any(NAMESPACE in node.sql for pipe in project.pipes.values() for node in pipe.nodes):
         for statement in create_statements(service_database(database)):
             engine.command(statement)
-    # With a table missing, every node that reads it would fail too and bury the cause.
-    return problems or list(_pipe_problems(project, engine, database, what.nodes))
+    return [*tried.problems, *_pipe_problems(project, engine, database, what.nodes, tried.missing)]
 
 
 def remove_leftovers(engine: Engine) -> None:
@@ -96,32 +90,14 @@ def remove_leftovers(engine: Engine) -> None:
         engine.command(f"DROP DATABASE {identifier(str(row['name']))} SYNC")
 
 
-def _table_problems(
-    project: Project, engine: Engine, database: str, names: AbstractSet[str]
-) -> Iterator[StonechatError]:
-    for source in project.data_sources.values():
-        if source.name not in names:
-            continue
-        try:
-            engine.command(create_table(source, database), database=database)
-            engine.command(create_quarantine(source, database), database=database)
-        except EngineFailure as error:
-            # A secret that nobody knows stands there as it is written, which the engine cannot read.
-            missing = list(secret_problems(source, project.files[source.position.file], {}))
-            message, place = f"Data source '{source.name}': {error.message}", _table_position(source, error)
-            yield from missing or [InvalidTable(message, place, hint=error.hint)]
-
-
-def _table_position(source: DataSource, error: EngineFailure) -> Position:
-    """The column that the engine's message names first, or the top of the file."""
-    named = [(error.message.find(column.name), column) for column in source.columns if column.name in error.message]
-    return min(named, key=lambda item: item[0])[1].position if named else source.position
-
-
 def _pipe_problems(
-    project: Project, engine: Engine, database: str, keys: AbstractSet[NodeKey]
+    project: Project, engine: Engine, database: str, keys: AbstractSet[NodeKey], missing: AbstractSet[str]
 ) -> Iterator[StonechatError]:
-    failed: set[NodeKey] = set()
+    """What is wrong with nodes, but not with those that read or write a data source without a table for a fault of its
+    own: they would fail too, and bury the cause.
+    """
+    without = missing | {name + QUARANTINE_SUFFIX for name in missing}
+    failed: set[NodeKey] = {key for key, names in project.lineage.nodes.items() if not without.isdisjoint(names)}
     for pipe in project.pipes.values():
         for node in pipe.nodes:
             key = (pipe.name, node.name)
@@ -131,7 +107,7 @@ def _pipe_problems(
             for problem in _node_problems(project, pipe, node, engine, database):
                 failed.add(key)
                 yield problem
-            if key not in failed:
+            if key not in failed and target_of(pipe) not in missing:
                 if node.type is NodeType.MATERIALIZED:
                     yield from _view_problems(project, pipe, engine, database)
                 elif node.type is NodeType.COPY:

@@ -31,13 +31,6 @@ class ProjectProblem(DatafileProblem):
 
 
 _MOST_CYCLES = 20
-_CONNECTION_TYPES: Mapping[str, tuple[str, ...]] = {
-    "kafka_connection_name": ("kafka",),
-    "import_connection_name": ("s3", "gcs", "dynamodb"),
-    "pg_connection_name": ("postgres",),
-    "export_connection_name": ("s3", "gcs", "kafka"),
-}
-"""The settings that name a connection, and the types that it may have."""
 
 
 def suggestion(name: str, known: Iterable[str]) -> str | None:
@@ -82,7 +75,7 @@ def unknown_targets(
             command = "DATASOURCE" if pipe.output.type is NodeType.MATERIALIZED else "TARGET_DATASOURCE"
             yield ProjectProblem(
                 f"{kind.capitalize()} pipe '{pipe.name}' writes to the data source '{target}', which does not exist",
-                _instruction_position(files, pipe.output.position, command),
+                instruction_position(files, pipe.output.position, command),
                 hint=suggestion(target, data_sources),
             )
 
@@ -96,32 +89,9 @@ def fed_targets(
         if pipe.output.type is NodeType.COPY and target is not None and target.connector:
             yield ProjectProblem(
                 f"Copy pipe '{pipe.name}' writes to the data source '{target.name}', which a connection fills",
-                _instruction_position(files, pipe.output.position, "TARGET_DATASOURCE"),
+                instruction_position(files, pipe.output.position, "TARGET_DATASOURCE"),
                 hint="Copy into a data source of its own.",
             )
-
-
-def wrong_connections(
-    data_sources: Iterable[DataSource],
-    pipes: Iterable[Pipe],
-    connections: Mapping[str, Connection],
-    known: AbstractSet[str],
-    files: Mapping[str, str],
-) -> Iterator[ProjectProblem]:
-    """Settings that name a connection which does not exist, or is of another type than they need."""
-    users = [(source.connector, source.position) for source in data_sources]
-    users += [(node.options, node.position) for pipe in pipes for node in pipe.nodes]
-    for settings, start in users:
-        for key in sorted(settings.keys() & _CONNECTION_TYPES.keys()):
-            name, place = settings[key], _instruction_position(files, start, key.upper())
-            allowed = ("kafka",) if "export_kafka_topic" in settings else _CONNECTION_TYPES[key]
-            if name in connections and connections[name].type not in allowed:
-                message = f"The connection '{name}' is of type {connections[name].type}"
-                hint = f"{key.upper()} takes a connection of type {' or '.join(allowed)}"
-                yield ProjectProblem(message, place, hint=hint)
-            elif name not in known and "{{" not in name:
-                message = f"The connection '{name}' does not exist"
-                yield ProjectProblem(message, place, hint=suggestion(name, connections))
 
 
 def unknown_tables(
@@ -217,7 +187,7 @@ def name_position(node: Node, name: str) -> Position:
     return place_in(node.sql, match.start("name"), node.sql_position, node.sql_indent)
 
 
-def _instruction_position(files: Mapping[str, str], start: Position, command: str) -> Position:
+def instruction_position(files: Mapping[str, str], start: Position, command: str) -> Position:
     """The line, from `start` on, that begins with an instruction; `start` itself when there is none."""
     lines = source_lines(files.get(start.file, ""))
     for number, line in enumerate(lines[start.line - 1 :], start.line):

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from stonechat.errors import Kind, StonechatError
@@ -25,11 +26,30 @@ class UnreadableProject(StonechatError):
     kind = Kind.INVALID
 
 
-def load_folder(folder: Path, max_depth: int = DEEPEST) -> Mapping[str, str]:
-    """Every datafile of a folder, at most so many folders deep: path relative to the folder (with `/`) -> text, sorted.
+@dataclass(frozen=True, slots=True)
+class ReadFolder:
+    """The datafiles of a folder by their paths relative to it (with `/`), sorted: the texts of those that could be
+    read, and what is wrong with the others.
+    """
 
-    Folders behind symbolic links are not looked into. A folder that changes while it is read is read again. Raises
-    `UnreadableProject` naming the file for one that is not UTF-8, too large, no regular file or not to be read.
+    texts: Mapping[str, str]
+    unreadable: Mapping[str, UnreadableProject]
+
+
+def load_folder(folder: Path, max_depth: int = DEEPEST) -> Mapping[str, str]:
+    """Every datafile of a folder: path relative to the folder -> text. Raises what `read_folder` found first."""
+    found = read_folder(folder, max_depth)
+    for problem in found.unreadable.values():
+        raise problem
+    return found.texts
+
+
+def read_folder(folder: Path, max_depth: int = DEEPEST) -> ReadFolder:
+    """Read every datafile of a folder, at most so many folders deep.
+
+    Folders behind symbolic links are not looked into. A folder that changes while it is read is read again. A file
+    that is not UTF-8, too large, no regular file or not to be read is unreadable. Raises `UnreadableProject` where
+    there is no such folder.
     """
     if not folder.is_dir():
         raise UnreadableProject(
@@ -37,13 +57,11 @@ def load_folder(folder: Path, max_depth: int = DEEPEST) -> Mapping[str, str]:
         )
     for _ in range(_TRIES - 1):
         paths = sorted(_datafiles(folder, max_depth))
-        try:
-            return _texts(folder, paths)
-        except UnreadableProject:
-            # Editors replace files by renaming: what has just vanished is often back, or rightly gone.
-            if paths == sorted(_datafiles(folder, max_depth)):
-                raise
-    return _texts(folder, sorted(_datafiles(folder, max_depth)))
+        found = _read_all(folder, paths)
+        # Editors replace files by renaming: what has just vanished is often back, or rightly gone.
+        if not found.unreadable or paths == sorted(_datafiles(folder, max_depth)):
+            return found
+    return _read_all(folder, sorted(_datafiles(folder, max_depth)))
 
 
 def project_folder(folder: Path) -> Path:
@@ -86,8 +104,16 @@ def _read(path: Path, largest: int) -> bytes:
         raise UnreadableProject(f"Cannot read {path}: {error.strerror}") from error
 
 
-def _texts(folder: Path, paths: list[Path]) -> Mapping[str, str]:
-    return {path.relative_to(folder).as_posix(): read_text(path) for path in paths}
+def _read_all(folder: Path, paths: list[Path]) -> ReadFolder:
+    texts: dict[str, str] = {}
+    unreadable: dict[str, UnreadableProject] = {}
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            texts[name] = read_text(path)
+        except UnreadableProject as problem:
+            unreadable[name] = problem
+    return ReadFolder(texts, unreadable)
 
 
 def _datafiles(folder: Path, max_depth: int) -> Iterator[Path]:

@@ -25,8 +25,8 @@ from stonechat.project.checks import (
     united_views,
     unknown_tables,
     unknown_targets,
-    wrong_connections,
 )
+from stonechat.project.connection_checks import shared_groups, wrong_connections
 from stonechat.project.lineage import Lineage, NodeKey, lineage_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.secrets import Resource, Secrets, filled, secret_problems
@@ -168,6 +168,7 @@ def problems_between(project: Project) -> Iterator[StonechatError]:
     yield from unknown_targets(found, sources, project.files)
     yield from fed_targets(found, project.data_sources, project.files)
     yield from wrong_connections(project.data_sources.values(), found, project.connections, connections, project.files)
+    yield from shared_groups(project.data_sources.values(), project.files)
     yield from unknown_tables(found, project.templates, tables)
     yield from misread_services(found, project.templates)
     yield from secrets_in_views(found, project.templates, project.lineage)
