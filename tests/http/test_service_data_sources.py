@@ -136,9 +136,30 @@ def test_operations_on_data_sources_are_recorded(server: RunningServer) -> None:
     (row,) = _eventually(server, "SELECT * FROM tinybird.datasources_ops_log WHERE event_type = 'append'")
     assert (row["datasource_name"], row["result"], row["rows"]) == ("visits", "ok", 1)
     assert row["import_id"] == sent.json()["import_id"]
+    assert row["job_id"] in {job["id"] for job in server.request("GET", "/v0/jobs").json()["jobs"]}
+    assert row["written_bytes"] == sent.json()["statistics"]["bytes"] == len('{"n":7}\n')
     blocks = f"SELECT * FROM tinybird.block_log WHERE import_id = '{row['import_id']}'"
     (block,) = _eventually(server, blocks)
     assert (block["status"], block["source"], block["rows"], block["quarantine_lines"]) == ("done", "body", 1, 0)
+
+
+def test_operations_carry_the_tags_of_their_data_source_and_the_conditions_of_their_callers(
+    server: RunningServer,
+) -> None:
+    own = server.new_workspace()
+    files = {"tagged.datasource": "TAGS sales, raw\nSCHEMA >\n    `n` UInt8 `json:$.n`\n"}
+    assert own.deploy(files).status_code == 200
+    assert own.send('{"n": 1}\n{"n": "no"}', name="tagged").status_code == 200
+    path, some = "/v1/datasources/tagged", {"replace_condition": "n = 2", "format": "csv"}
+    assert own.request("POST", f"{path}/replace", params=some, content="n\n2\nno\n").json()["status"] == "done"
+    assert own.request("POST", f"{path}/delete", data={"delete_condition": "n = 1"}).json()["rows_affected"] == 1
+    found = {row["event_type"]: row for row in _eventually(own, "SELECT * FROM tinybird.datasources_ops_log", least=4)}
+    assert set(found) == {"create", "append-hfi", "replace", "delete"}
+    assert all(row["resource_tags"] == ["sales", "raw"] for row in found.values())
+    replaced, deleted = found["replace"], found["delete"]
+    assert (replaced["Options.Names"], replaced["written_bytes"]) == (["replace_condition"], len('{"n":2}\n'))
+    assert replaced["written_bytes_quarantine"] > 0
+    assert (deleted["Options.Names"], deleted["rows"], bool(deleted["job_id"])) == (["delete_condition"], 1, True)
 
 
 def test_what_a_deployment_does_to_data_sources_is_recorded(server: RunningServer) -> None:

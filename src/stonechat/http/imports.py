@@ -124,8 +124,12 @@ class _Handlers:
 
     async def _begin(self, request: Request, target: Target, order: ImportOrder, received: _Received) -> Response:
         new = import_job(target.snapshot, target.source, order, target.caller.token_id)
-        job = await asyncio.to_thread(self.imports.jobs.submit, new)
-        received.kept = True
+        received.kept = True  # before: whoever ends this request from now on must not take the file from the job
+        try:
+            job = await asyncio.to_thread(self.imports.jobs.submit, new)
+        except Exception:
+            received.kept = False
+            raise
         if 0 < received.upload.size <= _SMALL_BYTES:
             wait = partial(self.imports.jobs.wait, job, seconds=_LONGEST_WAIT)
             job = await asyncio.get_running_loop().run_in_executor(self.imports.threads, wait)

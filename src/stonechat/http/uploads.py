@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.bodies import BodyTooLarge, InvalidEncoding
+from stonechat.ingest.segments import sync_path
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -66,10 +67,20 @@ async def receive(request: Request, path: Path, limit: int) -> Upload:
     try:
         with path.open("wb") as file:
             if kind == b"multipart/form-data":
-                return await _receive_form(request, file, limit, options.get(b"boundary", b""))
-            return await _receive_raw(request, file, limit, kind.decode("latin-1").lower())
+                upload = await _receive_form(request, file, limit, options.get(b"boundary", b""))
+            else:
+                upload = await _receive_raw(request, file, limit, kind.decode("latin-1").lower())
+        if upload.size:
+            await asyncio.to_thread(_sync, path)
     except OSError as error:
         raise NoRoomForFile(f"The file cannot be written to the disk: {error.strerror}") from error
+    return upload
+
+
+def _sync(path: Path) -> None:
+    """A job that outlives a power loss must find the file whole."""
+    sync_path(path)
+    sync_path(path.parent)
 
 
 async def _receive_raw(request: Request, file: BinaryIO, limit: int, media_type: str) -> Upload:

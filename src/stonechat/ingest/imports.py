@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from stonechat.datafile.resources import DataSource
@@ -32,13 +32,18 @@ Take = Callable[[str, Verdicts], "Future[None]"]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of the rows of a file so far. `batches` are taken; `trouble` is what went wrong behind them."""
+    """What became of the rows of a file so far. `batches` are taken; `trouble` is what went wrong behind them.
+
+    `bytes` and `quarantined_bytes` are those of the rows as lines of JSON, as the write-ahead log has them.
+    """
 
     batches: int = 0
     successful_rows: int = 0
     quarantined_rows: int = 0
     invalid_lines: int = 0
     trouble: str | None = None
+    bytes: int = 0
+    quarantined_bytes: int = 0
 
     def plus(self, verdicts: Verdicts) -> Tally:
         """With one batch more."""
@@ -48,6 +53,8 @@ class Tally:
             successful_rows=self.successful_rows + verdicts.good_rows,
             quarantined_rows=self.quarantined_rows + verdicts.quarantined_rows,
             invalid_lines=self.invalid_lines + verdicts.invalid_rows,
+            bytes=self.bytes + len(verdicts.good),
+            quarantined_bytes=self.quarantined_bytes + len(verdicts.quarantined),
         )
 
     @classmethod
@@ -58,13 +65,7 @@ class Tally:
     @property
     def noted(self) -> dict[str, Any]:
         """As JSON."""
-        return {
-            "batches": self.batches,
-            "successful_rows": self.successful_rows,
-            "quarantined_rows": self.quarantined_rows,
-            "invalid_lines": self.invalid_lines,
-            "trouble": self.trouble,
-        }
+        return asdict(self)
 
     @property
     def error(self) -> str | None:

@@ -5,7 +5,6 @@ Each of these methods is all or nothing, whatever is killed meanwhile. They alon
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine, EngineFailure
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.ingestion import Ingestion
+from stonechat.ingest.segments import sync_path
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.swaps import RENEWAL_PREFIX, complete_swaps, drop_staging, swap, uuid_of
 from stonechat.project.live import LiveProjects, Snapshot, Table, UnknownDataSource
@@ -66,7 +66,7 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Which rows are to go, by a condition as `checked_condition` gives it. `mark` is this deletion's own.
+    """Which rows are to go, by a condition as `checked_condition` gives it. `mark` is the id of the job that does it.
 
     With `lightweight` the rows are only marked as deleted, and go with the next merge.
     """
@@ -229,7 +229,7 @@ class Contents:
             file.unlink(missing_ok=True)
             self._engine.command(f"SELECT * FROM {table} INTO OUTFILE {literal(str(file))} FORMAT JSONEachRow")
             for path in (file, file.parent):
-                _sync(path)
+                sync_path(path)
             staging = self.empty_twin(table)
             moving(uuid_of(self._engine, Table(staging, table.name)))
             swap(self._store, self._engine, staging, [table])
@@ -256,7 +256,10 @@ class Contents:
             where = f"WHERE {placed(snapshot, deletion.condition)} AND {literal(deletion.mark)} != ''"
             change = f"DELETE FROM {table}" if deletion.lightweight else f"ALTER TABLE {table} DELETE"
             settings = "SETTINGS mutations_sync = 0, lightweight_deletes_sync = 0"
-            with self._telemetry.operation(snapshot.workspace, "delete", identity, source.name) as operation:
+            options = {"delete_condition": deletion.condition}
+            with self._telemetry.operation(
+                snapshot.workspace, "delete", identity, source.name, job_id=deletion.mark, options=options
+            ) as operation:
                 self._engine.command(f"{change} {where} {settings}", database=snapshot.workspace.database)
                 operation.rows(rows)
 
@@ -277,14 +280,6 @@ class Contents:
 
     def _changed(self, snapshot: Snapshot, source: DataSource) -> None:
         self._versions.raise_for(snapshot.workspace.id, affected_by_writes(snapshot.project)[source.name])
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def rewriting(data_source_id: str) -> str:

@@ -23,6 +23,7 @@ from stonechat.ingest.files.formats import FileFormat, format_by_name
 from stonechat.ingest.files.reading import RowFile
 from stonechat.ingest.imports import Take, Tally, append_batches, into_data_source
 from stonechat.ingest.ingestion import Ingestion
+from stonechat.ingest.segments import sync_path
 from stonechat.ingest.verdicts import Verdicts
 from stonechat.jobs.contents import Contents, Replaced, Replacement, rewriting
 from stonechat.jobs.kinds import JobFailed, JobKind, Progress
@@ -148,6 +149,7 @@ class Importer:
         with self._recorded(work) as operation:
             result = self._append(work) if order.replacement is None else self._replace(work, order.replacement)
             operation.rows(result["successful_rows"], result["quarantined_rows"])
+            operation.bytes(work.tally.bytes, work.tally.quarantined_bytes)
         progress.note(result=result)  # a kill may come before the job's end is written: the file is not missed then
         path.unlink(missing_ok=True)
         return result
@@ -157,8 +159,17 @@ class Importer:
         """Record the import as an operation, and as one block with what became of it."""
         workspace = self._projects.of(work.job.workspace_id).snapshot.workspace
         identity, source = self._subject(work.job)
-        kind = "append" if work.order.replacement is None else "replace"
-        operation = self._telemetry.operation(workspace, kind, identity, source.name, import_id=work.order.file)
+        replacement = work.order.replacement
+        condition = replacement and replacement.condition
+        operation = self._telemetry.operation(
+            workspace,
+            "append" if replacement is None else "replace",
+            identity,
+            source.name,
+            import_id=work.order.file,
+            job_id=work.job.id,
+            options={"replace_condition": condition} if condition else {},
+        )
         began, failure = time.monotonic(), None
         try:
             with operation:
@@ -239,6 +250,8 @@ class Importer:
             )
             with path.open("wb") as file:
                 fetched = fetch(order.url, file, limits)
+            sync_path(path)
+            sync_path(self._folder)
             progress.note(fetched=[fetched.name, fetched.media_type])
             return format_by_name(fetched.name, fetched.media_type)
         return format_by_name(*job.notes["fetched"])
@@ -307,7 +320,11 @@ def import_result(import_id: str, tally: Tally) -> dict[str, Any]:
         "quarantined_rows": tally.quarantined_rows,
         "quarantine_rows": tally.quarantined_rows,
         "invalid_lines": tally.invalid_lines,
-        "statistics": {"row_count": tally.successful_rows, "invalid_lines": tally.invalid_lines},
+        "statistics": {
+            "row_count": tally.successful_rows,
+            "bytes": tally.bytes,
+            "invalid_lines": tally.invalid_lines,
+        },
         "blocks": [
             {
                 "block_id": import_id,

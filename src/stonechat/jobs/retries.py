@@ -61,7 +61,9 @@ class QuarantineRetrier:
             progress.note(tally=tally.noted)
             progress.report(position, **_result(tally))
 
-        with self._telemetry.operation(snapshot.workspace, "append", job.data_source.id, source.name) as operation:
+        with self._telemetry.operation(
+            snapshot.workspace, "append", job.data_source.id, source.name, job_id=job.id
+        ) as operation:
             tally = append_batches(
                 QuarantineReader(source.columns).batches(path),
                 into_data_source(self._ingestion, job.data_source.id, source),
@@ -70,6 +72,7 @@ class QuarantineRetrier:
                 taken=taken,
             )
             operation.rows(tally.successful_rows)
+            operation.bytes(tally.bytes)
         progress.note(result=_result(tally))  # a kill may come before the job's end is written
         path.unlink(missing_ok=True)
         return _result(tally)
@@ -87,5 +90,5 @@ def _result(tally: Tally) -> dict[str, Any]:
     return {
         "successful_rows": tally.successful_rows,
         "quarantined_rows": tally.quarantined_rows,
-        "statistics": {"row_count": tally.successful_rows},
+        "statistics": {"row_count": tally.successful_rows, "bytes": tally.bytes},
     }

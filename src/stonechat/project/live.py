@@ -243,6 +243,13 @@ class LiveProjects:
             raise UnknownWorkspace("The workspace does not exist any more")
         return project
 
+    def tags(self, workspace_id: str, data_source_id: str) -> Sequence[str]:
+        """The TAGS of a data source; none where it is gone."""
+        try:
+            return self.of(workspace_id).snapshot.data_source(data_source_id).tags
+        except (UnknownWorkspace, UnknownDataSource):
+            return ()
+
     def all(self) -> Sequence[LiveProject]:
         """Those of all workspaces, the oldest first."""
         return list(self._projects.values())

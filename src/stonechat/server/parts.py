@@ -124,6 +124,7 @@ class Parts:
         self.telemetry = Telemetry(
             ServiceTables(self.engine, self.settings.telemetry_days),
             partial(storage_readings, self.engine, self.projects),
+            self.projects.tags,
             records=self.settings.telemetry,
         )
         undo.callback(self.telemetry.close)

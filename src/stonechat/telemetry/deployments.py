@@ -28,4 +28,5 @@ def _operations(before: Snapshot, after: Snapshot) -> Iterator[DataSourceOperati
 
 def _operation(event_type: str, snapshot: Snapshot, name: str) -> DataSourceOperation:
     identity = snapshot.identities[name].id
-    return DataSourceOperation(event_type=event_type, datasource_id=identity, datasource_name=name)
+    tags = snapshot.project.data_sources[name].tags
+    return DataSourceOperation(event_type=event_type, datasource_id=identity, datasource_name=name, resource_tags=tags)

@@ -94,6 +94,7 @@ class DataSourceOperation(Event, frozen=True, kw_only=True):
     written_bytes_quarantine: int = 0
     pipe_id: str = ""
     pipe_name: str = ""
+    resource_tags: Sequence[str] = ()
 
 
 class EventsRequests(Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Self
 
@@ -16,6 +16,8 @@ from stonechat.telemetry.events import DataSourceOperation, Event
 from stonechat.telemetry.queue import EventQueue, QueueCounters
 from stonechat.telemetry.reports import Reports, StorageReading
 from stonechat.telemetry.tables import ServiceTables
+
+TagsOf = Callable[[str, str], Sequence[str]]
 
 
 class EventsRequest:
@@ -52,13 +54,14 @@ class EventsRequest:
 class Operation:
     """One operation on a data source, as a block: it is recorded when the block ends, as failed when that raises."""
 
-    __slots__ = ("_began", "_record", "_template", "affected", "quarantined")
+    __slots__ = ("_began", "_bytes", "_record", "_template", "affected", "quarantined")
 
     def __init__(self, record: Callable[[Event], None], template: DataSourceOperation) -> None:
         self._record = record
         self._template = template
         self.affected: int | None = None
         self.quarantined: int | None = None
+        self._bytes = (0, 0)
 
     def __enter__(self) -> Self:
         self._began = time.perf_counter()
@@ -67,6 +70,10 @@ class Operation:
     def rows(self, affected: int | None, quarantined: int | None = None) -> None:
         """How many rows it changed, and how many went into the quarantine."""
         self.affected, self.quarantined = affected, quarantined
+
+    def bytes(self, written: int, quarantined: int = 0) -> None:
+        """How large those rows are."""
+        self._bytes = written, quarantined
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: object) -> None:
         ended = msgspec.structs.replace(
@@ -78,6 +85,8 @@ class Operation:
             rows_quarantine=self.quarantined,
             written_rows=self.affected or 0,
             written_rows_quarantine=self.quarantined or 0,
+            written_bytes=self._bytes[0],
+            written_bytes_quarantine=self._bytes[1],
         )
         self._record(ended)
 
@@ -90,10 +99,18 @@ class Telemetry:
     """Counters for the metrics, and events for the service data sources.
 
     Without `records` the service data sources stay empty: events count, and go nowhere. `stored` is asked what a
-    workspace holds when its data has changed, every five minutes at most.
+    workspace holds when its data has changed, every five minutes at most. `tags` tells those of a data source, by the
+    ids of its workspace and its own.
     """
 
-    def __init__(self, tables: ServiceTables, stored: StorageReading = lambda _: (), *, records: bool = True) -> None:
+    def __init__(
+        self,
+        tables: ServiceTables,
+        stored: StorageReading = lambda _: (),
+        tags: TagsOf = lambda _workspace, _identity: (),
+        *,
+        records: bool = True,
+    ) -> None:
         self.requests = RequestCounters()
         self.answers: dict[str, int] = defaultdict(int)
         self.queries = Durations()
@@ -101,7 +118,8 @@ class Telemetry:
         self.events = EventsCounters()
         self.jobs: dict[tuple[str, str], int] = defaultdict(int)
         self._tables = tables
-        self._reports = Reports(self.events, stored)
+        self._tags = tags
+        self._reports = Reports(self.events, stored, self._tagged)
         self._queue = EventQueue(tables.write, self._reports) if records else None
 
     @property
@@ -122,6 +140,7 @@ class Telemetry:
     def record(self, workspace: Workspace, event: Event) -> None:
         """Note something that happened in a workspace. Never blocks, never fails; any thread may call."""
         if isinstance(event, DataSourceOperation):
+            event = self._tagged(workspace.id, event)
             key = Subject(workspace, event.datasource_id, event.datasource_name)
             self.operations[key, event.event_type, "written"] += event.rows or 0
             self.operations[key, event.event_type, "quarantined"] += event.rows_quarantine or 0
@@ -135,13 +154,32 @@ class Telemetry:
         return EventsRequest(self.events.of(workspace, identity, name), size, wake)
 
     def operation(
-        self, workspace: Workspace, event_type: str, identity: str, name: str, *, import_id: str | None = None
+        self,
+        workspace: Workspace,
+        event_type: str,
+        identity: str,
+        name: str,
+        *,
+        import_id: str | None = None,
+        job_id: str | None = None,
+        options: Mapping[str, str] = {},
     ) -> Operation:
-        """Record, around the work, an operation on a data source that ends with its request."""
+        """Record, around the work, an operation on a data source. `job_id` is that of the job that does it."""
         template = DataSourceOperation(
-            event_type=event_type, datasource_id=identity, datasource_name=name, import_id=import_id
+            event_type=event_type,
+            datasource_id=identity,
+            datasource_name=name,
+            import_id=import_id,
+            job_id=job_id,
+            operation_id=job_id or "",
+            option_names=tuple(options),
+            option_values=tuple(options.values()),
         )
         return Operation(partial(self.record, workspace), template)
+
+    def _tagged(self, workspace_id: str, operation: DataSourceOperation) -> DataSourceOperation:
+        tags = operation.resource_tags or self._tags(workspace_id, operation.datasource_id)
+        return msgspec.structs.replace(operation, resource_tags=tags) if tags else operation
 
     def catch_up(self, database: str) -> None:
         """Have the service data sources of a workspace there for somebody who is about to read them. Blocks.

@@ -12,6 +12,8 @@ from stonechat.telemetry.queue import Item
 
 StorageReading = Callable[[str], Iterable[StoredRows]]
 """What the data sources of a workspace hold, by the database of the workspace; none for one that is gone."""
+Tagged = Callable[[str, DataSourceOperation], DataSourceOperation]
+"""An operation in the workspace of an id, with the tags of its data source."""
 
 _STORAGE_SECONDS = 300.0
 _EVENTS_API = "append-hfi"
@@ -21,10 +23,15 @@ class Reports:
     """Tells what the Events API took since the last time, and every five minutes what changed workspaces hold."""
 
     def __init__(
-        self, counters: EventsCounters, stored: StorageReading, clock: Callable[[], float] = time.monotonic
+        self,
+        counters: EventsCounters,
+        stored: StorageReading,
+        tagged: Tagged,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._counters = counters
         self._stored = stored
+        self._tagged = tagged
         self._clock = clock
         self._changed: set[str] = set()
         self._measured: dict[str, float] = {}
@@ -51,9 +58,9 @@ class Reports:
             self.changed(database)
             yield database, _requests(news, now)
             if news.requests > news.errors:
-                yield database, _appended(news, now)
+                yield database, self._tagged(news.subject.workspace.id, _appended(news, now))
             if news.errors:
-                yield database, _failed(news, now)
+                yield database, self._tagged(news.subject.workspace.id, _failed(news, now))
         for database in list(self._changed):
             if self._clock() >= self._due(database):
                 self._changed.discard(database)
