@@ -43,6 +43,7 @@ def _problems(*nodes: str) -> list[str]:
         "%\nSELECT {% if k in ['page'] %} page AS w, {% else %} {{error('no')}} {% end %} 1 FROM visits GROUP BY w",
         "%\nSELECT {% if k == 1 %} n AS w, {% else %} {{custom_error({'a': 1}, 4)}} {% end %} 1 FROM visits GROUP BY w",
         "%\nSELECT toString({% if kind == 'page' %} page {% else %} {{error('no')}} {% end %}) AS what FROM visits",
+        "SELECT page FROM visits SETTINGS max_threads = 4, allow_experimental_analyzer = 0, optimize_read_in_order = 0",
     ],
 )
 def test_what_only_a_placeholder_breaks_stops_no_project(sql: str) -> None:

@@ -141,6 +141,17 @@ def test_a_format_a_setting_and_a_copy_source_are_allowed_where_asked_for() -> N
     assert references.format == "CSV"
 
 
+def test_settings_of_how_a_query_is_run_are_for_authors_alone() -> None:
+    references = classify("SELECT 1 SETTINGS max_threads = 9, optimize_read_in_order = 0", shared_engine().explain)
+    require_read_only(references, tables=None, settings=True, tuning=True)
+    with pytest.raises(SettingNotAllowed):
+        require_read_only(references, tables=None, settings=True)
+    for setting in ("max_execution_time = 0", "max_memory_usage = 0", "readonly = 0", "max_rows_to_read = 0"):
+        references = classify(f"SELECT 1 SETTINGS {setting}", shared_engine().explain)
+        with pytest.raises(SettingNotAllowed):
+            require_read_only(references, tables=None, settings=True, tuning=True)
+
+
 def test_refusals_are_the_callers_to_mend() -> None:
     kinds: dict[str, Kind] = {"SC510": Kind.INVALID, "SC511": Kind.INVALID}
     for path in CORPUS:

@@ -130,6 +130,13 @@ def test_settings_move_out_of_the_statement() -> None:
     )
 
 
+def test_settings_of_how_a_query_is_run_are_left_out() -> None:
+    statement = "SELECT a FROM (SELECT 1 AS a SETTINGS enable_analyzer = 0) SETTINGS max_threads = 9, final = 1"
+    plain, settings = without_settings(statement, shared_engine().explain)
+    assert " ".join(plain.split()) == "SELECT a FROM (SELECT 1 AS a)"
+    assert settings == {"final": "1"}
+
+
 def test_a_statement_without_settings_stays_what_it_is() -> None:
     statement = "SELECT 'settings a\\'b\n' AS `x y` -- as written"
     assert without_settings(statement, shared_engine().explain) == (statement, {})

@@ -69,7 +69,7 @@ def require_copyable(engine: Engine, statement: str) -> bool:
     """
     references = classify(statement, engine.explain)
     own = {name for name in references.tables if name[0] in {None, NAMESPACE}}
-    require_read_only(references, tables=own, table_functions=TABLE_FUNCTIONS, settings=True)
+    require_read_only(references, tables=own, table_functions=TABLE_FUNCTIONS, settings=True, tuning=True)
     return any(name[0] == NAMESPACE for name in own)
 
 

@@ -43,6 +43,7 @@ def require_authored(composed: Composed, ask: Ask) -> None:
         namespaces={NAMESPACE},
         table_functions=_TABLE_FUNCTIONS,
         settings=True,
+        tuning=True,
         output_format=True,
     )
 

@@ -28,6 +28,7 @@ from stonechat.sql.references import exact_statement_of, references_of, tree_of
 from stonechat.sql.row_filters import InvalidRowFilter, parse_row_filter
 from stonechat.sql.scopes import Node, TableName
 from stonechat.sql.statements import TokenKind, meaningful_tokens
+from stonechat.sql.tuning import is_tuning
 from stonechat.sql.zeros import without_zeros
 
 EMPTY_DATABASE = "stonechat_empty"
@@ -40,7 +41,7 @@ _NO_LIMIT_BEHIND = frozenset(
 #: Settings that change nothing about which rows a condition holds for.
 _NEUTRAL_SETTINGS = re.compile(
     r"final|any_join_distinct_right_table_keys|join_\w+|optimize_aggregation_in_order|output_format_\w+"
-    r"|union_default_mode|max_threads"
+    r"|union_default_mode"
 )
 #: Failures whose text is about the statement alone, and never about a row.
 _ABOUT_THE_STATEMENT = frozenset(
@@ -111,10 +112,15 @@ class Narrowing:
         places = self._places(snapshot, caller)
         nameable = {table for table in references.tables if table[0] is None} | places.keys()
         require_read_only(
-            references, tables=nameable, table_functions=TABLE_FUNCTIONS | {"view"}, settings=True, output_format=True
+            references,
+            tables=nameable,
+            table_functions=TABLE_FUNCTIONS | {"view"},
+            settings=True,
+            tuning=True,
+            output_format=True,
         )
         for setting in sorted({*references.settings, *settings}):
-            if not _NEUTRAL_SETTINGS.fullmatch(setting):
+            if not _NEUTRAL_SETTINGS.fullmatch(setting) and not is_tuning(setting):
                 raise SettingNotAllowed(setting)
         closed = _closed(snapshot.project, caller)
         for name in sorted(name for database, name in references.tables if database is None and name in closed):

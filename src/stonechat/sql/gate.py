@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from stonechat.errors import Kind, StonechatError
 from stonechat.sql.references import References
 from stonechat.sql.scopes import TableName
+from stonechat.sql.tuning import is_tuning
 
 #: Table functions that every query may use: they make rows and read nothing.
 TABLE_FUNCTIONS = frozenset({"generaterandom", "null", "numbers", "numbers_mt", "values", "zeros", "zeros_mt"})
@@ -152,14 +153,16 @@ def require_read_only(
     namespaces: AbstractSet[str] = frozenset(),
     table_functions: AbstractSet[str] = TABLE_FUNCTIONS,
     settings: bool = False,
+    tuning: bool = False,
     output_format: bool = False,
     bounded: bool = False,
 ) -> None:
     """Raise a `SQLNotAllowed` unless the statement is a SELECT that reads only what it may.
 
     `tables` are the caller's, named as the statement must name them; None lets any table of the connection's own
-    database through, and of the databases that are `namespaces`. `settings` lets harmless SETTINGS through,
-    `output_format` a FORMAT clause. `bounded` refuses functions for which the limits of a query do not hold.
+    database through, and of the databases that are `namespaces`. `settings` lets harmless SETTINGS through, `tuning`
+    those of how a query is run, `output_format` a FORMAT clause. `bounded` refuses functions for which the limits of a
+    query do not hold.
     """
     if references.statement != "SELECT":
         raise NotASelect(references.statement)
@@ -179,7 +182,7 @@ def require_read_only(
         if bounded and _UNBOUNDED.match(name.lower()):
             raise FunctionNotAllowed(name, hint="It needs the scope WORKSPACE:READ_ALL, or to stand in an endpoint.")
     for name in sorted(references.settings):
-        if not settings or name not in HARMLESS_SETTINGS:
+        if not (settings and name in HARMLESS_SETTINGS) and not (tuning and is_tuning(name)):
             raise SettingNotAllowed(name)
 
 

@@ -16,6 +16,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.sql.quoting import literal
 from stonechat.sql.scopes import Node, Scope, TableName, UnboundName, Walk
 from stonechat.sql.statements import words_of
+from stonechat.sql.tuning import is_tuning
 
 #: Runs one statement that reads no table, with no right to change anything, and gives its answer as plain text.
 Ask = Callable[[str], str]
@@ -98,8 +99,8 @@ def references_of(tree: Node, parameters: Mapping[str, str] | None = None) -> Re
 def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
     """The statement as the engine formats it without its SETTINGS clauses, and what they set, as text.
 
-    A read-only connection refuses the clause, so whoever allows a setting passes it beside the statement. Comments are
-    lost. A statement without the word comes back as it is, unasked.
+    A read-only connection refuses the clause, so whoever allows a setting passes it beside the statement; settings of
+    how it is run are left out. Comments are lost. A statement without the word comes back as it is, unasked.
     """
     if "settings" not in statement.lower() or "SETTINGS" not in {word.upper() for word in words_of(statement)}:
         return statement, {}
@@ -110,7 +111,8 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
             clause = node.pop(key, None)
             for change in (clause or {}).get("changes", ()):
                 value = change["value"].get("value")
-                settings[change["name"]] = str(int(value)) if isinstance(value, bool) else str(value)
+                if not is_tuning(change["name"]):
+                    settings[change["name"]] = str(int(value)) if isinstance(value, bool) else str(value)
     return statement_of(tree, ask), settings
 
 
