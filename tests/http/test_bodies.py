@@ -64,3 +64,10 @@ def test_a_bomb_is_refused_early(encoding: str) -> None:
     bomb = gzip.compress(zeros) if encoding == "gzip" else zstandard.compress(zeros)
     with pytest.raises(BodyTooLarge):
         decompressed(bomb, encoding, 1_000_000)
+
+
+@pytest.mark.parametrize(("encoding", "empty"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))])
+def test_a_body_of_many_empty_parts_is_read_and_one_of_too_many_refused(encoding: str, empty: bytes) -> None:
+    assert decompressed(empty * 100_000, encoding, _LIMIT) == b""
+    with pytest.raises(InvalidEncoding, match="more than 100000 parts"):
+        decompressed(empty * 1_000_000, encoding, _LIMIT)

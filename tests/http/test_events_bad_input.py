@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +133,19 @@ def test_a_body_in_another_encoding_goes_to_the_quarantine(server: RunningServer
     assert server.value("SELECT count() FROM odd WHERE n IN (80, 81)") == 0
 
 
-def test_a_byte_order_mark_costs_its_line_at_most(server: RunningServer) -> None:
-    assert sum(_send(server, '\ufeff{"n":90}\n{"n":91}')) == 2
-    assert server.value("SELECT count() FROM odd WHERE n = 91") == 1
+def test_a_byte_order_mark_is_passed_over(server: RunningServer) -> None:
+    assert _send(server, '\ufeff{"n":90}\n{"n":91}') == (2, 0)
+    assert _send(server, '\ufeff{\n"n":\n92}') == (1, 0)
+    assert server.value("SELECT count() FROM odd WHERE n IN (90, 91, 92)") == 3
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_compressed_body_that_does_not_say_so_is_refused(
+    server: RunningServer, pack: Callable[[bytes], bytes]
+) -> None:
+    answer = server.send(pack(b'{"n":1}'), name="odd")
+    assert answer.status_code == 400
+    assert "no Content-Encoding" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
+from typing import Protocol
 
 import zstandard
 from starlette.requests import ClientDisconnect, Request
@@ -13,8 +15,10 @@ from stonechat.http.headers import header
 
 _LARGEST_INLINE = 4096
 """Bytes that are decompressed on the event loop: larger ones would hold up everybody else."""
+_ZLIB_PIECE = 16 * 1024
 _ZSTD_PIECE = 1024
-"""Bytes handed to the decompressor at once: so many grow to 32 MB at most, whatever a bomb does."""
+"""Bytes handed to a decompressor at once: so many grow to 16 and 32 MB at most, whatever a bomb does."""
+_MOST_MEMBERS = 100_000
 
 
 class BodyTooLarge(StonechatError):
@@ -60,48 +64,48 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
         case "identity" | "":
             return body
         case "gzip" | "x-gzip" | "deflate":
-            return _inflated(body, limit)
+            # 32 + 15: zlib looks for a gzip or zlib header itself.
+            return _joined(body, limit, "gzip", lambda: zlib.decompressobj(32 + 15), _ZLIB_PIECE)
         case "zstd":
-            return _unzstd(body, limit)
+            decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+            return _joined(body, limit, "zstd", decompressor.decompressobj, _ZSTD_PIECE)
         case _:
             raise InvalidEncoding(f"Unsupported Content-Encoding '{encoding}'", hint="Use gzip, zstd or none.")
 
 
-def _inflated(body: bytes, limit: int) -> bytes:
-    output = bytearray()
-    rest = body
-    try:
-        while rest:
-            # 32 + 15: zlib looks for a gzip or zlib header itself; gzip files may hold several members in a row.
-            inflater = zlib.decompressobj(32 + 15)
-            output += inflater.decompress(rest, limit - len(output) + 1)
-            if len(output) > limit:
-                raise _too_large(limit)
-            if not inflater.eof:
-                raise InvalidEncoding("The compressed body ends too early")
-            rest = inflater.unused_data
-    except zlib.error as error:
-        raise InvalidEncoding(f"The body is not valid gzip: {error}") from error
-    return bytes(output)
+class _Decoder(Protocol):
+    """Takes one of the members apart that follow each other in a body. It is fed until `eof`."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def _unzstd(body: bytes, limit: int) -> bytes:
+def _joined(body: bytes, limit: int, name: str, new: Callable[[], _Decoder], size: int) -> bytes:
+    """The content of all members, read in pieces of `size`: behind one may be a hundred thousand others."""
     output = bytearray()
-    rest = body
+    place = members = 0
     try:
-        while rest:
-            decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-            for start in range(0, len(rest), _ZSTD_PIECE):
-                output += decoder.decompress(rest[start : start + _ZSTD_PIECE])
+        while place < len(body):
+            members += 1
+            if members > _MOST_MEMBERS:
+                raise InvalidEncoding(f"The compressed body has more than {_MOST_MEMBERS} parts")
+            decoder = new()
+            while not decoder.eof:
+                piece = body[place : place + size]
+                if not piece:
+                    raise InvalidEncoding("The compressed body ends too early")
+                output += decoder.decompress(piece)
+                place += len(piece)
                 if len(output) > limit:
                     raise _too_large(limit)
-                if decoder.eof:
-                    break
-            if not decoder.eof:
-                raise InvalidEncoding("The compressed body ends too early")
-            rest = decoder.unused_data + rest[start + _ZSTD_PIECE :]
-    except zstandard.ZstdError as error:
-        raise InvalidEncoding(f"The body is not valid zstd: {error}") from error
+            place -= len(decoder.unused_data)
+    except (zlib.error, zstandard.ZstdError) as error:
+        raise InvalidEncoding(f"The body is not valid {name}: {error}") from error
     return bytes(output)
 
 
