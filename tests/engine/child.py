@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Insert
+from stonechat.engine.synced_parts import SYNCED_PARTS
 
 WINDOW = "SETTINGS non_replicated_deduplication_window = 1000"
 TABLES = (
@@ -41,6 +43,30 @@ def insert_until_killed(folder: Path) -> None:
         os.write(1, f"{token}\n".encode())
 
 
+def merge_until_killed(folder: Path, change: str) -> None:
+    """Insert blocks, make other parts of them, have the disk catch up with what it was told to sync, and wait."""
+    engine = ChdbEngine(folder, server_memory_bytes=1_000_000_000)
+    settings = ", ".join(f"{name} = {value}" for name, value in SYNCED_PARTS.items())
+    engine.command("CREATE DATABASE w")
+    engine.command(f"CREATE TABLE w.t (k UInt64, c UInt64 DEFAULT k) ENGINE = MergeTree ORDER BY k SETTINGS {settings}")
+    for token in range(20):
+        insert(engine, token)
+    engine.command(change)
+    with (folder / "another file").open("wb") as file:  # after whose sync no earlier change of a folder is lost
+        os.fsync(file.fileno())
+    os.write(1, b"merged\n")
+    signal.pause()
+
+
+def look(folder: Path) -> None:
+    """Print how many rows there are, and how many parts the engine has put aside because they are torn."""
+    engine = ChdbEngine(folder, server_memory_bytes=1_000_000_000)
+    rows = engine.fetch("SELECT count() AS rows FROM w.t")[0]["rows"]
+    torn = engine.fetch("SELECT count() AS parts FROM system.detached_parts")[0]["parts"]
+    engine.close()
+    sys.stdout.write(f"{rows} {torn}\n")
+
+
 def opened(folder: Path) -> ChdbEngine:
     engine = ChdbEngine(folder, server_memory_bytes=1_000_000_000)
     for statement in TABLES:
@@ -54,5 +80,9 @@ if __name__ == "__main__":
             replay(Path(folder), int(tokens))
         case ["insert-until-killed", folder]:
             insert_until_killed(Path(folder))
+        case ["merge-until-killed", folder, change]:
+            merge_until_killed(Path(folder), change)
+        case ["look", folder]:
+            look(Path(folder))
         case arguments:
             sys.exit(f"unknown: {arguments}")

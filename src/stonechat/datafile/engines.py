@@ -64,7 +64,12 @@ _RULES = {
 _PARAMETERS = ("ver", "is_deleted", "sign", "version", "columns")
 _PLACES = frozenset({"disk", "table_disk"})
 _DECIDED_BY_SERVER = dict.fromkeys(
-    ("non_replicated_deduplication_window", "fsync_after_insert", "fsync_part_directory"),
+    (
+        "non_replicated_deduplication_window",
+        "fsync_after_insert",
+        "fsync_part_directory",
+        "min_rows_to_fsync_after_merge",
+    ),
     "the server needs its own value to lose no row and count none twice",
 ) | {"storage_policy": "data lies in the data folder of the server"}
 _KEYS = ("sorting_key", "partition_key", "primary_key", "sampling_key", "ttl")

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
+from stonechat.engine.synced_parts import SYNCED_PARTS
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import Table
 from stonechat.sql.quoting import identifier, literal
@@ -24,7 +25,7 @@ POSITION_BYTES = 8
 _PREFIX = "staging_"
 _CHUNK_BYTES = 128_000_000
 _CHUNK_ROWS = 2_000_000
-_DURABLE = "fsync_after_insert = 1, fsync_part_directory = 1"
+_DURABLE = ", ".join(f"{name} = {value}" for name, value in SYNCED_PARTS.items())
 
 
 @dataclass(frozen=True, slots=True)

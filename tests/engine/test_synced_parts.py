@@ -1,0 +1,56 @@
+"""Parts that take the place of others are on the disk before those go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.ingest.disks import Ext4, lose_power
+
+from stonechat.engine.chdb import ChdbEngine
+from stonechat.engine.synced_parts import SYNCED_PARTS, sync_merged_parts_of_older_tables
+
+_CHILD = [sys.executable, "-m", "tests.engine.child"]
+
+
+@pytest.mark.parametrize(
+    ("change", "rows"),
+    [
+        pytest.param("OPTIMIZE TABLE w.t FINAL", 20_000, id="merge"),
+        pytest.param("ALTER TABLE w.t DELETE WHERE k < 100 SETTINGS mutations_sync = 1", 18_000, id="deletion"),
+        pytest.param("ALTER TABLE w.t UPDATE c = 1 WHERE 1 SETTINGS mutations_sync = 1", 20_000, id="update"),
+        pytest.param("ALTER TABLE w.t MODIFY COLUMN c String SETTINGS alter_sync = 1", 20_000, id="another type"),
+        pytest.param("ALTER TABLE w.t DROP COLUMN c SETTINGS alter_sync = 1", 20_000, id="a column less"),
+        pytest.param("ALTER TABLE w.t ADD COLUMN d UInt64, MATERIALIZE COLUMN c", 20_000, id="a column more"),
+    ],
+)
+def test_a_power_loss_after_parts_have_become_others_tears_none_and_takes_no_row(
+    change: str, rows: int, tmp_path: Path
+) -> None:
+    disk = Ext4(tmp_path / "image", 700)
+    with disk.mounted(tmp_path / "disk") as folder:
+        command = [*_CHILD, "merge-until-killed", str(folder / "engine"), change]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"merged\n"
+            lose_power(folder)
+            child.kill()
+    with disk.mounted(tmp_path / "disk") as folder:
+        looked = subprocess.run([*_CHILD, "look", str(folder / "engine")], capture_output=True, text=True, check=True)
+    assert looked.stdout == f"{rows} 0\n"
+
+
+def test_tables_of_older_versions_sync_merged_parts_from_the_next_start_on(engine: ChdbEngine, database: str) -> None:
+    older = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
+    engine.command(f"CREATE TABLE {database}.`an old one` (k UInt64) ENGINE = MergeTree ORDER BY k {older}")
+    engine.command(f"CREATE TABLE {database}.statistics (k UInt64) ENGINE = MergeTree ORDER BY k")
+
+    sync_merged_parts_of_older_tables(engine)
+
+    query = f"SELECT name, engine_full FROM system.tables WHERE database = '{database}' ORDER BY name"
+    settings = {row["name"]: str(row["engine_full"]).partition("SETTINGS ")[2] for row in engine.fetch(query)}
+    for name, value in SYNCED_PARTS.items():
+        assert f"{name} = {value}" in settings["an old one"]
+        assert name not in settings["statistics"]
