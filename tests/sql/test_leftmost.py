@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stonechat.sql.leftmost import as_one_select, leftmost
+from stonechat.sql.leftmost import as_one_select, fed_by_table, leftmost
 
 _TABLES = {
     "SELECT a FROM t JOIN u ON 1": "t",
@@ -48,3 +48,34 @@ def test_only_what_is_a_set_operation_gets_a_select_around_it() -> None:
     assert as_one_select(united) == f"SELECT * FROM (\n{united}\n)"
     single = "SELECT * EXCEPT (a) FROM (SELECT 1 FROM t UNION ALL SELECT 2 FROM t)"
     assert as_one_select(single) == single
+
+
+_FED_BY_U = {
+    "SELECT a FROM t UNION ALL SELECT a FROM u": "SELECT a FROM u",
+    "SELECT a FROM u UNION ALL SELECT a FROM t": "SELECT a FROM u ",
+    "SELECT a FROM t UNION ALL SELECT a FROM u UNION DISTINCT SELECT a FROM v UNION ALL (SELECT b FROM u); ": (
+        "SELECT a FROM u  UNION ALL (SELECT b FROM u); "
+    ),
+    "WITH c AS (SELECT 1 FROM t) SELECT a FROM c UNION ALL SELECT a FROM u JOIN c ON 1": (
+        "WITH c AS (SELECT 1 FROM t) SELECT a FROM u JOIN c ON 1"
+    ),
+    "WITH c AS (SELECT 1 FROM t), quantile(0.5)(x) AS q (SELECT a FROM c) UNION ALL SELECT a FROM u": (
+        "WITH c AS (SELECT 1 FROM t), quantile(0.5)(x) AS q SELECT a FROM u"
+    ),
+    "WITH c AS (SELECT 1 FROM t UNION ALL SELECT 2 FROM u /* kept */) SELECT * FROM c UNION ALL SELECT 3 FROM c": (
+        "WITH c AS (SELECT 2 FROM u /* kept */) SELECT * FROM c UNION ALL SELECT 3 FROM c"
+    ),
+    "SELECT a FROM (SELECT a FROM t UNION ALL (SELECT a FROM v UNION ALL SELECT a FROM `u`)) JOIN t USING a": (
+        "SELECT a FROM ((SELECT a FROM `u`)) JOIN t USING a"
+    ),
+    "SELECT a FROM u WHERE a IN (SELECT a FROM t UNION ALL SELECT a FROM v)": (
+        "SELECT a FROM u WHERE a IN (SELECT a FROM t UNION ALL SELECT a FROM v)"
+    ),
+}
+
+
+@pytest.mark.parametrize("statement", _FED_BY_U)
+def test_the_members_that_begin_with_other_tables_are_left_out(statement: str) -> None:
+    fed = fed_by_table(statement, "u")
+    assert fed == _FED_BY_U[statement]
+    assert set(leftmost(fed).tables) == {"u"}

@@ -28,7 +28,7 @@ from stonechat.deploy.history import (
     record_files,
     record_status,
 )
-from stonechat.deploy.plan import Plan
+from stonechat.deploy.plan import Plan, pipe_of_view
 from stonechat.deploy.preparation import Preparation, prepare
 from stonechat.deploy.removal import Removal
 from stonechat.deploy.restore import snapshot_of
@@ -289,7 +289,7 @@ class Deployer:
             *(live.project.data_sources.keys() & wanted.data_sources.keys()),
             *(live.project.pipes.keys() & wanted.pipes.keys()),
         )
-        carried = {name: place for name, place in live.places.items() if name in kept}
+        carried = {name: place for name, place in live.places.items() if pipe_of_view(name) in kept}
         self._writing.flush(_FLUSH_SECONDS)
         with self._store.transaction() as connection:
             identity = record_begun(connection, self.workspace.id, wanted.files, auto_promote=auto_promote)

@@ -5,7 +5,7 @@ No block is in flight meanwhile, so that every event goes to the tables of befor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -16,11 +16,12 @@ from stonechat.deploy.ddl import drop_table
 from stonechat.deploy.diff import compare
 from stonechat.deploy.grants import grants_of
 from stonechat.deploy.history import Status, record_live, record_status
+from stonechat.deploy.plan import view_names
 from stonechat.deploy.removal import Removal
 from stonechat.deploy.restore import snapshot_of
 from stonechat.deploy.staging import Writing
 from stonechat.engine.contract import Engine
-from stonechat.project.live import LiveProject, Snapshot
+from stonechat.project.live import LiveProject, Snapshot, Table
 from stonechat.project.places import forget_places
 from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
@@ -87,12 +88,16 @@ class Exchange:
 
     def _detach_views(self, gone: Snapshot, kept: Snapshot) -> None:
         """Remove the views of a project that is not served any more: they would go on to fill its tables."""
-        views = {kept.table(pipe.name) for pipe in kept.project.pipes_of_type(NodeType.MATERIALIZED)}
-        for pipe in gone.project.pipes_of_type(NodeType.MATERIALIZED):
-            view = gone.table(pipe.name)
+        views = set(_views(kept))
+        for view in _views(gone):
             if view not in views:
                 self._engine.command(drop_table(view.name, view.database))
 
     @property
     def _workspace(self) -> Workspace:
         return self._live.snapshot.workspace
+
+
+def _views(snapshot: Snapshot) -> Iterator[Table]:
+    for pipe in snapshot.project.pipes_of_type(NodeType.MATERIALIZED):
+        yield from map(snapshot.table, view_names(snapshot.project, pipe))

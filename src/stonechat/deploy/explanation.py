@@ -82,11 +82,11 @@ def _told(step: Step, held: Mapping[str, Held]) -> str:
         case RenewDataSource(source):
             given_up = f", without {rows(source.name)} of the live one" if source.name in held else ""
             return f"make an empty version of '{source.name}'{given_up}"
-        case CreateView(pipe, target):
-            return f"create the materialized view '{pipe.name}' into '{target}'"
+        case CreateView(target=target, name=name):
+            return f"create the materialized view '{name}' into '{target}'"
         case Backfill(view):
             read = (f"'{name}'" + (f" with {held[name]}" if name in held else "") for name in sorted(view.reads))
-            return f"fill '{view.target}' through '{view.pipe.name}', which reads {' and '.join(read)}"
+            return f"fill '{view.target}' through '{view.name}', which reads {' and '.join(read)}"
         case DropView(name):
             return f"drop the materialized view '{name}'; its target keeps its rows"
         case DropDataSource(name):

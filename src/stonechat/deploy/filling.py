@@ -146,11 +146,9 @@ class Filler:
 
     def _run_through(self, step: Backfill) -> None:
         view, frozen = step.view, self._filling.frozen
-        source = self._filling.sources.get(view.pipe.name)
+        source = self._filling.sources.get(view.name)
         if source is not None:
-            self._insert(
-                view.pipe.name, self._snapshot.placed(view.statement, dict.fromkeys(view.reads, frozen)), source
-            )
+            self._insert(view.name, self._snapshot.placed(view.statement, dict.fromkeys(view.reads, frozen)), source)
 
     def _insert(self, key: str, statement: str, source: str) -> None:
         """Run a statement over all rows of a frozen table, stretch by stretch."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
+from stonechat.errors import StonechatError
 from stonechat.project.composition import compose_pipe
 from stonechat.project.model import Project
+from stonechat.sql.leftmost import fed_by_table, leftmost
+
+_OF_TABLE = ":"
+"""Stands between the name of a pipe and that of a table in the name of a view: no resource can have it in its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +66,14 @@ class RenewDataSource:
 class CreateView:
     """Make the view of a materialized pipe; rows that arrive from now on flow through it.
 
-    `reads` has the data sources and quarantines that its statement reads.
+    `reads` has the data sources and quarantines that its pipe reads, `name` is that of the view in the engine.
     """
 
     pipe: Pipe
     target: str
     statement: str
     reads: frozenset[str]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +118,34 @@ class Plan:
         return (*self.before, *self.after)
 
 
-def view_of(project: Project, pipe: Pipe) -> CreateView:
-    """The view that a materialized pipe stands for."""
-    composed = compose_pipe(project, pipe, {})
-    return CreateView(pipe, pipe.output.options["datasource"], composed.sql, project.lineage.sources(pipe.name))
+def views_of(project: Project, pipe: Pipe) -> tuple[CreateView, ...]:
+    """The views that a materialized pipe stands for: one, or one for each table that a UNION brings together.
+
+    The engine runs a view on the rows of the leftmost table of its query, so each has only what begins with its own.
+    The first has the name of the pipe, the others that of their table behind it.
+    """
+    statement, target = compose_pipe(project, pipe, {}).sql, pipe.output.options["datasource"]
+    reads = project.lineage.sources(pipe.name)
+    tables = leftmost(statement).united_tables
+    first = CreateView(pipe, target, statement, reads, pipe.name)
+    if len(tables) < 2:
+        return (first,)
+    names = [pipe.name, *(f"{pipe.name}{_OF_TABLE}{table}" for table in tables[1:])]
+    parts = (fed_by_table(statement, table) for table in tables)
+    return tuple(replace(first, statement=part, name=name) for part, name in zip(parts, names, strict=True))
+
+
+def view_names(project: Project, pipe: Pipe) -> Sequence[str]:
+    """The names of a materialized pipe's views, of one too that was deployed and cannot be composed any more."""
+    try:
+        return [view.name for view in views_of(project, pipe)]
+    except StonechatError:
+        return [pipe.name]
+
+
+def pipe_of_view(name: str) -> str:
+    """The name of the pipe that a view of that name is of."""
+    return name.partition(_OF_TABLE)[0]
 
 
 def is_view(pipe: Pipe) -> bool:

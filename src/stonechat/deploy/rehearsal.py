@@ -20,14 +20,14 @@ from stonechat.deploy.branches import Branches
 from stonechat.deploy.copies import copy_problems
 from stonechat.deploy.ddl import create_view, table
 from stonechat.deploy.placeholders import says_nothing, unknown_name
-from stonechat.deploy.plan import view_of
+from stonechat.deploy.plan import views_of
 from stonechat.deploy.tables import tried_tables
 from stonechat.deploy.untried import Untried, untried
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
 from stonechat.project.authored import require_authored
 from stonechat.project.checks import name_position
-from stonechat.project.composition import Composed, compose_placeholder
+from stonechat.project.composition import Composed, compose_pipe, compose_placeholder
 from stonechat.project.lineage import NodeKey, target_of
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
@@ -41,6 +41,7 @@ DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
 _STATE = "AggregateFunction("
 _SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
+_ALIKE = "Each SELECT of a UNION over several tables has to name its columns as the first one does."
 _FAILED_AT = re.compile(r"failed at position (\d+)")
 
 
@@ -191,9 +192,9 @@ def failure_offset(error: EngineFailure, statement: str) -> int | None:
 
 
 def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -> Iterator[StonechatError]:
-    view = view_of(project, pipe)
-    target = project.data_sources[view.target]
-    described = engine.fetch(f"DESCRIBE ({view.statement})", database=database)
+    views = views_of(project, pipe)
+    target = project.data_sources[views[0].target]
+    described = engine.fetch(f"DESCRIBE ({compose_pipe(project, pipe, {}).sql})", database=database)
     given = {str(row["name"]): str(row["type"]) for row in described}
     stored = engine.fetch(f"DESCRIBE {table(database, target.name)}", database=database)
     wanted = {str(row["name"]): str(row["type"]) for row in stored}
@@ -206,10 +207,20 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
         )
     if mismatches:
         return
-    try:
-        engine.command(create_view(pipe.name, view.target, view.statement, database), database=database)
-    except EngineFailure as error:
-        yield InvalidNode(f"Node '{pipe.output.name}': {error.message}", pipe.output.sql_position)
+    for view in views:
+        try:
+            found = [str(row["name"]) for row in engine.fetch(f"DESCRIBE ({view.statement})", database=database)]
+            if other := next((name for name in found if name not in given), None):
+                missing = next(name for name in given if name not in found)
+                message = (
+                    f"Materialized pipe '{pipe.name}' has a SELECT of its UNION that gives '{other}', not '{missing}'"
+                )
+                yield ViewMismatch(message, name_position(pipe.output, other), hint=_ALIKE)
+            else:
+                engine.command(create_view(view.name, view.target, view.statement, database), database=database)
+        except EngineFailure as error:
+            message = f"Node '{pipe.output.name}': {_said(error)}"
+            yield InvalidNode(message, pipe.output.sql_position, hint=_ALIKE if len(views) > 1 else None)
 
 
 def _mismatches(

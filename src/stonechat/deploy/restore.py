@@ -11,6 +11,7 @@ from stonechat.datafile.resources import DataSource, NodeType
 from stonechat.deploy.ddl import drop_table
 from stonechat.deploy.filling import JOINING, Filling
 from stonechat.deploy.history import DeploymentRecord, Status, deployments, record_status
+from stonechat.deploy.plan import view_names
 from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.engine.contract import Engine
 from stonechat.project.live import Candidate, LiveProject, Snapshot, Table
@@ -143,4 +144,4 @@ def _tables(snapshot: Snapshot) -> Iterator[Table]:
         yield snapshot.table(name)
         yield snapshot.table(name + QUARANTINE_SUFFIX)
     for pipe in snapshot.project.pipes_of_type(NodeType.MATERIALIZED):
-        yield snapshot.table(pipe.name)
+        yield from map(snapshot.table, view_names(snapshot.project, pipe))

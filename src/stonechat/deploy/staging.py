@@ -225,7 +225,7 @@ class Staging:
         """Put the rows that have gathered behind those that were filled in; the table is whole then."""
         name, quarantine = filling.name, filling.name + QUARANTINE_SUFFIX
         for view in self._views_into(name):
-            self._command(drop_table(view.pipe.name, filling.gathered))
+            self._command(drop_table(view.name, filling.gathered))
         if self._has_parts(name, filling.gathered):
             self._command(attach_rows(name, filling.gathered, filling.database))
         self._command(move_table(quarantine, filling.gathered, filling.database))
@@ -236,7 +236,7 @@ class Staging:
 
     def _attach(self, view: CreateView, taken: AbstractSet[str]) -> None:
         """Let a view into a table see the rows that its source gets from now on."""
-        name = view.pipe.name
+        name = view.name
         target = self._snapshot.table(view.target).database
         filling = self._filling.get(view.target)
         database = filling.gathered if filling else self._place_for(name, taken)
@@ -246,7 +246,7 @@ class Staging:
     def _find_sources(self, filling: Filling, backfills: Sequence[Backfill]) -> None:
         """Ask the engine whose rows set each view off: it may read other tables beside."""
         for each in backfills:
-            name = each.view.pipe.name
+            name = each.view.name
             rows = self._engine.fetch(
                 "SELECT name FROM system.tables WHERE has(arrayZip(dependencies_database, dependencies_table), "
                 f"({literal(filling.gathered)}, {literal(name)})) "

@@ -7,7 +7,7 @@ from two projects alone; whether the engine takes what it plans is for the rehea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from graphlib import TopologicalSorter
 
@@ -26,7 +26,7 @@ from stonechat.deploy.plan import (
     RewriteDataSource,
     Table,
     is_view,
-    view_of,
+    views_of,
 )
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
@@ -50,7 +50,7 @@ class Versions:
     """What has to be made anew between two projects, by name.
 
     `made` are the data sources that get a table, `recomputed` those of them whose rows are given up because the views
-    into them find them again, and `views` the materialized pipes whose view is made.
+    into them find them again, and `views` the views that are made.
     """
 
     def __init__(self, live: Project, wanted: Project) -> None:
@@ -58,8 +58,8 @@ class Versions:
         self.wanted = wanted
         both = live.data_sources.keys() & wanted.data_sources.keys()
         self.evolutions = {name: evolve(live.data_sources[name], wanted.data_sources[name]) for name in sorted(both)}
-        self._live_views = {pipe.name: view_of(live, pipe) for pipe in live.pipes.values() if is_view(pipe)}
-        self._wanted_views = {pipe.name: view_of(wanted, pipe) for pipe in wanted.pipes.values() if is_view(pipe)}
+        self._live_views = _views(live)
+        self._wanted_views = _views(wanted)
         self.made = set(wanted.data_sources.keys() - both) | {name for name in both if self.evolutions[name]}
         self.recomputed: set[str] = set()
         self.views: set[str] = set()
@@ -85,12 +85,12 @@ class Versions:
         """A step for each view whose target lacks what it finds, those first whose targets others read."""
         wanting = sorted(name for name in self.views if self._is_backfilled(self._wanted_views[name]))
         behind = {
-            name: [other for other in wanting if self._wanted_views[other].target in self.sources(name)]
+            name: [other for other in wanting if self._wanted_views[other].target in self._read(name)]
             for name in wanting
         }
         with_rows = set(self.live.data_sources)
         for name in TopologicalSorter(behind).static_order():
-            if self.sources(name) & with_rows:
+            if self._read(name) & with_rows:
                 with_rows.add(self._wanted_views[name].target)
                 yield Backfill(self._wanted_views[name])
 
@@ -102,7 +102,7 @@ class Versions:
 
     def _close(self) -> None:
         for name, view in self._wanted_views.items():
-            if self._is_changed(view) or view.target in self.made or self.sources(name) & self.made:
+            if self._is_changed(view) or view.target in self.made or self._read(name) & self.made:
                 self.views.add(name)
                 self.made.add(view.target)
         for name in self.made & self.evolutions.keys():
@@ -129,10 +129,10 @@ class Versions:
         return name in self.recomputed or (name in self.evolutions and any(backfilled))
 
     def _is_changed(self, view: CreateView) -> bool:
-        return self._is_new(view) or normal(self._live_views[view.pipe.name].statement) != normal(view.statement)
+        return self._is_new(view) or normal(self._live_views[view.name].statement) != normal(view.statement)
 
     def _is_new(self, view: CreateView) -> bool:
-        live = self._live_views.get(view.pipe.name)
+        live = self._live_views.get(view.name)
         return live is None or live.target != view.target
 
     def _has_other_query(self, view: CreateView) -> bool:
@@ -144,8 +144,11 @@ class Versions:
         without_rows = target.name not in self.evolutions or target.name in self.recomputed
         return target.backfill != "skip" and (without_rows or self._is_new(view))
 
+    def _read(self, view: str) -> AbstractSet[str]:
+        return self.sources(self._wanted_views[view].pipe.name)
+
     def sources(self, pipe: str) -> AbstractSet[str]:
-        """The data sources that a view reads; reading a quarantine is reading its data source."""
+        """The data sources that a materialized pipe reads; reading a quarantine is reading its data source."""
         names = self.wanted.lineage.sources(pipe)
         return {name if name in self.wanted.data_sources else name.removesuffix(QUARANTINE_SUFFIX) for name in names}
 
@@ -161,3 +164,7 @@ class Versions:
         if evolution.rewrites:
             return rewritten(live, source, evolution.quarantine, evolution.rewrites)
         return CloneDataSource(source, evolution.alterations, evolution.quarantine)
+
+
+def _views(project: Project) -> Mapping[str, CreateView]:
+    return {view.name: view for pipe in project.pipes.values() if is_view(pipe) for view in views_of(project, pipe)}

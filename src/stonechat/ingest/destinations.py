@@ -159,4 +159,4 @@ def is_view_failure(failure: EngineFailure) -> bool:
 def view_of(failure: EngineFailure) -> str:
     """The name of the view that failed: the first that is named, and behind it those that its rows came through."""
     named = failure.message.partition(_VIEW)[2].partition(f": {_VIEW}")[0]
-    return named.strip().rstrip(".").partition(".")[2].strip("`")
+    return named.strip().rstrip(".").partition(".")[2].strip("`").partition(":")[0]

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from stonechat.datafile.resources import DataSource, NodeType
 from stonechat.deploy.ddl import create_view
+from stonechat.deploy.plan import pipe_of_view, views_of
 from stonechat.engine.contract import Engine, Insert
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.destinations import Destination, insert_rows
@@ -40,6 +41,7 @@ class ViewsIncompatible(StonechatError):
 class _View:
     """A materialized view that rows of the data source flow through, and where to."""
 
+    name: str
     pipe: str
     target: str
 
@@ -151,8 +153,9 @@ class Renewal:
         placing = Placing(staged, columns & staged.keys())
         for view in self._views:
             # The names that are staged get their database first, and then are none any more that a place is put before.
-            statement = self._snapshot.placed(placing.apply(compose_pipe(project, project.pipes[view.pipe], {}).sql))
-            self._command(create_view(view.pipe, view.target, statement, self.database))
+            (made,) = (each for each in views_of(project, project.pipes[view.pipe]) if each.name == view.name)
+            statement = self._snapshot.placed(placing.apply(made.statement))
+            self._command(create_view(view.name, view.target, statement, self.database))
 
     def _views_behind(self, *, skip_incompatible: bool) -> Sequence[_View]:
         """The views that rows flow through, the first ones first, as far as their targets can be made anew."""
@@ -197,10 +200,11 @@ class Renewal:
         found: dict[str, list[_View]] = {}
         project = self._snapshot.project
         for name in project.data_sources:
-            for pipe in self._dependents(self._snapshot.table(name)):
+            for view in self._dependents(self._snapshot.table(name)):
+                pipe = pipe_of_view(view)
                 if pipe in project.pipes and project.pipes[pipe].output.options.get("datasource"):
                     target = project.pipes[pipe].output.options["datasource"]
-                    found.setdefault(name, []).append(_View(pipe, target))
+                    found.setdefault(name, []).append(_View(view, pipe, target))
         return found
 
     def _dependents(self, table: Table) -> Sequence[str]:

@@ -165,16 +165,16 @@ def secrets_in_views(
 def united_views(
     pipes: Mapping[str, Pipe], templates: Mapping[NodeKey, Template], lineage: Lineage
 ) -> Iterator[ProjectProblem]:
-    """Materialized pipes whose rows come of several tables: a view would follow the first, and leave the others out."""
+    """Materialized pipes over what is no UNION of tables: a view would follow the first SELECT alone."""
     for pipe in pipes.values():
         if pipe.output.type is NodeType.MATERIALIZED:
             tables, operators = feeding((pipe.name, pipe.output.name), templates, lineage)
-            of_one = len(tables) < 2 and all(operator.upper() == "UNION" for _, operator in operators)
-            if operators and not of_one:
+            united = None not in tables and all(operator.upper() == "UNION" for _, operator in operators)
+            if operators and not united:
                 (owner, name), operator = operators[0]
                 node = next(node for node in pipes[owner].nodes if node.name == name)
                 message = f"Materialized pipe '{pipe.name}' would follow the first SELECT of its {operator} alone"
-                hint = "Make a materialized pipe for each table: several may write one data source."
+                hint = "A view takes UNIONs whose SELECTs all begin with a data source, and no EXCEPT or INTERSECT."
                 yield ProjectProblem(message, name_position(node, operator), hint=hint)
 
 

@@ -27,6 +27,13 @@ class Leftmost:
     tables: tuple[str | None, ...]
     operators: tuple[Token, ...] = ()
 
+    @property
+    def united_tables(self) -> Sequence[str]:
+        """The tables, each once, if UNIONs alone bring them together and every member has one; else none."""
+        plain = [table for table in self.tables if table is not None]
+        united = all(_word(operator) == "UNION" for operator in self.operators)
+        return list(dict.fromkeys(plain)) if united and len(plain) == len(self.tables) else []
+
 
 def leftmost(statement: str) -> Leftmost:
     """Follow the first FROM of a statement into sub-queries, and into what its own WITH defines."""
@@ -40,30 +47,82 @@ def as_one_select(statement: str) -> str:
     return f"SELECT * FROM (\n{statement}\n)" if is_united else statement
 
 
+def fed_by_table(statement: str, table: str) -> str:
+    """The statement without what its UNIONs on the way to the leftmost tables bring in from others than this one."""
+    parts: list[str] = []
+    done = 0
+    for start, end in sorted(_left_out(meaningful_tokens(statement), {}, table)):
+        parts.append(statement[done:start])
+        done = end
+    return "".join([*parts, statement[done:]])
+
+
+def _left_out(listed: Sequence[Token], definitions: _Definitions, table: str) -> set[tuple[int, int]]:
+    """Where the members that begin with other tables stand, each with an operator beside it."""
+    listed = _bare(listed)
+    definitions = {**definitions, **dict(_definitions(listed))}
+    operators = [index for index, _ in _outer(listed) if _unites(listed, index)]
+    if not operators:
+        _, inner, known = _first_from(listed, definitions)
+        return set() if inner is None else _left_out(inner, known, table)
+    members = _members(listed, operators)
+    kept = [table in _leftmost(member, definitions).tables for member in members]
+    first = kept.index(True)
+    found = {(_behind_with(members[0]).start, members[first][0].start)} if first else set()
+    for index in range(first + 1, len(members)):
+        if not kept[index]:
+            last = members[index][-1]
+            found.add((listed[operators[index - 1]].start, last.start + len(last.text)))
+    return found.union(
+        *(_left_out(member, definitions, table) for member, stays in zip(members, kept, strict=True) if stays)
+    )
+
+
 def _leftmost(listed: Sequence[Token], definitions: _Definitions) -> Leftmost:
     listed = _bare(listed)
     definitions = {**definitions, **dict(_definitions(listed))}
     operators = [index for index, _ in _outer(listed) if _unites(listed, index)]
     if operators:
-        bounds = zip([-1, *operators], [*operators, len(listed)], strict=True)
-        members = [_leftmost(_member(listed[start + 1 : end]), definitions) for start, end in bounds]
+        members = [_leftmost(member, definitions) for member in _members(listed, operators)]
         return Leftmost(
             tuple(table for member in members for table in member.tables),
             (*(listed[index] for index in operators), *(found for member in members for found in member.operators)),
         )
+    name, inner, known = _first_from(listed, definitions)
+    return Leftmost((name,)) if inner is None else _leftmost(inner, known)
+
+
+def _first_from(
+    listed: Sequence[Token], definitions: _Definitions
+) -> tuple[str | None, Sequence[Token] | None, _Definitions]:
+    """The name behind the first FROM, and the sub-query that it stands for or that is there, with what that knows."""
     start = next((index for index, token in _outer(listed) if _word(token) == "FROM"), None)
     behind = listed[start + 1 :] if start is not None else []
     if behind and behind[0].text == "(":
-        return _leftmost(behind[: _closing(behind, 0) + 1], definitions)
+        return None, behind[: _closing(behind, 0) + 1], definitions
     name = behind[0].name if behind else None
-    if name in definitions:
-        return _leftmost(definitions[name], {key: definitions[key] for key in definitions if key != name})
-    return Leftmost((name,))
+    if name is not None and name in definitions:
+        return name, definitions[name], {key: definitions[key] for key in definitions if key != name}
+    return name, None, definitions
 
 
-def _member(listed: Sequence[Token]) -> Sequence[Token]:
-    """A member of a set operation without the ALL or DISTINCT of the operator in front of it."""
-    return listed[1:] if listed and _word(listed[0]) in {"ALL", "DISTINCT"} else listed
+def _members(listed: Sequence[Token], operators: Sequence[int]) -> Sequence[Sequence[Token]]:
+    """What the set operators unite, without the ALL or DISTINCT of the operator in front."""
+    bounds = zip([-1, *operators], [*operators, len(listed)], strict=True)
+    members = [listed[start + 1 : end] for start, end in bounds]
+    return [member[1:] if member and _word(member[0]) in {"ALL", "DISTINCT"} else member for member in members]
+
+
+def _behind_with(member: Sequence[Token]) -> Token:
+    """Where the first member itself begins: the WITH in front of it holds for the others, too."""
+    if _word(member[0]) != "WITH":
+        return member[0]
+    for index, token in _outer(member):
+        ended = member[index - 1].text == ")" or _word(member[index - 2]) == "AS"
+        opens = token.text == "(" and ended and _word(member[index + 1]) in _SELECTS_BEGIN
+        if opens or _word(token) in {"SELECT", "FROM"}:
+            return token
+    return member[0]
 
 
 def _bare(listed: Sequence[Token]) -> list[Token]:
