@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import deployments, endpoints, ingestion, rendering, soak
+from bench import checking, deployments, endpoints, ingestion, rendering, soak
 from bench import files as files_of_rows
 from bench.processes import HttpProcess, Stonechat, Worker
 from bench.rows import rows
@@ -79,7 +79,7 @@ def _writes(folder: Path, no_op: HttpProcess, process: list[tuple[str, float]], 
             ("ready in an empty folder, s", server.ready_seconds),
             ("memory at rest, empty, MB", server.resident_bytes / _MB),
         ]
-        tables = [*ingestion.measure(folder, server, no_op, schema)]
+        tables = [*ingestion.measure(folder, server, no_op, schema), checking.measure(schema)]
     if imports:
         _say("imports")
         with Stonechat(folder / "imports") as server:

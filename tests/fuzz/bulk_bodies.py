@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Final
+from typing import Any, Final
 
 from tests.fuzz.mutation import Mutation
+from tests.fuzz.odd_events import odd_event
 from tests.ingest.bulk.row_binary import encoded_events
 
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import DataSource
 from stonechat.ingest.bulk.library import Library
 from stonechat.ingest.bulk.reader import BulkReader
-from stonechat.ingest.feeding import fed_columns
+from stonechat.ingest.feeding import fed_columns, stored_form
 from stonechat.ingest.rows import RowReader
+from stonechat.ingest.unknown_fields import named_counts
 
 _VALUES: Final[dict[str, list[object]]] = {
     "String": ["plain", "", "ü 你好 😀", 'a "quote", a \\ and \n\t', "x" * 130],
@@ -37,40 +39,68 @@ _VALUES: Final[dict[str, list[object]]] = {
     "UUID": ["61f0c404-5cb3-11e7-907b-a6006ad3dba0"],
     "Array(String)": [[], ["a", "ü"], ["x"] * 130],
     "Array(UInt8)": [[], [1, 255]],
+    "Enum8('a' = 1, 'ab' = 2, 'b' = -3, 'ü' = 0)": ["a", "ab", "b", "ü"],
+    "Enum16('on' = 300)": ["on"],
+    "Decimal(9, 2)": [1.25, "-0.01", 9999999.99, 0],
+    "Decimal(38, 18)": ["0.000000000000000001", 7, "-1234567.5"],
+    "DateTime('Europe/Berlin')": ["2026-10-25T01:30:00Z", "2026-10-25 02:30:00.9+02:00"],
+    "Array(DateTime64(6))": [[], ["2026-11-27 01:02:03.9999999", "2026-11-27T01:02:03.9999999Z"]],
 }
 _PIECES: Final = r"""
 { } [ ] , : " null true false 0 -0 1 -1 255 256 65536 0.5 -0.0 1e5 1.5 18446744073709551615 18446744073709551616 ""
 "\u0000" "\ud83d\ude00" "\ud800" "\udc00" "\" "\\" "\u00" "2024-02-30" "2024-02-29" "2024-01-01T00:00:00.123Z"
-"2024-01-01T23:59:60" "2024-01-01T00:00:00-23:59" \ÿ \Ã é \ð \í
+"2024-01-01T23:59:60" "2024-01-01T00:00:00-23:59" \ÿ \Ã é \ð \í "c1":1, "c11":{}, "c":0, "\u0063": "C1":1, "":[],
+"o":{ "o":null, "o":{}, "p":{"c2":1}, "p":{ }, "q":null "new":{"a":[{}]}, "new":1, "1.250" -0.5 01.5 "\u0061\u0062"
+[[[[[[[[[[[[ ]]]]]]]]]]]] {"c0":{"c0":{"c0":{"c0":{"c0":{"c0":
 """
 _NAMES: Final = [f"c{index}" for index in range(len(_VALUES))]
+_OBJECTS: Final = ((), ("o",), ("o", "p"), ("q",))
+"""Where in events with objects the columns' keys are, in turn."""
+_STRANGERS: Final[list[dict[str, object]]] = [{}, {}, {"new": [{"c1": "\\", "": None}, True, -1.5e7]}, {"c": {}}]
 
 
 class Bodies:
-    """Bodies for one schema, with or without DEFAULTs."""
+    """Bodies for one schema, with or without DEFAULTs, of flat events or of such with `objects` in them."""
 
-    def __init__(self, *, defaults: bool) -> None:
+    def __init__(self, *, defaults: bool, objects: bool) -> None:
+        self._objects = objects
         default = " DEFAULT '7'" if defaults else ""
-        pairs = zip(_NAMES, _VALUES, strict=True)
-        schema = ",\n".join(f"    {name} {kind} `json:$.{name}`{default}" for name, kind in pairs)
+        prefix = "n" if objects else ""  # so that no column is called as its key
+        schema = ",\n".join(
+            f"    {prefix}{name} {kind} `json:$.{'.'.join((*self._place(index), name))}`{default}"
+            for index, (name, kind) in enumerate(zip(_NAMES, _VALUES, strict=True))
+        )
         source = read_datafile("t.datasource", f"SCHEMA >\n{schema}\n")
         assert isinstance(source, DataSource)
         self._columns = source.columns
+        self._stored = stored_form(source.columns)
+        self._others = RowReader(source.columns)
         self._corpus = [json.dumps(self._event(random.Random(seed)), ensure_ascii=seed % 2 > 0) for seed in range(40)]
         self._change = Mutation([text.encode().decode("latin-1") for text in self._corpus], _PIECES.split())
 
-    @staticmethod
-    def _event(chance: random.Random) -> dict[str, object]:
-        members = [(name, chance.choice(values)) for name, values in zip(_NAMES, _VALUES.values(), strict=True)]
+    def _place(self, index: int) -> tuple[str, ...]:
+        return _OBJECTS[index % len(_OBJECTS)] if self._objects else ()
+
+    def _event(self, chance: random.Random) -> dict[str, object]:
+        members = [(index, chance.choice(values)) for index, values in enumerate(_VALUES.values())]
         if chance.random() < 0.3:
             chance.shuffle(members)
-        return dict(members)
+        event: dict[str, Any] = {}
+        for index, value in members:
+            inner = event
+            for key in self._place(index):
+                inner = inner.setdefault(key, dict(chance.choice(_STRANGERS)))
+            inner[_NAMES[index]] = value
+        return event | chance.choice(_STRANGERS)
 
     def body(self, chance: random.Random) -> bytes:
         """A few events, one of them often changed."""
         lines = [chance.choice(self._corpus).encode() for _ in range(chance.randrange(3))]
-        if chance.random() < 0.8:
+        kind = chance.random()
+        if kind < 0.4:
             lines.insert(chance.randrange(len(lines) + 1), self._change(chance).encode("latin-1", "replace"))
+        elif kind < 0.9:
+            lines.insert(chance.randrange(len(lines) + 1), odd_event(self._event(chance), chance).encode())
         return b"\n".join(lines)
 
     def reader(self, library: Library) -> BulkReader:
@@ -85,6 +115,9 @@ class Bodies:
         if found is None:
             return False
         assert found.data == encoded_events(self._columns, body)
-        verdicts = RowReader(self._columns).read(body)
+        verdicts = self._others.read(body)
         assert (verdicts.good_rows, verdicts.quarantined_rows) == (found.rows, 0)
+        assert named_counts(found.strangers) == verdicts.unknown
+        for lines in (found.lines or body, verdicts.good):
+            assert found.data == encoded_events(self._stored, lines)
         return True

@@ -14,9 +14,10 @@ from stonechat.ingest.bulk.library import compiled_library
 pytestmark = pytest.mark.skipif(compiled_library() is None, reason="nothing was compiled: there was no C compiler")
 
 
+@pytest.mark.parametrize("objects", [False, True], ids=["flat", "objects"])
 @pytest.mark.parametrize("defaults", [False, True], ids=["without defaults", "with defaults"])
-def test_rows_read_in_bulk_are_those_of_the_other_readings(defaults: bool) -> None:
-    bodies, library = Bodies(defaults=defaults), compiled_library()
+def test_rows_read_in_bulk_are_those_of_the_other_readings(defaults: bool, objects: bool) -> None:
+    bodies, library = Bodies(defaults=defaults, objects=objects), compiled_library()
     assert library is not None
     reader = bodies.reader(library)
     fuzz(bodies.body, lambda body: bodies.check(reader, body))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import random
 import sys
+from itertools import product
 
 from tests.fuzz.bulk_bodies import Bodies
 
@@ -17,8 +18,8 @@ from stonechat.ingest.bulk.library import Library
 def main(file: str, inputs: int) -> None:
     """Read so many bodies, and each of them cut off somewhere too; print how many were read to their end."""
     library = Library(ctypes.CDLL(file))
-    for defaults in (False, True):
-        bodies = Bodies(defaults=defaults)
+    for defaults, objects in product((False, True), repeat=2):
+        bodies = Bodies(defaults=defaults, objects=objects)
         reader = bodies.reader(library)
         read = 0
         for seed in range(inputs):
@@ -26,7 +27,7 @@ def main(file: str, inputs: int) -> None:
             body = bodies.body(chance)
             read += bodies.check(reader, body)
             bodies.check(reader, body[: chance.randrange(len(body) + 1)])
-        sys.stdout.write(f"defaults={defaults}: {read} of {inputs} bodies were read in bulk\n")
+        sys.stdout.write(f"defaults={defaults}, objects={objects}: {read} of {inputs} bodies were read in bulk\n")
         assert 0 < read < inputs
 
 

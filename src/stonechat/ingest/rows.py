@@ -22,7 +22,7 @@ from stonechat.ingest.events import Rejection, read_event, unreadable
 from stonechat.ingest.feeding import fed_columns, fingerprint
 from stonechat.ingest.quarantine import quarantine_row
 from stonechat.ingest.strict import strict_reader
-from stonechat.ingest.unknown_fields import known_fields, unknown_fields
+from stonechat.ingest.unknown_fields import known_fields, named_counts, unknown_fields
 from stonechat.ingest.verdicts import Verdicts, require_size
 
 Format = Literal["ndjson", "json"]
@@ -49,8 +49,7 @@ class RowReader:
         self.schema = fingerprint(columns)
         self._columns = fed_columns(columns)
         self._strict = strict_reader(self._columns)
-        keeps_text = self._strict is not None and self._strict.keeps_text
-        self._bulk = BulkReader.of(self._columns, compiled_library()) if keeps_text else None
+        self._bulk = BulkReader.of(self._columns, compiled_library()) if self._strict is not None else None
         self._known = known_fields(self._columns)
         self._longest_row = longest_row
         self._clock = clock
@@ -63,10 +62,11 @@ class RowReader:
 
     def read_in_bulk(self, body: bytes) -> Verdicts | None:
         """The verdict on a large body whose lines all fit; None if one may not, or the columns are not for that way."""
-        binary = self._bulk.read(body, longest_row=self._longest_row) if self._bulk is not None else None
-        if binary is None:
+        found = self._bulk.read(body, longest_row=self._longest_row) if self._bulk is not None else None
+        if found is None:
             return None
-        return Verdicts(body if body.endswith(b"\n") else body + b"\n", binary.rows, b"", 0, binary=binary.data)
+        lines = found.lines or (body if body.endswith(b"\n") else body + b"\n")
+        return Verdicts(lines, found.rows, b"", 0, unknown=named_counts(found.strangers), binary=found.data)
 
     @property
     def bulk(self) -> BulkReader | None:

@@ -149,14 +149,20 @@ _ESCAPE = re.compile(r"\\(.)|''", re.DOTALL)
 _CONTROL = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f", "a": "\a", "v": "\v"}
 
 
-def enumeration(label: str, members: Sequence[str]) -> Codec:
-    """Enum8 and Enum16: a member's name, or its number."""
+def enum_members(members: Sequence[str]) -> dict[int, str]:
+    """The names of an enum by their numbers, from members as they are written: `'a' = 1`, or `'a'` for the next."""
     names: dict[int, str] = {}
     for member in members:
         matched = _MEMBER.fullmatch(member)
         assert matched is not None, member
         value = int(matched[2]) if matched[2] else max(names, default=0) + 1
         names[value] = _ESCAPE.sub(_unescaped, matched[1])
+    return names
+
+
+def enumeration(label: str, members: Sequence[str]) -> Codec:
+    """Enum8 and Enum16: a member's name, or its number."""
+    names = enum_members(members)
 
     def lenient(text: bytes) -> str:
         value = whole_number(text, -(2**15), 2**15 - 1)

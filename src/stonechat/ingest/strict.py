@@ -55,11 +55,6 @@ class StrictReader:
         self._canonical = canonical
         self._rounds_times = rounds_times
 
-    @property
-    def keeps_text(self) -> bool:
-        """Whether events without unknown fields stay as they came."""
-        return self._canonical is not None
-
     def read(self, body: bytes) -> Fit | None:
         """What the body holds, if every line of it is an event that fits: blank lines are none. It is not empty."""
         read = None if self._rounds(body) else self._rows(partial(BytesIO, body))

@@ -58,13 +58,17 @@ def _nullable(kind: DataType) -> Codec:
     return nullable(_codec(kind.arguments[0]))
 
 
-def _decimal(kind: DataType) -> Codec:
+def decimal_digits(kind: DataType) -> tuple[int, int]:
+    """The digits of a decimal type, and how many of them are behind the point."""
     numbers = [int(str(argument)) for argument in kind.arguments]
-    if kind.name == "Decimal":
-        precision, scale = (numbers + [10, 0][len(numbers) :])[:2]
-    else:
-        precision, scale = _DECIMAL_DIGITS[kind.name], numbers[0]
-    return scalars.decimal(str(kind), precision, scale)
+    if kind.name != "Decimal":
+        return _DECIMAL_DIGITS[kind.name], numbers[0]
+    precision, scale = (numbers + [10, 0][len(numbers) :])[:2]
+    return precision, scale
+
+
+def _decimal(kind: DataType) -> Codec:
+    return scalars.decimal(str(kind), *decimal_digits(kind))
 
 
 def _zone(arguments: Sequence[object]) -> str | None:

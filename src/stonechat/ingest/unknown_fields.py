@@ -39,6 +39,16 @@ def unknown_fields(known: frozenset[str] | None, events: Iterable[bytes]) -> Map
     return dict(counts.most_common(MOST_NAMES)) if counts else NONE
 
 
+def named_counts(counts: Mapping[bytes, int]) -> Mapping[str, int]:
+    """Counts of events by the keys of fields as they are written, as `unknown_fields` tells them."""
+    if not counts:
+        return NONE
+    named: Counter[str] = Counter()
+    for key, count in counts.items():
+        named[key.decode()[:_LONGEST_NAME]] += count
+    return dict(named.most_common(MOST_NAMES))
+
+
 class UnknownFields:
     """The counts of all data sources, by their ids, since the start. Any thread may call."""
 

@@ -8,6 +8,8 @@ import struct
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, localcontext
+from functools import partial
 from typing import Any
 
 from stonechat.datafile.resources import Column
@@ -20,29 +22,42 @@ _NUMBERS = {
 }  # fmt: skip
 
 
+_MISSING = object()
+
+
+class _Object(list[tuple[str, Any]]):
+    """The members of an object, in which a key may come again where nothing is read from it."""
+
+    def get(self, key: str) -> Any:
+        values = [value for each, value in self if each == key]
+        assert len(values) <= 1
+        return values[0] if values else _MISSING
+
+
 def encoded_events(columns: Sequence[Column], body: bytes) -> bytes:
     """The events of a body, one a line, with a byte before each value if some column has a DEFAULT."""
     marks = any(column.default is not None for column in columns)
-    events = [json.loads(line, object_pairs_hook=_without_repeats) for line in body.split(b"\n") if line.strip()]
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    events = [json.loads(line, object_pairs_hook=_Object, parse_float=Decimal) for line in lines]
+    for event in events:
+        assert len({key for key, _ in event}) == len(event)
     return b"".join(_member(column, event, marks=marks) for event in events for column in columns)
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    assert len({key for key, _ in pairs}) == len(pairs)
-    return dict(pairs)
-
-
-def _member(column: Column, event: Mapping[str, Any], *, marks: bool) -> bytes:
-    value = event.get(column.name)
+def _member(column: Column, event: _Object, *, marks: bool) -> bytes:
+    value: Any = event
+    for key in (column.jsonpath or f"$.{column.name}").removeprefix("$.").removesuffix("[:]").split("."):
+        value = value.get(key) if isinstance(value, _Object) else _MISSING
     takes_default = column.default is not None and (
-        column.name not in event or (value is None and "Nullable" not in str(column.type))
+        value is _MISSING or (value is None and "Nullable" not in str(column.type))
     )
     if takes_default:
         return b"\1"
-    return b"\0" * marks + _encoded(column.type, value)
+    return b"\0" * marks + _encoded(column.type, None if value is _MISSING else value)
 
 
 def _encoded(kind: DataType, value: Any) -> bytes:
+    arguments = [str(argument) for argument in kind.arguments]
     match kind.name:
         case "LowCardinality" | "SimpleAggregateFunction":
             return _encoded(_inner(kind), value)
@@ -50,16 +65,12 @@ def _encoded(kind: DataType, value: Any) -> bytes:
             return b"\1" if value is None else b"\0" + _encoded(_inner(kind), value)
         case "Array":
             return _length(len(value)) + b"".join(_encoded(_inner(kind), each) for each in value)
-        case "FixedString":
-            size = int(str(kind.arguments[0]))
-            assert len(value.encode()) <= size
-            return bytes(value.encode().ljust(size, b"\0"))
-        case "DateTime64":
-            return struct.pack("<q", _moment(value, int(str(kind.arguments[0]))))
+        case "Float32" | "Float64":
+            return struct.pack(f"<{_NUMBERS[kind.name]}", float(value))
         case _ if kind.name in _NUMBERS:
             return struct.pack(f"<{_NUMBERS[kind.name]}", value)
         case _:
-            return _PLAIN[kind.name](value)
+            return _BY_NAME[kind.name](value, *arguments)
 
 
 def _inner(kind: DataType) -> DataType:
@@ -81,13 +92,45 @@ def _string(value: str) -> bytes:
     return _length(len(text)) + text
 
 
-def _moment(text: str, scale: int) -> int:
+def _fixed_string(value: str, size: str) -> bytes:
+    assert len(value.encode()) <= int(size)
+    return value.encode().ljust(int(size), b"\0")
+
+
+def _enumeration(value: str, *members: str) -> bytes:
+    numbers = {}
+    for position, member in enumerate(members, 1):
+        name, _, number = member.partition(" = ")
+        numbers[name.strip("'")] = int(number or position)
+    is_small = all(-128 <= number < 128 for number in numbers.values())
+    return struct.pack("<b" if is_small else "<h", numbers[value])
+
+
+def _decimal(value: str | int | Decimal, digits: str, scale: str) -> bytes:
+    with localcontext(prec=100):
+        units = Decimal(value).scaleb(int(scale))
+    assert units == int(units)
+    assert abs(units) < 10 ** int(digits)
+    size = next(size for most, size in ((9, 4), (18, 8), (38, 16), (76, 32)) if int(digits) <= most)
+    return int(units).to_bytes(size, "little", signed=True)
+
+
+def _moment(text: str, scale: int, zone: Sequence[str]) -> int:
     """A time as the number of its smallest units since 1970, a finer fraction cut off."""
     matched = re.fullmatch(r"(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", text)
     assert matched is not None
+    assert matched[3] or not zone or zone[0] in {"'UTC'", "'Etc/UTC'"}
     whole = datetime.fromisoformat(matched[1] + (matched[3] or "+00:00"))
     seconds = int((whole - _EPOCH) / timedelta(seconds=1))
     return seconds * int(10**scale) + int("0" + (matched[2] or "").ljust(scale, "0")[:scale])
+
+
+def _seconds(text: str, *zone: str) -> bytes:
+    return struct.pack("<I", _moment(text, 0, zone))
+
+
+def _units(text: str, scale: str, *zone: str) -> bytes:
+    return struct.pack("<q", _moment(text, int(scale), zone))
 
 
 def _days(text: str) -> int:
@@ -99,10 +142,19 @@ def _identifier(text: str) -> bytes:
     return struct.pack("<QQ", number >> 64, number & (2**64 - 1))
 
 
-_PLAIN: Mapping[str, Callable[[Any], bytes]] = {
+_BY_NAME: Mapping[str, Callable[..., bytes]] = {
     "String": _string,
+    "FixedString": _fixed_string,
     "UUID": _identifier,
     "Date": lambda text: struct.pack("<H", _days(text)),
     "Date32": lambda text: struct.pack("<i", _days(text)),
-    "DateTime": lambda text: struct.pack("<I", _moment(text, 0)),
+    "DateTime": _seconds,
+    "DateTime32": _seconds,
+    "DateTime64": _units,
+    "Decimal": _decimal,
+    **{
+        f"Decimal{bits}": partial(lambda value, scale, digits: _decimal(value, digits, scale), digits=digits)
+        for bits, digits in (("32", "9"), ("64", "18"), ("128", "38"))
+    },
+    **dict.fromkeys(("Enum", "Enum8", "Enum16"), _enumeration),
 }

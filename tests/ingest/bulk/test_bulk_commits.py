@@ -79,6 +79,30 @@ def test_masses_reach_the_engine_in_binary_form(start: Open, fed: Fed, formats: 
     assert fed.rows("text")[0] == {"text": "e\x000"}
 
 
+def test_masses_with_objects_and_unknown_fields_go_in_binary_form_and_are_kept_as_lines_of_the_table(
+    feed: Feed, formats: list[str], folder: Path
+) -> None:
+    nested = feed(
+        "n UInt32 `json:$.event.n`\nkind Enum8('a' = 1) `json:$.event.kind`\nprice Decimal(9, 2) `json:$.price`"
+    )
+    settings = IngestionSettings(blocks=BlockLimits(quiet_linger=0.2))
+    engine = FaultyEngine(nested.engine, fault=lambda insert: formats.append(insert.format))
+    ingestion = Ingestion.open(folder, engine, lambda _: nested.destination, settings)
+    body = b"".join(b'{"event":{"n":%d,"kind":"a"},"price":"%d.5","new":1}\n' % (n, n) for n in range(3000))
+    _send(ingestion, nested, body)
+    ingestion.close()
+    assert formats == [_IN_COLUMNS]
+    assert ingestion.unknown_fields.of("t_1") == {"new": 3000}
+    stored = nested.rows("n, kind, price")
+    assert stored[2] == {"n": 2, "kind": "a", "price": 2.5}
+    (segment,) = folder.glob("*.wal")
+    nested.engine.command(f"TRUNCATE TABLE {nested.database}.t")
+    lines = segment.read_bytes()
+    assert lines.count(b'{"n":2,"kind":"a","price":"2.5"}\n') == 1
+    _insert(nested, body, "again", binary=False)
+    assert nested.rows("n, kind, price") == stored
+
+
 def test_a_block_with_small_requests_in_it_goes_as_text(
     start: Open, fed: Fed, formats: list[str], folder: Path
 ) -> None:
@@ -206,11 +230,11 @@ def test_a_failure_behind_the_parser_is_found_in_binary_form_and_told_of_the_tex
     assert fed.count() == 50
 
 
-def _insert(fed: Fed, body: bytes, token: str) -> None:
+def _insert(fed: Fed, body: bytes, token: str, *, binary: bool = True) -> None:
     verdicts = RowReader.for_data_source(fed.source).read_in_bulk(body)
     assert verdicts is not None
     insert = Insert(fed.database, "t", fed.destination.columns, "JSONEachRow", [verdicts.good], token)
-    insert_rows(fed.engine, insert, fed.destination, [verdicts.binary])
+    insert_rows(fed.engine, insert, fed.destination, [verdicts.binary] if binary else [])
 
 
 def test_without_compiled_code_everything_goes_on_in_python(

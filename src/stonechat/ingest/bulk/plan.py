@@ -1,60 +1,43 @@
-"""Columns as the compiled reading takes them. Which types it knows stands here, and in native/bulk.h."""
+"""What the compiled reading is told of a data source: its columns, and the fields of events that lead to them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import IntEnum, IntFlag
+import ctypes
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from stonechat.ingest.bulk.library import Column
+import msgspec
+
+from stonechat.ingest.bulk.kinds import CompiledType, Trait, compiled_type
+from stonechat.ingest.bulk.library import NO_COLUMN, Column, Field, Member, Plan
 from stonechat.ingest.feeding import FedColumn
-from stonechat.sql.types import DataType
+from stonechat.ingest.shapes import Branch, tree_of
+
+_DEEPEST: Final = 32
 
 
-class _Kind(IntEnum):
-    """`enum kind`."""
+class BulkPlan:
+    """A plan, and the memory that it points to. `types` are the columns' types, by the engine's names."""
 
-    STRING = 1
-    FIXED_STRING = 2
-    BOOLEAN = 3
-    SIGNED = 4
-    UNSIGNED = 5
-    FLOAT = 6
-    DATE = 7
-    DATE_TIME = 8
-    UUID = 9
-
-
-class _Trait(IntFlag):
-    """`enum trait`."""
-
-    NULLABLE = 1
-    DEFAULT = 2
-    ARRAY = 4
+    def __init__(self, columns: Sequence[FedColumn], types: Sequence[CompiledType]) -> None:
+        self.types = [each.name for each in types]
+        self.marks_defaults = any(map(has_default, columns))
+        compiled = [_column(column, kind) for column, kind in zip(columns, types, strict=True)]
+        fields = _fields(tree_of(columns), {column.name: index for index, column in enumerate(columns)})
+        self._memory = ((Column * len(compiled))(*compiled), (Field * len(fields))(*fields))
+        renames = any(column.path.groups != ((column.name,),) for column in columns)
+        self.plan = Plan(*self._memory, len(compiled), len(fields), self.marks_defaults, renames)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scalar:
-    """A type that holds one value: what it is, its bytes, and the digits behind the point."""
-
-    kind: _Kind
-    width: int = 0
-    scale: int = 0
-
-
-_BY_NAME: Final[Mapping[str, _Scalar]] = {
-    "String": _Scalar(_Kind.STRING),
-    "Bool": _Scalar(_Kind.BOOLEAN),
-    "Float32": _Scalar(_Kind.FLOAT, 4),
-    "Float64": _Scalar(_Kind.FLOAT, 8),
-    "Date": _Scalar(_Kind.DATE, 2),
-    "Date32": _Scalar(_Kind.DATE, 4),
-    "UUID": _Scalar(_Kind.UUID),
-    **{f"Int{bits}": _Scalar(_Kind.SIGNED, bits // 8) for bits in (8, 16, 32, 64)},
-    **{f"UInt{bits}": _Scalar(_Kind.UNSIGNED, bits // 8) for bits in (8, 16, 32, 64)},
-}
-_LARGEST_FIXED_STRING: Final = 2**16
+def bulk_plan(columns: Sequence[FedColumn]) -> BulkPlan | None:
+    """The plan for the columns of a data source; None if some are beyond the library."""
+    types = [kind for kind in (compiled_type(column.type) for column in columns) if kind is not None]
+    if not columns or len(types) < len(columns) or not all(map(_is_plain, columns)):
+        return None
+    try:
+        return BulkPlan(columns, types)
+    except ValueError:  # two columns that read the same key differently
+        return None
 
 
 def has_default(column: FedColumn) -> bool:
@@ -63,40 +46,45 @@ def has_default(column: FedColumn) -> bool:
     return column.keeps_null if nullable else not column.required
 
 
-def compiled_column(column: FedColumn) -> Column | None:
-    """The column as the library knows it, fed by the key of its own name; None if it does not."""
-    traits = _Trait.DEFAULT if has_default(column) else _Trait(0)
-    kind = column.type
-    while (inner := _inner(kind)) is not None:
-        if kind.name in {"Nullable", "Array"}:
-            traits |= _Trait[kind.name.upper()]
-        kind = inner
-        if traits & _Trait.ARRAY and kind.name in {"Nullable", "Array", "LowCardinality"}:
-            return None
-    scalar = _scalar(kind)
-    key = column.name.encode()
-    if scalar is None or any(byte < ord(" ") or byte in b'"\\' for byte in key):
-        return None
-    return Column(key, len(key), scalar.width, scalar.kind, traits, scalar.scale)
+def _is_plain(column: FedColumn) -> bool:
+    """Whether the column is fed from objects in objects, by keys that need no escapes in JSON."""
+    groups = column.path.groups
+    if len(groups) > 1 or column.path.is_whole_event or column.path.has_index or len(groups[0]) > _DEEPEST:
+        return False
+    return not any(byte < ord(" ") or byte in b'"\\' for byte in "".join(groups[0]).encode())
 
 
-def _inner(kind: DataType) -> DataType | None:
-    """What a type is wrapped around that is written in the same way but for a mark or a length before it."""
-    if kind.name not in {"Nullable", "Array", "LowCardinality", "SimpleAggregateFunction"}:
-        return None
-    inner = kind.arguments[-1]
-    return inner if isinstance(inner, DataType) else None
+def _column(column: FedColumn, kind: CompiledType) -> Column:
+    label = msgspec.json.encode(column.name) + b":"
+    traits = kind.traits | (Trait.DEFAULT if has_default(column) else 0)
+    members = _members(kind.members or {})
+    return Column(
+        label, members, len(label), len(members), kind.width, kind.kind, traits, kind.digits, kind.scale
+    )  # fmt: skip
 
 
-def _scalar(kind: DataType) -> _Scalar | None:
-    arguments = [str(argument) for argument in kind.arguments]
-    match kind.name, arguments:
-        case "FixedString", [size] if int(size) <= _LARGEST_FIXED_STRING:
-            return _Scalar(_Kind.FIXED_STRING, int(size))
-        # Times are read in UTC; with another zone, what a text means depends on the date.
-        case "DateTime", [] | ["'UTC'"]:
-            return _Scalar(_Kind.DATE_TIME, 4)
-        case "DateTime64", [scale] | [scale, "'UTC'"]:
-            return _Scalar(_Kind.DATE_TIME, 8, int(scale))
-        case _:
-            return _BY_NAME.get(kind.name)
+def _members(numbers: Mapping[str, int]) -> ctypes.Array[Member]:
+    """The members of an enum in the order in which the library looks for them."""
+    named = sorted((len(name), name, number) for name, number in ((n.encode(), i) for n, i in numbers.items()))
+    return (Member * len(named))(*(Member(name, size, number) for size, name, number in named))
+
+
+def _fields(event: Branch, positions: Mapping[str, int]) -> list[Field]:
+    """The event, the fields of its inner objects, and last its own."""
+    fields = [Field()]
+    fields[0] = Field(b"", 0, NO_COLUMN, *_add_fields(fields, event, positions))
+    return fields
+
+
+def _add_fields(fields: list[Field], branch: Branch, positions: Mapping[str, int]) -> tuple[int, int]:
+    """Add the fields of an object, those of the objects in it before; where they begin, and how many they are."""
+    own = []
+    for text, child in branch.children.items():
+        key = text.encode()
+        if isinstance(child, Branch):
+            own.append(Field(key, len(key), NO_COLUMN, *_add_fields(fields, child, positions)))
+        else:
+            own.append(Field(key, len(key), positions[child.name], 0, 0))
+    begin = len(fields)
+    fields += own
+    return begin, len(own)

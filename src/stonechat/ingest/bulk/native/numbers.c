@@ -15,6 +15,7 @@ struct digits {
 };
 
 static const uint32_t MOST_DIGITS = 19; /* what every uint64_t has */
+static const uint32_t LARGEST_POWER = 19;
 
 /* Sign, digits, and a point with digits behind it; what has an exponent, or more digits, is refused. */
 static bool read_digits(const uint8_t **at, struct digits *digits) {
@@ -49,9 +50,33 @@ bool read_integer(const uint8_t **at, uint32_t width, bool is_signed, struct out
     struct digits digits;
     if (!read_digits(at, &digits) || digits.has_point) return false;
     uint64_t largest = UINT64_MAX >> (64 - 8 * width + is_signed);
-    if (digits.is_negative && !is_signed && digits.value != 0) return false;
+    if (digits.is_negative && (!is_signed || digits.value == 0)) return false; /* the engine takes no text of -0 */
     if (digits.value > largest + (digits.is_negative && is_signed)) return false;
     return append_number(output, digits.is_negative ? 0 - digits.value : digits.value, width);
+}
+
+__extension__ typedef unsigned __int128 wide;
+
+/* A decimal is an integer, so many times its smallest unit. In quotes or not: senders fear for their digits. */
+bool read_decimal(const uint8_t **at, const struct column *column, struct output *output) {
+    struct digits digits;
+    bool is_quoted = **at == '"';
+    *at += is_quoted;
+    const uint8_t *first = *at;
+    if (!read_digits(at, &digits) || (is_quoted && *(*at)++ != '"')) return false;
+    if (digits.behind > column->scale || column->scale - digits.behind > LARGEST_POWER) return false;
+    bool has_whole = first[digits.is_negative] != '0';
+    if (has_whole && digits.before > (uint32_t)(column->digits - column->scale)) return false;
+    wide value = digits.value;
+    for (uint32_t behind = digits.behind; behind < column->scale; behind++) value *= 10;
+    if (digits.is_negative) value = 0 - value;
+    uint64_t sign = digits.is_negative && value != 0 ? UINT64_MAX : 0;
+    uint64_t parts[] = {(uint64_t)value, (uint64_t)(value >> 64), sign, sign};
+    for (uint32_t part = 0; part * 8 < column->width; part++) {
+        uint32_t left = column->width - part * 8;
+        if (!append_number(output, parts[part], left < 8 ? left : 8)) return false;
+    }
+    return true;
 }
 
 /* A float is the nearest to its text where both the digits and the power of ten are floats themselves, for then one
@@ -65,6 +90,7 @@ enum { LARGEST_FLOAT_POWER = 10 };
 bool read_float(const uint8_t **at, uint32_t width, struct output *output) {
     struct digits digits;
     if (!read_digits(at, &digits)) return false;
+    if (digits.is_negative && digits.value == 0 && !digits.has_point) return false; /* read as an integer, it has no sign */
     if (width == 4) {
         if (digits.value > (uint64_t)1 << FLT_MANT_DIG || digits.behind > LARGEST_FLOAT_POWER) return false;
         float value = (float)digits.value / (float)POWERS[digits.behind];

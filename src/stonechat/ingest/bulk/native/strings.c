@@ -4,13 +4,6 @@
 
 #include <string.h>
 
-/* The characters between two quotes, as they stand there. */
-struct text {
-    const uint8_t *begin;
-    const uint8_t *end;
-    bool has_escapes;
-};
-
 #define EACH(byte) (0x0101010101010101u * (byte))
 
 /* Whether one of eight bytes ends a run of plain characters: a control character, a quote, a backslash, or a part of a
@@ -48,7 +41,7 @@ static const uint8_t *skip_character(const uint8_t *at) {
     return at + 4;
 }
 
-static bool find_text(const uint8_t **at, const uint8_t *end, struct text *text) {
+bool find_text(const uint8_t **at, const uint8_t *end, struct text *text) {
     const uint8_t *here = *at;
     if (*here++ != '"') return false;
     *text = (struct text){.begin = here};
@@ -133,6 +126,14 @@ static bool read_escape(const uint8_t **at, uint8_t **to) {
     return true;
 }
 
+bool has_sound_escapes(const struct text *text) {
+    for (const uint8_t *at = text->begin; at < text->end;) {
+        uint8_t character[4], *to = character;
+        if (*at++ == '\\' && !read_escape(&at, &to)) return false;
+    }
+    return true;
+}
+
 /* The characters that a text stands for, never more bytes than it has; returns behind the last, or NULL. */
 static uint8_t *write_text(const struct text *text, uint8_t *to) {
     const uint8_t *at = text->begin;
@@ -179,6 +180,33 @@ bool read_fixed_string(const uint8_t **at, const uint8_t *end, uint32_t width, s
     memset(behind, 0, (size_t)(to + width - behind));
     output->size += width;
     return true;
+}
+
+/* How the name of a member stands to a text: before it, behind it, or 0 for the same. */
+static int compare(const struct member *member, const uint8_t *text, size_t size) {
+    if (member->size != size) return member->size < size ? -1 : 1;
+    return memcmp(member->name, text, size);
+}
+
+bool read_enum(const uint8_t **at, const uint8_t *end, const struct column *column, struct output *output) {
+    struct text text;
+    if (!find_text(at, end, &text)) return false;
+    const uint8_t *name = text.begin, *behind = text.end;
+    if (text.has_escapes) {
+        uint8_t *to = output_room(output, (size_t)(text.end - text.begin));
+        if (to == NULL || (behind = write_text(&text, to)) == NULL) return false;
+        name = to;
+    }
+    size_t size = (size_t)(behind - name);
+    uint32_t low = 0, high = column->member_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = compare(&column->members[middle], name, size);
+        if (order == 0) return append_number(output, (uint64_t)column->members[middle].number, column->width);
+        if (order < 0) low = middle + 1;
+        else high = middle;
+    }
+    return false;
 }
 
 bool read_uuid(const uint8_t **at, struct output *output) {

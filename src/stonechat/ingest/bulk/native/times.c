@@ -55,14 +55,14 @@ static bool read_fraction(const uint8_t **at, uint32_t scale, uint64_t *fraction
     return true;
 }
 
-/* Z or +HH:MM, or nothing, as seconds ahead of UTC. */
-static bool read_offset(const uint8_t **at, int64_t *seconds) {
+/* Z or +HH:MM, or nothing, as seconds ahead of UTC; says if there was one of them. */
+static bool read_offset(const uint8_t **at, int64_t *seconds, bool *is_told) {
     uint8_t sign = **at;
     uint32_t hours, minutes;
     *seconds = 0;
-    if (sign == 'Z') (*at)++;
-    if (sign != '+' && sign != '-') return true;
-    (*at)++;
+    *is_told = sign == 'Z' || sign == '+' || sign == '-';
+    *at += *is_told;
+    if (!*is_told || sign == 'Z') return true;
     if (!read_part(at, 2, ':', &hours) || !read_part(at, 2, 0, &minutes) || hours > 23 || minutes > 59) return false;
     *seconds = (int64_t)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
     return true;
@@ -74,15 +74,18 @@ bool read_date(const uint8_t **at, uint32_t width, struct output *output) {
     return append_number(output, days, width);
 }
 
-bool read_date_time(const uint8_t **at, uint32_t width, uint32_t scale, struct output *output) {
+bool read_date_time(const uint8_t **at, const struct column *column, struct output *output) {
+    uint32_t width = column->width, scale = column->scale;
     uint32_t days, clock, last_year = width == 4 ? 2105 : scale == 9 ? 2261 : 2298;
     uint64_t fraction;
     int64_t offset;
+    bool is_told;
     if (*(*at)++ != '"' || !read_day(at, last_year, &days)) return false;
     if (**at != ' ' && **at != 'T') return false;
     (*at)++;
     if (!read_clock(at, &clock) || !read_fraction(at, scale, &fraction)) return false;
-    if (!read_offset(at, &offset) || *(*at)++ != '"') return false;
+    if (!read_offset(at, &offset, &is_told) || *(*at)++ != '"') return false;
+    if ((column->traits & TRAIT_ZONE) && !is_told) return false;
     uint64_t moment = (uint64_t)((int64_t)days * 86400 + clock - offset);
     for (uint32_t digit = 0; digit < scale; digit++) moment *= 10;
     return append_number(output, moment + fraction, width);
