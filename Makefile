@@ -30,7 +30,7 @@ test-clients: $(VENV)/.dev $(CLIENTS)/ready
 
 # The longer proof: two hundred kills under load, and many sequences of deployments.
 test-crashes: $(VENV)/.dev
-	STONECHAT_CRASH_CYCLES=200 STONECHAT_DEPLOYMENT_KILLS=0 STONECHAT_CHANGE_SEQUENCES=50 $(BIN)/pytest \
+	STONECHAT_CRASH_CYCLES=200 STONECHAT_POWER_CUTS=50 STONECHAT_DEPLOYMENT_KILLS=0 STONECHAT_CHANGE_SEQUENCES=50 $(BIN)/pytest \
 		tests/system/test_crashes.py tests/system/test_deployment_crashes.py tests/system/test_contents_crashes.py \
 		tests/system/test_job_crashes.py tests/jobs/test_copy_crashes.py \
 		tests/ingest/test_crashes.py tests/ingest/test_segment_writing.py \

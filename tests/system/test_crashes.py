@@ -1,9 +1,9 @@
-"""kill -9 while events come in: nothing that was acknowledged is lost, and nothing is there twice.
+"""kill -9 or a power loss while events come in: nothing that was acknowledged is lost, and nothing is there twice.
 
 Half of the writers give each request an idempotency key, and send what got no answer to the next server: of theirs
 each event is there, once. A reader looks for events that are there twice all the while.
 
-STONECHAT_CRASH_CYCLES sets the number of kills; 20 by default.
+STONECHAT_CRASH_CYCLES sets the number of kills, STONECHAT_POWER_CUTS that of power losses; 20 and 3 by default.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.ingest.disks import Ext4, lose_power
 
 _CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "20"))
+_POWER_CUTS = int(os.environ.get("STONECHAT_POWER_CUTS", "3"))
 _WRITERS = 4
 
 
@@ -108,12 +112,43 @@ def _event(identity: str) -> str:
 def test_acknowledged_events_survive_kills_and_are_counted_once(
     start_server: StartServer, messaging_files: Mapping[str, str], tmp_path: Path
 ) -> None:
+    server = start_server(tmp_path / "home")
+    assert server.deploy(messaging_files).status_code == 200
+
+    def kill(server: RunningServer) -> RunningServer:
+        server.kill()
+        return start_server(tmp_path / "home")
+
+    _crash_under_load(server, kill, _CYCLES)
+
+
+@pytest.mark.timeout(60 + 20 * _POWER_CUTS)
+def test_acknowledged_events_survive_power_losses_and_are_counted_once(
+    start_server: StartServer, messaging_files: Mapping[str, str], tmp_path: Path
+) -> None:
+    disk, folder = Ext4(tmp_path / "image", 2_000), tmp_path / "disk"
+    with ExitStack() as mounts:
+        mounts.enter_context(disk.mounted(folder))
+        server = start_server(folder / "home")
+        assert server.deploy(messaging_files).status_code == 200
+
+        def cut_power(server: RunningServer) -> RunningServer:
+            server.process.send_signal(signal.SIGSTOP)  # it does not live to see the disk fail
+            lose_power(folder)
+            server.kill()
+            mounts.pop_all().close()
+            mounts.enter_context(disk.mounted(folder))
+            return start_server(folder / "home")
+
+        _crash_under_load(server, cut_power, _POWER_CUTS)
+
+
+def _crash_under_load(server: RunningServer, crashed: Callable[[RunningServer], RunningServer], cycles: int) -> None:
+    """Have `crashed` end the server at random moments and start the next one, and compare what each finds."""
     rng = random.Random(7)
     sent: set[str] = set()
     acknowledged: set[str] = set()
-    server = start_server(tmp_path / "home")
-    assert server.deploy(messaging_files).status_code == 200
-    for cycle in range(_CYCLES):
+    for cycle in range(cycles):
         writers = [
             _Writer(server, f"c{cycle}w{number}", wait=number % 2 == 0, keyed=number >= 2) for number in range(_WRITERS)
         ]
@@ -121,21 +156,20 @@ def test_acknowledged_events_survive_kills_and_are_counted_once(
         for thread in (*writers, reader):
             thread.start()
         time.sleep(rng.uniform(0.02, 0.4))
-        server.kill()
+        server = crashed(server)
         for writer in writers:
             writer.join()
             sent.update(writer.sent)
             acknowledged.update(writer.acknowledged)
         reader.join()
         assert reader.wrong is None
-        server = start_server(tmp_path / "home")
         acknowledged.update(_send_again(server, writers))
         stored = [str(row["message_id"]) for row in server.sql("SELECT message_id FROM messages")]
         assert len(stored) == len(set(stored)), "an event is there twice"
         assert acknowledged <= set(stored), f"lost: {sorted(acknowledged - set(stored))[:5]}"
         assert set(stored) <= sent
         _check_views(server, len(stored))
-    assert len(acknowledged) > _CYCLES
+    assert len(acknowledged) > cycles
     assert server.stop() == 0
 
 
