@@ -376,6 +376,22 @@ def test_rows_wait_in_the_log_while_the_engine_cannot_write(start: Open, fed: Fe
     assert ingestion.pending_bytes == 0
 
 
+def test_who_waits_behind_a_block_that_the_engine_does_not_take_hears_of_it(
+    start: Open, fed: Fed, faulty: FaultyEngine
+) -> None:
+    def full(_insert: Insert) -> None:
+        raise StorageFull("no space", number=243)
+
+    ingestion = start()
+    faulty.fault = full
+    for number in (1, 2, 3):
+        with pytest.raises(CommitDelayed, match="no space"):
+            send(ingestion, fed, events(number))
+    faulty.fault = lambda _insert: None
+    assert ingestion.flush(20)
+    assert numbers(fed) == [1, 2, 3]
+
+
 def test_an_unforeseen_error_does_not_end_the_writer(start: Open, fed: Fed, faulty: FaultyEngine) -> None:
     ingestion = start()
     faulty.fault = failing(ZeroDivisionError("surprise"))

@@ -232,7 +232,7 @@ class Writer:
             del self._gatherings[data_source]
 
     def _delay(self, gathering: Gathering, failure: StonechatError) -> None:
-        """Keep the block for another attempt. Who waits for it hears of the failure now."""
+        """Keep the block for another attempt. Who waits for it hears of this one, who behind it of a second."""
         self.retries += 1
         gathering.attempt += 1
         gathering.settled = time.monotonic()
@@ -242,7 +242,7 @@ class Writer:
             hint="Do not send them again.",
         )
         _logger.warning("a commit is delayed", attempt=gathering.attempt, code=failure.code, reason=failure.message)
-        for each in gathering.rows:
+        for each in (*gathering.rows, *(gathering.waiting if gathering.attempt > 1 else ())):
             if each.committed is not None:
                 each.committed(told)
                 each.committed = None
