@@ -132,9 +132,32 @@ def test_a_deleted_workspace_takes_its_data_and_tokens_along(server: RunningServ
     assert server.request("GET", "/v0/datasources", token=again["token"]).json() == {"datasources": []}
 
 
-def test_the_first_workspace_stays(server: RunningServer) -> None:
-    identity = server.request("GET", "/v1/workspace").json()["id"]
-    assert _delete(server, identity, _owner(server)).status_code == 409
+def test_the_first_workspace_is_emptied_and_not_listed_until_it_is_made_again(start_server: StartServer) -> None:
+    server = start_server()
+    first = server.request("GET", "/v1/workspace").json()
+    assert _deploy(server, server.token, _FILES).status_code == 200
+    assert server.send('{"id": "a"}').status_code == 200
+    assert server.request("POST", "/v0/variables", data={"name": "s", "value": "v"}).status_code == 200
+    assert server.deploy(_FILES | {"more.datasource": "SCHEMA >\n    `a` UInt8\n"}, auto_promote="false").is_success
+    assert _delete(server, first["id"], _owner(server), confirmation="no").status_code == 400
+    assert _delete(server, first["id"], _owner(server)).status_code == 200
+    assert _names(server) == []
+    assert server.request("GET", "/v0/datasources").json() == {"datasources": []}
+    assert server.request("GET", "/v0/pipes/all.json").status_code == 404
+    assert server.request("GET", "/v0/variables").json()["variables"] == []
+    assert _make(server, first["name"])["id"] == first["id"]
+    assert _names(server) == [first["name"]]
+    assert (
+        server.client.post("/v1/workspaces", params={"name": first["name"], "token": _owner(server)}).status_code == 409
+    )
+    assert _delete(server, first["id"], _owner(server)).status_code == 200
+    server.kill()
+    assert _names(start_server()) == [first["name"]]
+
+
+def _names(server: RunningServer) -> list[str]:
+    listed = server.request("GET", "/v1/user/workspaces", token=_owner(server)).json()["workspaces"]
+    return [each["name"] for each in listed]
 
 
 def test_workspaces_and_their_rows_survive_a_kill(start_server: StartServer) -> None:

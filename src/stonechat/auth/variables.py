@@ -128,6 +128,12 @@ class Variables:
                 raise UnknownVariable("Variable not found")
         self._load()
 
+    def remove_all(self, workspace_id: str) -> None:
+        """Forget the variables of a workspace."""
+        with self._store.transaction() as connection:
+            self.forget(connection, workspace_id)
+        self._load()
+
     def put_all(self, workspace_id: str, values: Mapping[str, str], *, edited_by: str) -> None:
         """Create or change variables; those that have the value already, and all others, stay as they are."""
         present = self.secrets(workspace_id)

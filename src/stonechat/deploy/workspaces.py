@@ -40,7 +40,7 @@ _FLUSH_SECONDS = 10.0
 
 
 class WorkspaceNotDeletable(StonechatError):
-    """The workspace is the first one, or rows for it are still on their way."""
+    """Rows for the workspace are still on their way."""
 
     code = "SC730"
     kind = Kind.CONFLICT
@@ -62,7 +62,10 @@ def restore_all(store: StateStore, engine: Engine, secrets: Secrets) -> LiveProj
 
 
 class Workspaces:
-    """Makes and deletes workspaces, and has the deployer of each. Serves any thread."""
+    """Makes and deletes workspaces, and has the deployer of each. Serves any thread.
+
+    `empty` takes out of a workspace what no deployment takes out of it: the secrets.
+    """
 
     def __init__(
         self,
@@ -75,6 +78,7 @@ class Workspaces:
         secrets: Secrets,
         end_jobs: Callable[[str], None],
         forget: Sequence[Forget],
+        empty: Callable[[str], None],
         telemetry: Telemetry,
         staging_seconds: float = 0.0,
         grace_seconds: float = 0.0,
@@ -87,6 +91,8 @@ class Workspaces:
         self._secrets = secrets
         self._end_jobs = end_jobs
         self._forget = (*forget, tokens.forget, forget_workspace)
+        self._empty = empty
+        self._first_is_listed = True
         self._telemetry = telemetry
         self._staging_seconds = staging_seconds
         self._grace_seconds = grace_seconds
@@ -102,8 +108,9 @@ class Workspaces:
         return next(named)
 
     def all(self) -> Sequence[Workspace]:
-        """Every workspace, the oldest first."""
-        return [live.snapshot.workspace for live in self._projects.all()]
+        """Every workspace, the oldest first, without the first one where it was deleted and not made again."""
+        found = (live.snapshot.workspace for live in self._projects.all())
+        return [each for each in found if self._first_is_listed or each.name != DEFAULT_WORKSPACE_NAME]
 
     def live(self, workspace_id: str) -> LiveProject:
         """The live project of a workspace. Raises `UnknownWorkspace`."""
@@ -117,6 +124,9 @@ class Workspaces:
     def create(self, name: str) -> Workspace:
         """Make an empty workspace with its admin tokens. Raises `InvalidWorkspaceName` or `WorkspaceExists`."""
         with self._changing:
+            if name == DEFAULT_WORKSPACE_NAME and not self._first_is_listed:
+                self._first_is_listed = True
+                return self.default.snapshot.workspace
             workspace = create_workspace(self._store, name)
             project = restore(workspace, self._store, self._engine, self._secrets(workspace.id))
             self._open(project)
@@ -127,11 +137,15 @@ class Workspaces:
     def delete(self, workspace_id: str) -> None:
         """Delete a workspace with its data, tokens and all else. Raises `UnknownWorkspace`, `WorkspaceNotDeletable` or
         `DeploymentInProgress`; then nothing has changed.
+
+        The first one is emptied: it keeps its id and its tokens, and is not listed until it is made again, or the
+        server started.
         """
         with self._changing:
             workspace = self._projects.of(workspace_id).snapshot.workspace
             if workspace.name == DEFAULT_WORKSPACE_NAME:
-                raise WorkspaceNotDeletable("The first workspace of a server cannot be deleted")
+                self._empty_first(workspace)
+                return
             with self._deployers[workspace_id].exclusive():
                 self._end_jobs(workspace_id)
                 if not self._writing.flush(_FLUSH_SECONDS):
@@ -147,6 +161,15 @@ class Workspaces:
         query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(workspace.database)})"
         for row in self._engine.fetch(query):
             _drop(self._engine, str(row["name"]))
+
+    def _empty_first(self, workspace: Workspace) -> None:
+        deployer, candidate = self._deployers[workspace.id], self.default.candidate
+        if candidate is not None:
+            deployer.discard(candidate.snapshot.deployment_id)
+        self._end_jobs(workspace.id)
+        deployer.deploy({}, allow_destructive=True)
+        self._empty(workspace.id)
+        self._first_is_listed = False
 
     def resume(self) -> None:
         """Go on with the deployments that the end of the process cut short."""

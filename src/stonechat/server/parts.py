@@ -186,6 +186,7 @@ class Parts:
             secrets=self.variables.secrets,
             end_jobs=self.jobs.end_all,
             forget=(self.variables.forget, forget_deployments, forget_places, forget_jobs, forget_schedules),
+            empty=self.variables.remove_all,
             telemetry=self.telemetry,
             staging_seconds=self.settings.staging_hours * 3600,
             grace_seconds=self.settings.query_seconds + _QUEUE_SECONDS,
