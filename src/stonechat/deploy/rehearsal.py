@@ -40,6 +40,7 @@ from stonechat.telemetry.tables import create_statements
 DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
 _STATE = "AggregateFunction("
+_IN_QUOTES = re.compile("'([^']+)'")
 _SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 _ALIKE = "Each SELECT of a UNION over several tables has to name its columns as the first one does."
 _FAILED_AT = re.compile(r"failed at position (\d+)")
@@ -133,7 +134,13 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
             place = _position(node, failure, composed.sql, node.sql_position)
             yield InvalidNode(f"Node '{node.name}': {_said(failure)}", place, hint=failure.hint)
     except StonechatError as error:
-        yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)
+        yield InvalidNode(f"Node '{node.name}': {error.message}", _named_position(node, error), hint=error.hint)
+
+
+def _named_position(node: Node, error: StonechatError) -> Position:
+    """Where a node's SQL has what the message of an error names in quotes, such as a table or a function."""
+    named = _IN_QUOTES.search(error.message)
+    return name_position(node, named[1]) if named else node.sql_position
 
 
 def _plan_failure(project: Project, composed: Composed, engine: Engine, database: str) -> EngineFailure | None:
