@@ -130,6 +130,7 @@ def test_any_valid_token_may_ask_in_every_way(
         messaging_server.request("GET", path),
         messaging_server.request("GET", path, params={"q": "selec 1"}),
         messaging_server.request("PUT", path),
+        messaging_server.request("POST", path, content=f"select '{'a' * 70_000}'", headers=text),
     ]
-    assert [response.status_code for response in refused] == [403, 400, 400, 405]
+    assert [response.status_code for response in refused] == [403, 400, 400, 405, 413]
     assert all(response.json()["error"] for response in refused)

@@ -98,6 +98,35 @@ ENDLESS = [
     "{% set s = ('%(a)s' * 90000) % {'a': 'b' * 900000} %}",
     "{% set a = [] %}{% for i in range(90000) %}{% set a = [a] %}{% end %}{% set s = '%s' % (a,) %}",
     "{% set a = [1] %}{% set _ = a.append(a) %}{% set s = '%s' % a %}{{ a }}",
+    *(
+        "{% set a = [0] * 90000 %}{% set s = 'a,' * 400000 %}{% set t = set(range(90000)) %}{% set n = '2020-01-01' %}"
+        f"{{% for i in range(100000) %}}{{% set x = {work} %}}{{% end %}}{{{{ 'a' * 1000000000 }}}}"
+        for work in (
+            "'a,' * 200000 + 'b' in s",
+            "s == s[:-1] + ','",
+            "s[1:]",
+            "a[::-1]",
+            "min(s)",
+            "t - t",
+            "1 in a",
+            "JSON('[' + '1,' * 9000 + '1]')",
+            "Array(s)",
+            "String(s)",
+            "column(s)",
+            "table('a.' * 400000)",
+            "columns(s)",
+            "sql_unescape(s, '%')",
+            "split_to_array(s)",
+            "enumerate_with_last(a)",
+            "sql_and(b__in=a)",
+            "enumerate(a)",
+            "float('1' * 400000)",
+            "tb_secret('a', str(i))",
+            "date_diff_in_days(n, n, '%Y' * 1000, default=1)",
+            "date_diff_in_days(n, n, '%d' * 40, default=1)",
+            "sum(a)",
+        )
+    ),
 ]
 
 

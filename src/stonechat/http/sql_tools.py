@@ -12,6 +12,7 @@ from stonechat.engine.contract import Engine
 from stonechat.http.authentication import Authenticator
 from stonechat.http.form_data import InvalidBody
 from stonechat.http.request_values import last_value, request_values
+from stonechat.query.statement import require_short
 from stonechat.sql.gate import NotASelect
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, classify
@@ -77,4 +78,5 @@ async def _statement(request: Request) -> str:
     statement = last_value(values.get("q"))
     if not statement:
         raise InvalidBody("The parameter 'q' is missing", hint=f"Call {request.url.path}?q=SELECT...")
+    require_short(statement)
     return statement

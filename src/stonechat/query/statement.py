@@ -59,13 +59,13 @@ def render_statement(statement: str, values: Values, secrets: Mapping[str, str] 
     `secrets` is None for callers who may use none: even a default would take the place of the secret of that name in
     the pipes beside it. Raises `StatementTooLong`, `SecretRefused`, a `TemplateError`, or what `ask` does.
     """
-    _require_short(statement)
+    require_short(statement)
     rendered = Rendered(statement)
     if statement.lstrip().startswith(MARK):
         rendered = Template.compile(statement, name="q").render(values, secrets=secrets or {})
         if rendered.bound and secrets is None:
             raise SecretRefused
-        _require_short(rendered.sql)
+        require_short(rendered.sql)
     if rendered.sql.isascii() and "{" not in rendered.sql:
         return rendered
     # The engine knows quotation marks beyond ASCII that `sql.statements` does not, and behind which a bound parameter
@@ -138,6 +138,7 @@ def _tables(project: Project) -> frozenset[str]:
     return frozenset(table for name in project.data_sources for table in (name, name + QUARANTINE_SUFFIX))
 
 
-def _require_short(statement: str) -> None:
+def require_short(statement: str) -> None:
+    """Raise `StatementTooLong` for what would keep the engine's parser busy for long."""
     if (size := len(statement.encode(errors="replace"))) > LONGEST_STATEMENT:
         raise StatementTooLong(size)

@@ -17,6 +17,7 @@ MAX_ITEMS = 100_000
 MAX_BITS = 2_048
 
 Value = str | Sequence[str]
+_SHORT = 64
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _PLACEHOLDERS = (Placeholder, PlaceholderList)
 
@@ -151,12 +152,21 @@ class Context(dict[str, object]):
         self._measured = len(self.out)
         self.spend(printed >> 4)
 
+    def charge(self, value: object) -> None:
+        """Take what it costs to read a text or a list through off the budget."""
+        if isinstance(value, str):
+            if len(value) > _SHORT:
+                self.spend(len(value) >> 4)
+        elif isinstance(value, _CONTAINERS):
+            self.spend(2 * len(value))
+
     def bound_size(self, value: object) -> object:
         """The value, unless it is too large a text, container or number. Its size comes off the budget."""
         if isinstance(value, str):
             self.claim(len(value), MAX_TEXT, "characters")
         elif isinstance(value, _CONTAINERS):
             self.claim(len(value), MAX_ITEMS, "elements")
+            self.spend(len(value) >> 4)
         elif isinstance(value, int) and value.bit_length() > MAX_BITS:
             raise TemplateTooCostly(f"a number has more than {MAX_BITS} bits")
         return value
@@ -185,7 +195,7 @@ class Context(dict[str, object]):
             if elements > MAX_ITEMS or characters > MAX_TEXT:
                 raise TemplateTooCostly(f"a value has more than {MAX_ITEMS} elements or {MAX_TEXT} characters")
             pending += [item for item in items if isinstance(item, _CONTAINERS)]
-        self.spend((elements >> 3) + (characters >> 6))
+        self.spend((elements >> 1) + (characters >> 6))
 
 
 def is_placeholder(value: object) -> bool:

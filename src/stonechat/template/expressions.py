@@ -27,7 +27,7 @@ from stonechat.template.closures import (
     scoped,
     unpack,
 )
-from stonechat.template.context import Context
+from stonechat.template.context import MAX_TEXT, Context
 from stonechat.template.errors import TemplateSyntaxError
 from stonechat.template.functions import METADATA, OUTPUT_FUNCTIONS, STATEMENT_FUNCTIONS, Function
 from stonechat.template.higher_order import compile_higher_order, function_argument
@@ -152,9 +152,9 @@ class _Compiler:
             left, result = first(context), None
             for operation, operand, to_bound in rest:
                 right = operand(context)
-                context.bound_depth(left)
+                _bound_operand(context, left)
                 if to_bound:
-                    context.bound_depth(right)
+                    _bound_operand(context, right)
                 result = operation(left, right)
                 if not result:
                     break
@@ -169,6 +169,8 @@ class _Compiler:
 
     def subscript(self, node: ast.Subscript) -> Evaluate:
         container, index = self.compile(node.value), self.compile(node.slice)
+        if isinstance(node.slice, ast.Slice):
+            return lambda context: context.bound_size(container(context)[index(context)])
 
         def evaluate(context: Context) -> object:
             key = index(context)
@@ -313,6 +315,14 @@ class _Compiler:
 def subject_name(subject: ast.expr) -> str:
     """What a type function reads, as error messages name it: the parameter, or the expression."""
     return subject.id if isinstance(subject, ast.Name) else ast.unparse(subject)
+
+
+def _bound_operand(context: Context, value: object) -> None:
+    """What is compared is read through, at worst as a text within another."""
+    if isinstance(value, str):
+        context.claim(len(value), MAX_TEXT, "characters")
+    else:
+        context.bound_depth(value)
 
 
 _Handler = Callable[[_Compiler, Any], Evaluate]

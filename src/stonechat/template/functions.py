@@ -61,24 +61,28 @@ def custom_error(context: Context, body: object, code: object = _DEFAULT_STATUS)
     raise TemplateCustomError(plain(body), int(status))
 
 
-def split_to_array(_context: Context, x: object, default: object = "", separator: object = ",") -> object:
+def split_to_array(context: Context, x: object, default: object = "", separator: object = ",") -> object:
     """Text to a list of its parts, without outer blanks."""
     if is_placeholder(x) and default == "":
         return PlaceholderList([Placeholder(NO_VALUE)] * 2)
     value = default if x is None or is_placeholder(x) else x
     parts = value if isinstance(value, list) else str(value).split(str(separator))
+    context.charge(parts)
     return [str(part).strip() for part in parts]
 
 
-def enumerate_with_last(_context: Context, values: Iterable[object]) -> object:
+def enumerate_with_last(context: Context, values: Iterable[object]) -> object:
     """Pairs of whether it is the last one, and the item."""
     items = list(values)
+    context.charge(items)
     return [(index == len(items), item) for index, item in enumerate(items, 1)]
 
 
 def sql_and(context: Context, /, **clauses: object) -> object:
     """`sql_and(a=1, b__in=[2])`: the clauses whose value is not None, joined with `and`."""
     context.bound_depth(list(clauses.values()))
+    for value in clauses.values():
+        context.charge(value)
     return Fragment(" and ".join(_clause(name, value) for name, value in clauses.items() if value is not None))
 
 
@@ -91,11 +95,13 @@ def _clause(name: str, value: object) -> str:
     return f"{subject} {_COMPARISONS[suffix]} {sql_of(value)}"
 
 
-def sql_unescape(_context: Context, x: object, what: object = "") -> object:
+def sql_unescape(context: Context, x: object, what: object = "") -> object:
     """Text quoted with the characters of `what` as they are, `%` of LIKE patterns above all."""
     if x is None:
         return None
-    return TypedString(str(x), template_string(str(x), unescaped=str(what)))
+    text = str(x)
+    context.spend(len(text) >> 3)
+    return TypedString(text, template_string(text, unescaped=str(what)))
 
 
 def max_threads(context: Context, n: object) -> object:
@@ -158,6 +164,7 @@ def tb_secret(context: Context, name: object, default: object = None) -> object:
     # The same name with another default is another parameter.
     while context.bound.get(key, value) != value:
         key += "_"
+        context.spend(1)
     context.bound[key] = str(value)
     return Fragment(f"{{{key}: String}}")
 

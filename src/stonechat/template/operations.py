@@ -66,6 +66,9 @@ def _at_most_doubled(operation: Callable[[Any, Any], object]) -> Operation:
     """An operator whose result is no larger than its operands together, so that it can be measured afterwards."""
 
     def run(context: Context, left: Any, right: Any) -> object:
+        if isinstance(left, set | frozenset):
+            context.charge(left)
+            context.charge(right)
         return context.bound_size(operation(left, right))
 
     return run

@@ -19,6 +19,7 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., object]:
     def call(context: Context, *arguments: object, **options: object) -> object:
         for argument in arguments:
             context.bound_depth(argument)
+            context.charge(argument)
         return context.bound_size(function(*arguments, **options))
 
     return call
@@ -37,6 +38,7 @@ def _number(function: Callable[..., Any]) -> Callable[..., object]:
     """`int` or `float`, which take a placeholder for zero."""
 
     def call(context: Context, x: object = 0, *arguments: object) -> object:
+        context.charge(x)
         return context.bound_size(function(0) if type(x) is Placeholder else function(x, *arguments))
 
     return call
@@ -46,7 +48,7 @@ def _range(context: Context, *bounds: int) -> object:
     numbers = range(*bounds)
     # len() of a range overflows beyond what its bounds already tell.
     context.claim(max(0, (numbers.stop - numbers.start) // numbers.step), MAX_ITEMS, "elements")
-    return list(numbers)
+    return context.bound_size(list(numbers))
 
 
 def _round(_context: Context, x: float, digits: int | None = None) -> object:
@@ -54,7 +56,8 @@ def _round(_context: Context, x: float, digits: int | None = None) -> object:
     return round(x) if digits is None else round(x, max(-_MOST_DIGITS, min(digits, _MOST_DIGITS)))
 
 
-def _sum(_context: Context, numbers: list[Any]) -> object:
+def _sum(context: Context, numbers: list[Any]) -> object:
+    context.charge(numbers)
     return sum(numbers)
 
 

@@ -29,6 +29,7 @@ def scalar(type_name: str) -> Callable[..., object]:
         if default is None and defined:
             default = absent
         value = _supplied(context, x, default, defined, source, dummy)
+        context.charge(value)
         return None if value is None else cast_scalar(type_name, value)
 
     return read
@@ -50,7 +51,11 @@ def array(
     if is_placeholder(x) and not default:
         return _dummies(str(type))
     value = _supplied(context, x, default, defined, source, [dummy_text(str(type))] * 2)
-    return None if value is None else cast_array(str(type), value)
+    if value is None:
+        return None
+    elements = cast_array(str(type), value)
+    context.charge(elements)
+    return elements
 
 
 def _dummies(element: str) -> list[object]:
@@ -66,6 +71,7 @@ def json_value(context: Context, x: object, default: object = None, defined: obj
         return PlaceholderObject()
     if not isinstance(text, str):
         return text
+    context.charge(text)
     try:
         return json.loads(text)
     except RecursionError:
@@ -79,10 +85,11 @@ def json_value(context: Context, x: object, default: object = None, defined: obj
 def symbol(context: Context, x: object, default: object = None, *, source: str) -> object:
     """`symbol(x)`: an identifier in backquotes."""
     name = _name(context, x, default, source)
+    context.charge(name)
     return TypedString(name, template_identifier(name))
 
 
-def column(_context: Context, x: object, default: object = None, *, source: str) -> object:
+def column(context: Context, x: object, default: object = None, *, source: str) -> object:
     """`column(x, 'a.b')`: a column, each of its dotted parts in backquotes."""
     del source
     if x is None and default is None:
@@ -90,10 +97,13 @@ def column(_context: Context, x: object, default: object = None, *, source: str)
             "Missing column() default value, use `column(column_name, 'default_column_name')`",
         )
     name = str(default if (x is None or is_placeholder(x)) and default is not None else x)
-    return TypedString(name, ".".join(map(template_identifier, name.split("."))))
+    context.charge(name)
+    parts = name.split(".")
+    context.charge(parts)
+    return TypedString(name, ".".join(map(template_identifier, parts)))
 
 
-def columns(_context: Context, x: object, default: object = None, fn: object = None, *, source: str) -> object:
+def columns(context: Context, x: object, default: object = None, fn: object = None, *, source: str) -> object:
     """`columns(x, 'a,b', fn='avg')`: several columns, each within the function and with its name as alias."""
     del source
     if x is None and default is None:
@@ -101,7 +111,9 @@ def columns(_context: Context, x: object, default: object = None, fn: object = N
     text = default if (x is None or is_placeholder(x)) and default is not None else x
     if not isinstance(text, str):
         raise TemplateRenderError("columns() takes the names as text with commas")
+    context.charge(text)
     names = [name.strip() for name in text.split(",")]
+    context.charge(names)
     if fn is None:
         return TypedString(text, ",".join(map(template_identifier, names)))
     if not isinstance(fn, str) or not _FUNCTION_NAME.fullmatch(fn):
@@ -112,7 +124,10 @@ def columns(_context: Context, x: object, default: object = None, fn: object = N
 def table(context: Context, x: object, default: object = None, *, source: str) -> object:
     """`table('db.name')`: a table's name, bare; parts that are not plain words come out quoted."""
     name = _name(context, x, default, source)
-    return TypedString(name, ".".join(map(template_word, name.split("."))))
+    context.charge(name)
+    parts = name.split(".")
+    context.charge(parts)
+    return TypedString(name, ".".join(map(template_word, parts)))
 
 
 def _supplied(  # noqa: PLR0917 - the caller's own arguments, in their order
