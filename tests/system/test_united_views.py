@@ -90,3 +90,20 @@ def test_the_rows_of_a_table_that_feeds_all_the_others_are_replaced_everywhere(m
     answer = server.request("POST", "/v0/datasources", params=params, content='{"n": 5}\n{"n": 6}')
     assert answer.status_code == 200, answer.text
     assert _totals(server) == {"click": 11, "view": 110}
+
+
+def test_a_view_over_a_quarantine_beside_its_data_source_gets_another_query(module_server: RunningServer) -> None:
+    server = module_server.new_workspace()
+    told = (
+        "NODE output\nSQL >\n    SELECT toString(n) AS kind, toUInt64(1) AS total FROM clicks\n"
+        "    UNION ALL SELECT {} AS kind, toUInt64(1) AS total FROM clicks_quarantine\n"
+        "TYPE materialized\nDATASOURCE sums\n"
+    )
+    first = "ifNull(toString(n), '')"
+    files = {"clicks.datasource": _EVENTS, "sums.datasource": _SUMS, "told.pipe": told.format(first)}
+    _deploy(server, files)
+    assert server.send('{"n": 1}\n{"n": "x"}', name="clicks").json()["quarantined_rows"] == 1
+    for query in (f"upper({first})", f"lower({first})"):
+        _deploy(server, files | {"told.pipe": told.format(query)})
+        server.send('{"n": 1}\n{"n": "x"}', name="clicks")
+    assert _totals(server) == {"1": 3, "x": 3}

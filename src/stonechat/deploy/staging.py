@@ -287,10 +287,10 @@ class Staging:
         return self._writing.boundary(self._snapshot.identities[name].id)
 
     def _taken_names(self) -> AbstractSet[str]:
-        return {
-            str(row["name"]).removesuffix(QUARANTINE_SUFFIX)
-            for row in self._engine.fetch(f"SELECT name FROM system.tables WHERE database = {literal(self._base)}")
-        }
+        rows = self._engine.fetch(f"SELECT name FROM system.tables WHERE database = {literal(self._base)}")
+        names = {str(row["name"]) for row in rows}
+        # A quarantine stands for its data source, but the view of one has such a name of its own.
+        return names | {name.removesuffix(QUARANTINE_SUFFIX) for name in names}
 
     def _clone(self, name: str, source: str, database: str) -> str:
         if self._has_parts(name, source):
