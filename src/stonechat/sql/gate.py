@@ -126,6 +126,10 @@ class TableNotAllowed(SQLNotAllowed):
         self.table = table
 
 
+_ELSEWHERE = ("url", "s3", "gcs", "azureblobstorage", "iceberg", "deltalake", "hudi", "mysql", "postgresql", "mongodb")
+_IMPORT_INSTEAD = "Queries read no other systems. Import a file of the rows: POST /v1/datasources/NAME/append?url=..."
+
+
 class FunctionNotAllowed(SQLNotAllowed):
     """The statement calls a function, or reads a table function, that is closed to callers."""
 
@@ -175,7 +179,8 @@ def require_read_only(
             raise TableNotAllowed(table)
     for name in sorted(references.table_functions):
         if name.lower() not in table_functions:
-            raise FunctionNotAllowed(name, table_function=True)
+            elsewhere = name.lower().startswith(_ELSEWHERE)
+            raise FunctionNotAllowed(name, table_function=True, hint=_IMPORT_INSTEAD if elsewhere else None)
     for name in sorted(references.functions):
         if is_forbidden(name.lower()):
             raise FunctionNotAllowed(name)
