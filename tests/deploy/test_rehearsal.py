@@ -43,6 +43,12 @@ def _problems(*nodes: str) -> list[str]:
         "%\nSELECT {% if k in ['page'] %} page AS w, {% else %} {{error('no')}} {% end %} 1 FROM visits GROUP BY w",
         "%\nSELECT {% if k == 1 %} n AS w, {% else %} {{custom_error({'a': 1}, 4)}} {% end %} 1 FROM visits GROUP BY w",
         "%\nSELECT toString({% if kind == 'page' %} page {% else %} {{error('no')}} {% end %}) AS what FROM visits",
+        "%\nSELECT {{symbol(x)}}, {{columns(y)}} FROM visits ORDER BY {{column(z)}}",
+        "%\nSELECT count() FROM {{table(t)}}",
+        "%\nSELECT {% for x in split_to_array(cols) %} {{column(x)}}, {% end %} 1 FROM visits",
+        "%\nSELECT * FROM visits WHERE n IN {{Array(numbers)}}",
+        "%\nSELECT substring(page, {{Int32(start)}}) FROM visits",
+        "SELECT page, neighbor(n, 1), runningDifference(n) FROM visits",
         "SELECT page FROM visits SETTINGS max_threads = 4, allow_experimental_analyzer = 0, optimize_read_in_order = 0",
     ],
 )
@@ -64,6 +70,7 @@ def test_what_only_a_placeholder_breaks_stops_no_project(sql: str) -> None:
         ),
         ("%\nSELECT page AS what FROM visits WHERE {{String(x, '')}} != '' GROUP BY wat", 4, "wat"),
         ("%\nSELECT page + {{UInt32(x)}} FROM visits", 3, "type"),
+        ("%\nSELECT {{String(x)}} AS a, missing FROM visits WHERE page = {{String(x)}}", 4, "missing"),
     ],
 )
 def test_what_no_value_can_mend_is_found_where_it_stands(sql: str, line: int, words: str) -> None:

@@ -11,12 +11,42 @@ import re
 from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import EngineFailure
 from stonechat.project.composition import Composed
+from stonechat.template.values import NO_VALUE
 
-_UNKNOWN_TABLE, _UNKNOWN_FUNCTION, _UNKNOWN_IDENTIFIER = 60, 46, 47
+_UNKNOWN_TABLE, _UNKNOWN_FUNCTION, _UNKNOWN_IDENTIFIER, _SYNTAX_ERROR = 60, 46, 47, 62
 # Those that a value can cause: it does not parse, is out of bounds, does not convert, is no pattern, makes no sense.
 _OF_VALUES = frozenset(
-    {6, 25, 26, 27, 32, 36, 38, 41, 69, 70, 72, 117, 131, 153, 190, 321, 349, 376, 395, 407, 427, 440, 467, 675, 676}
+    {
+        6,
+        25,
+        26,
+        27,
+        32,
+        36,
+        38,
+        41,
+        69,
+        70,
+        72,
+        117,
+        131,
+        135,
+        153,
+        190,
+        321,
+        349,
+        376,
+        395,
+        407,
+        427,
+        440,
+        467,
+        675,
+        676,
+    }
 )
+# Where the engine goes on to quote the statement.
+_STATEMENT = re.compile(r" In (?:scope|query) | [Ww]hile executing ")
 _UNKNOWN_NAME = re.compile(r"^(?:Unknown .*?identifier|Function with name) [`'](\w+)[`']")
 
 
@@ -32,6 +62,9 @@ def says_nothing(failure: EngineFailure, composed: Composed, pipe: Pipe) -> bool
         return failure.number not in {_UNKNOWN_TABLE, _UNKNOWN_FUNCTION}
     if not composed.used:
         return False
+    # A syntax error quotes what stands behind it.
+    if failure.number != _SYNTAX_ERROR and NO_VALUE in _STATEMENT.split(failure.message, maxsplit=1)[0]:
+        return True
     if failure.number == _UNKNOWN_IDENTIFIER:
         return _in_another_branch(unknown_name(failure), composed, pipe)
     return failure.number in _OF_VALUES

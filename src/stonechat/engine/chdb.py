@@ -43,6 +43,7 @@ _AS_BEFORE: Final = {
     "use_legacy_to_time": "1",
     "geotoh3_argument_order": "lon_lat",
     "allow_rank_dense_rank_arguments": "1",
+    "allow_deprecated_error_prone_window_functions": "1",
 }
 #: Every connection: plain SQL as a server reads it, no functions that look into the process, statements of up to 16 MB.
 #: The cache of conditions takes rows that a join with an empty side left unread for rows that do not fit: every later
