@@ -13,6 +13,7 @@ from tests.fuzz.mutation import STARTERS, TESTS, Mutation, texts
 from tests.fuzz.running import fuzz
 
 from stonechat.engine.contract import EngineFailure, Query
+from stonechat.sql.leftmost import fed_by_table, leftmost
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.references import References, SeveralStatements, UnreadableStatement, classify
 from stonechat.sql.skeletons import plain_skeleton, skeleton
@@ -71,6 +72,8 @@ def _check(text: str) -> None:
     words_of(text)
     table_names(text)
     skeleton(text)
+    for table in leftmost(text).united_tables:
+        fed_by_table(text, table)
     assert with_clause([], text) == text.rstrip() or ";" in text
     with_clause(_DEFINITIONS, text)
 

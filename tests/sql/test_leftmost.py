@@ -59,8 +59,8 @@ _FED_BY_U = {
     "WITH c AS (SELECT 1 FROM t) SELECT a FROM c UNION ALL SELECT a FROM u JOIN c ON 1": (
         "WITH c AS (SELECT 1 FROM t) SELECT a FROM u JOIN c ON 1"
     ),
-    "WITH c AS (SELECT 1 FROM t), quantile(0.5)(x) AS q (SELECT a FROM c) UNION ALL SELECT a FROM u": (
-        "WITH c AS (SELECT 1 FROM t), quantile(0.5)(x) AS q SELECT a FROM u"
+    "WITH c AS (SELECT 1 FROM t), quantile(0.5)(x) AS q SELECT a FROM c UNION ALL (SELECT a FROM u)": (
+        "WITH c AS (SELECT 1 FROM t), quantile(0.5)(x) AS q SELECT * FROM (SELECT a FROM u)"
     ),
     "WITH c AS (SELECT 1 FROM t UNION ALL SELECT 2 FROM u /* kept */) SELECT * FROM c UNION ALL SELECT 3 FROM c": (
         "WITH c AS (SELECT 2 FROM u /* kept */) SELECT * FROM c UNION ALL SELECT 3 FROM c"

@@ -95,8 +95,9 @@ def test_the_rows_of_a_table_that_feeds_all_the_others_are_replaced_everywhere(m
 def test_a_view_over_a_quarantine_beside_its_data_source_gets_another_query(module_server: RunningServer) -> None:
     server = module_server.new_workspace()
     told = (
-        "NODE output\nSQL >\n    SELECT toString(n) AS kind, toUInt64(1) AS total FROM clicks\n"
-        "    UNION ALL SELECT {} AS kind, toUInt64(1) AS total FROM clicks_quarantine\n"
+        "NODE sound\nSQL >\n    SELECT toString(n) AS kind, toUInt64(1) AS total FROM clicks\n"
+        "NODE output\nSQL >\n    SELECT * FROM sound\n"
+        "    UNION ALL (SELECT {} AS kind, toUInt64(1) AS total FROM clicks_quarantine)\n"
         "TYPE materialized\nDATASOURCE sums\n"
     )
     first = "ifNull(toString(n), '')"

@@ -93,7 +93,7 @@ def _instructions(path: str, lines: Sequence[str], findings: Findings) -> Iterat
 def _block_end(lines: Sequence[str], number: int) -> int:
     while number < len(lines):
         line = lines[number]
-        if line and not line[0].isspace() and line.split(None, 1)[0].upper() in KNOWN:
+        if line and not line[0].isspace() and line.split(None, 1)[0].partition("#")[0].upper() in KNOWN:
             break
         number += 1
     return number

@@ -51,14 +51,14 @@ def fed_by_table(statement: str, table: str) -> str:
     """The statement without what its UNIONs on the way to the leftmost tables bring in from others than this one."""
     parts: list[str] = []
     done = 0
-    for start, end in sorted(_left_out(meaningful_tokens(statement), {}, table)):
-        parts.append(statement[done:start])
+    for start, end, instead in sorted(_left_out(meaningful_tokens(statement), {}, table)):
+        parts += [statement[done:start], instead]
         done = end
     return "".join([*parts, statement[done:]])
 
 
-def _left_out(listed: Sequence[Token], definitions: _Definitions, table: str) -> set[tuple[int, int]]:
-    """Where the members that begin with other tables stand, each with an operator beside it."""
+def _left_out(listed: Sequence[Token], definitions: _Definitions, table: str) -> set[tuple[int, int, str]]:
+    """Where the members that begin with other tables stand, each with an operator beside it; and what to put there."""
     listed = _bare(listed)
     definitions = {**definitions, **dict(_definitions(listed))}
     operators = [index for index, _ in _outer(listed) if _unites(listed, index)]
@@ -68,11 +68,16 @@ def _left_out(listed: Sequence[Token], definitions: _Definitions, table: str) ->
     members = _members(listed, operators)
     kept = [table in _leftmost(member, definitions).tables for member in members]
     first = kept.index(True)
-    found = {(_behind_with(members[0]).start, members[first][0].start)} if first else set()
+    found = set()
+    if first:
+        begin = _behind_with(members[0])
+        # No parenthesis may follow a WITH.
+        instead = "SELECT * FROM " if begin is not members[0][0] and members[first][0].text == "(" else ""
+        found.add((begin.start, members[first][0].start, instead))
     for index in range(first + 1, len(members)):
         if not kept[index]:
             last = members[index][-1]
-            found.add((listed[operators[index - 1]].start, last.start + len(last.text)))
+            found.add((listed[operators[index - 1]].start, last.start + len(last.text), ""))
     return found.union(
         *(_left_out(member, definitions, table) for member, stays in zip(members, kept, strict=True) if stays)
     )
@@ -117,12 +122,7 @@ def _behind_with(member: Sequence[Token]) -> Token:
     """Where the first member itself begins: the WITH in front of it holds for the others, too."""
     if _word(member[0]) != "WITH":
         return member[0]
-    for index, token in _outer(member):
-        ended = member[index - 1].text == ")" or _word(member[index - 2]) == "AS"
-        opens = token.text == "(" and ended and _word(member[index + 1]) in _SELECTS_BEGIN
-        if opens or _word(token) in {"SELECT", "FROM"}:
-            return token
-    return member[0]
+    return next((token for _, token in _outer(member) if _word(token) in {"SELECT", "FROM"}), member[0])
 
 
 def _bare(listed: Sequence[Token]) -> list[Token]:
