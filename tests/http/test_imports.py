@@ -356,6 +356,7 @@ def test_values_are_the_same_from_csv_ndjson_and_parquet(start_server: StartServ
             "n": "UInt32", "i": "Int64", "u": "UInt64", "f": "Float64", "s": "String", "d": "Date", "t": "DateTime",
             "p": "DateTime64(3)", "c": "Decimal(18, 4)", "b": "Bool", "a": "Array(String)", "m": "Map(String, Int8)",
             "e": "Enum8('x' = 1, 'y' = 2)", "o": "Nullable(Int16)", "l": "LowCardinality(String)", "select": "UInt8",
+            "v4": "IPv4", "v6": "Nullable(IPv6)", "uu": "UUID", "fs": "FixedString(4)", "d3": "Date32",
         }.items()
     )  # fmt: skip
     server = start_server()
@@ -366,10 +367,12 @@ def test_values_are_the_same_from_csv_ndjson_and_parquet(start_server: StartServ
     rows = [
         {"n": 1, "i": -(2**63), "u": 2**64 - 1, "f": 0.1, "s": 'a "q", \n\\ \'é\' 🐦', "d": "2024-02-29",
          "t": "2024-01-01 23:59:59", "p": "2024-01-01 23:59:59.123", "c": "12345678901234.5678", "b": True,
-         "a": ["x,y", 'z"', ""], "m": {"k": -1}, "e": "y", "o": None, "l": "", "select": 255},
+         "a": ["x,y", 'z"', ""], "m": {"k": -1}, "e": "y", "o": None, "l": "", "select": 255, "v4": "255.0.0.1",
+         "v6": "2001:db8::1", "uu": "61f0c404-5cb3-11e7-907b-a6006ad3dba0", "fs": "abcd", "d3": "1969-12-31"},
         {"n": 2, "i": 2**63 - 1, "u": 0, "f": -1e300, "s": "", "d": "1970-01-01", "t": "1970-01-01 00:00:01",
          "p": "1999-12-31 00:00:00.000", "c": "-0.0001", "b": False, "a": [], "m": {}, "e": "x", "o": -7, "l": "l",
-         "select": 0},
+         "select": 0, "v4": "0.0.0.0", "v6": None, "uu": "00000000-0000-0000-0000-000000000000", "fs": "wxyz",
+         "d3": "2299-12-31"},
     ]  # fmt: skip
     assert server.send("\n".join(map(json.dumps, rows)), name="origin").json()["quarantined_rows"] == 0
     for form, output in {"csv": "CSVWithNames", "ndjson": "JSONEachRow", "parquet": "Parquet"}.items():

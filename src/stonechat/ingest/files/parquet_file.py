@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from stonechat.datafile.resources import Column
 from stonechat.engine.contract import Engine, EngineFailure, QueryTooLarge
 from stonechat.errors import Kind
 from stonechat.ingest.files.batches import FileTooLarge, UnreadableFile
-from stonechat.sql.quoting import literal
+from stonechat.sql.quoting import identifier, literal
 
 _SETTINGS = (
     "max_memory_usage = 1000000000, max_threads = 1, output_format_json_quote_decimals = 1, "
@@ -17,19 +20,25 @@ _SETTINGS = (
 )
 
 
-def parquet_to_lines(engine: Engine, parquet: Path, lines: Path, limit: int) -> None:
+_ADDRESS = re.compile(r"(?:Nullable\(|LowCardinality\()*(IPv[46])\)*")
+_STORED_AS = {"IPv4": "UInt32", "IPv6": "FixedString(16)"}
+
+
+def parquet_to_lines(engine: Engine, parquet: Path, lines: Path, columns: Sequence[Column], limit: int) -> None:
     """Write the rows of a Parquet file to a new file, one JSON object a line. Blocks.
 
-    Moments are written in UTC, decimals and what is no finite number as strings. Raises `UnreadableFile` for what is
-    no Parquet, and `FileTooLarge` for more than about `limit` bytes.
+    Moments are written in UTC, decimals and what is no finite number as strings, and so are the addresses that
+    `columns` take: Parquet has no type for these, and the engine writes them as numbers and bytes.
+
+    Raises `UnreadableFile` for what is no Parquet, and `FileTooLarge` for more than about `limit` bytes.
     """
     lines.unlink(missing_ok=True)
-    statement = (
-        f"SELECT * FROM file({literal(str(parquet))}, 'Parquet') INTO OUTFILE {literal(str(lines))} "
-        f"FORMAT JSONEachRow SETTINGS max_result_bytes = {limit}, {_SETTINGS}"
-    )
+    file = f"file({literal(str(parquet))}, 'Parquet')"
     try:
-        engine.command(statement)
+        engine.command(
+            f"SELECT {_selected(engine, file, columns)} FROM {file} INTO OUTFILE {literal(str(lines))} "
+            f"FORMAT JSONEachRow SETTINGS max_result_bytes = {limit}, {_SETTINGS}"
+        )
     except QueryTooLarge as error:
         raise FileTooLarge(
             f"The rows of the file have more than {limit} bytes, or need too much memory to be read"
@@ -39,3 +48,21 @@ def parquet_to_lines(engine: Engine, parquet: Path, lines: Path, limit: int) -> 
             raise
         # The engine's own words name the file, which is none of the caller's.
         raise UnreadableFile(f"The file cannot be read as Parquet ({error.name})") from error
+
+
+def _selected(engine: Engine, file: str, columns: Sequence[Column]) -> str:
+    """All columns of a file, addresses as text."""
+    wanted = {
+        (column.jsonpath or column.name).removeprefix("$."): address[1]
+        for column in columns
+        if (address := _ADDRESS.fullmatch(str(column.type)))
+    }
+    if not wanted:
+        return "*"
+    replaced = [
+        f"{wanted[name]}NumToString({identifier(name)}) AS {identifier(name)}"
+        for row in engine.fetch(f"DESCRIBE TABLE {file}")
+        if (name := str(row["name"])) in wanted
+        and str(row["type"]) in {_STORED_AS[wanted[name]], f"Nullable({_STORED_AS[wanted[name]]})"}
+    ]
+    return f"* REPLACE ({', '.join(replaced)})" if replaced else "*"

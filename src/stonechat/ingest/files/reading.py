@@ -80,7 +80,7 @@ class RowFile:
         try:
             with whole.open("wb") as copy:
                 shutil.copyfileobj(file, copy)
-            parquet_to_lines(engine, whole, lines, self.limit)
+            parquet_to_lines(engine, whole, lines, columns, self.limit)
             whole.unlink()
             with lines.open("rb") as raw, plain(raw, self.limit) as rows:
                 yield from _judges_of_lines(rows, columns, import_id)
