@@ -79,3 +79,13 @@ def test_the_members_that_begin_with_other_tables_are_left_out(statement: str) -
     fed = fed_by_table(statement, "u")
     assert fed == _FED_BY_U[statement]
     assert set(leftmost(fed).tables) == {"u"}
+
+
+def test_what_is_nested_without_end_is_given_up() -> None:
+    deep = "SELECT * FROM (" * 5_000 + "SELECT 1 FROM t" + ")" * 5_000
+    doubled = ", ".join(f"c{n + 1} AS (SELECT 1 FROM c{n} UNION ALL SELECT 2 FROM c{n})" for n in range(60))
+    wide = f"WITH c0 AS (SELECT 1 FROM t), {doubled} SELECT * FROM c60"
+    for statement in (deep, "(" * 20_000, wide, "(" * 5_000 + "SELECT 1 FROM t" + ")" * 5_000):
+        found = leftmost(statement)
+        assert None in found.tables
+        assert not found.united_tables

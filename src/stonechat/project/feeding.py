@@ -11,15 +11,17 @@ from stonechat.template.render import Template
 
 
 def feeding(
-    key: NodeKey, templates: Mapping[NodeKey, Template], lineage: Lineage, above: frozenset[NodeKey] = frozenset()
+    key: NodeKey, templates: Mapping[NodeKey, Template], lineage: Lineage, seen: set[NodeKey] | None = None
 ) -> tuple[set[str | None], list[tuple[NodeKey, str]]]:
     """The tables that the rows of a node come from first, and the set operators on the way, with their nodes.
 
-    None among the tables stands for a SELECT without one. `above` are the nodes that led here.
+    None among the tables stands for a SELECT without one. `seen` are the nodes that were looked at already.
     """
+    seen = set() if seen is None else seen
     tables: set[str | None] = set()
     operators: list[tuple[NodeKey, str]] = []
-    if key in templates and key not in above:
+    if key in templates and key not in seen:
+        seen.add(key)
         found = leftmost(templates[key].placeholder().sql)
         operators += [(key, operator.text) for operator in found.operators]
         for table in found.tables:
@@ -27,7 +29,7 @@ def feeding(
             if table and inner not in lineage.nodes and table in lineage.outputs:
                 inner = (table, lineage.outputs[table])
             if inner in lineage.nodes:
-                more_tables, more_operators = feeding(inner, templates, lineage, above | {key})
+                more_tables, more_operators = feeding(inner, templates, lineage, seen)
                 tables |= more_tables
                 operators += more_operators
             else:

@@ -15,6 +15,8 @@ from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 _SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 _SELECTS_BEGIN = {"SELECT", "WITH", "FROM"}
 _Definitions = Mapping[str, Sequence[Token]]
+_DEEPEST = 100
+_MOST_TOKENS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,25 @@ class Leftmost:
         return list(dict.fromkeys(plain)) if united and len(plain) == len(self.tables) else []
 
 
+@dataclass(slots=True)
+class _Bounds:
+    """How much deeper a search may go, and how many tokens it may see: definitions of definitions have no end."""
+
+    tokens: int = _MOST_TOKENS
+    depth: int = 0
+
+    def reached(self, listed: Sequence[Token]) -> bool:
+        """Take note of some tokens; whether that is enough."""
+        self.tokens -= len(listed)
+        return self.tokens < 0 or self.depth > _DEEPEST
+
+
 def leftmost(statement: str) -> Leftmost:
-    """Follow the first FROM of a statement into sub-queries, and into what its own WITH defines."""
-    return _leftmost(meaningful_tokens(statement), {})
+    """Follow the first FROM of a statement into sub-queries, and into what its own WITH defines.
+
+    Of what is nested too deep, or too large, it sees no table.
+    """
+    return _leftmost(meaningful_tokens(statement), {}, _Bounds())
 
 
 def as_one_select(statement: str) -> str:
@@ -66,7 +84,7 @@ def _left_out(listed: Sequence[Token], definitions: _Definitions, table: str) ->
         _, inner, known = _first_from(listed, definitions)
         return set() if inner is None else _left_out(inner, known, table)
     members = _members(listed, operators)
-    kept = [table in _leftmost(member, definitions).tables for member in members]
+    kept = [table in _leftmost(member, definitions, _Bounds()).tables for member in members]
     first = kept.index(True)
     found = set()
     if first:
@@ -83,18 +101,26 @@ def _left_out(listed: Sequence[Token], definitions: _Definitions, table: str) ->
     )
 
 
-def _leftmost(listed: Sequence[Token], definitions: _Definitions) -> Leftmost:
-    listed = _bare(listed)
+def _leftmost(listed: Sequence[Token], definitions: _Definitions, bounds: _Bounds) -> Leftmost:
+    if bounds.reached(listed):
+        return Leftmost((None,))
+    bounds.depth += 1
+    found = _leftmost_within(_bare(listed), definitions, bounds)
+    bounds.depth -= 1
+    return found
+
+
+def _leftmost_within(listed: Sequence[Token], definitions: _Definitions, bounds: _Bounds) -> Leftmost:
     definitions = {**definitions, **dict(_definitions(listed))}
     operators = [index for index, _ in _outer(listed) if _unites(listed, index)]
     if operators:
-        members = [_leftmost(member, definitions) for member in _members(listed, operators)]
+        members = [_leftmost(member, definitions, bounds) for member in _members(listed, operators)]
         return Leftmost(
             tuple(table for member in members for table in member.tables),
             (*(listed[index] for index in operators), *(found for member in members for found in member.operators)),
         )
     name, inner, known = _first_from(listed, definitions)
-    return Leftmost((name,)) if inner is None else _leftmost(inner, known)
+    return Leftmost((name,)) if inner is None else _leftmost(inner, known, bounds)
 
 
 def _first_from(
@@ -130,7 +156,9 @@ def _bare(listed: Sequence[Token]) -> list[Token]:
     inner = list(listed)
     while inner and inner[-1].text == ";":
         inner.pop()
-    while len(inner) > 1 and inner[0].text == "(" and _closing(inner, 0) == len(inner) - 1:
+    for _ in range(_DEEPEST):
+        if len(inner) < 2 or inner[0].text != "(" or _closing(inner, 0) != len(inner) - 1:
+            break
         inner = inner[1:-1]
     return inner
 
