@@ -26,8 +26,9 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
 from stonechat.project.live import UnknownPipe
 from stonechat.query.answers import Answer
-from stonechat.query.execute import EndpointRequest, QueryService, StatementRequest
+from stonechat.query.execute import QueryService
 from stonechat.query.explain import Explanation
+from stonechat.query.requests import EndpointRequest, StatementRequest
 from stonechat.query.spool import SpooledAnswer
 
 # Seconds. To watch for the end of a connection costs a tenth of a small query, which is over by then.

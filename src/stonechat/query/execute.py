@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits, QueryResult
-from stonechat.engine.formats import JSON, Format, with_csv_header
+from stonechat.engine.formats import Format, with_csv_header
 from stonechat.project.authored import AuthoredStatements
-from stonechat.project.composition import Composed, Values, compose_pipe
+from stonechat.project.composition import Composed, compose_pipe
 from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.versions import DataVersions
 from stonechat.query.answers import Answer, Errand, Outcome, Outlet
@@ -27,7 +27,8 @@ from stonechat.query.explain import PLAN, Explanation, explaining, node_of, with
 from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
 from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told
-from stonechat.query.prepared import Call, Prepared, PreparedCalls
+from stonechat.query.prepared import Prepared, PreparedCalls
+from stonechat.query.requests import EndpointRequest, StatementRequest
 from stonechat.query.runs import QueryRuns
 from stonechat.query.spool import SpooledAnswer
 from stonechat.query.statement import compose_own, render_statement
@@ -39,41 +40,6 @@ from stonechat.template.render import Rendered
 _MOST_THREADS = os.cpu_count() or 1
 _MEANWHILE = 0.002
 """Seconds after which a query is well under way: what its answer does not wait for is done then."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointRequest:
-    """A call of an endpoint: its parameters, a statement `wrap` over `_` if any, and settings of the output.
-
-    `known_etag` names what the caller has already: one ETag, or several.
-    """
-
-    pipe: str
-    format: Format = JSON
-    values: Values = field(default_factory=dict)
-    wrap: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    known_etag: str | None = None
-
-    def call(self, pipe: Pipe, caller: Caller) -> Call:
-        """The call of the pipe, for those that are prepared."""
-        return Call(pipe.name, self.format, self.settings, self.values, caller.narrowing)
-
-
-@dataclass(frozen=True, slots=True)
-class StatementRequest:
-    """A statement of the caller's own, or a template of one.
-
-    `format` holds where it names none; `pipe` is what `_` and bare nodes mean; `csv_header` says whether CSV has one,
-    whatever the statement says.
-    """
-
-    statement: str
-    format: Format = JSON
-    values: Values = field(default_factory=dict)
-    pipe: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    csv_header: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
