@@ -26,7 +26,7 @@ _TYPE = "`message_type` String"
 
 
 def measure(schema: str) -> Table:
-    """Check the same messages in four shapes, compiled and in Python in turn, in a process that keeps its memory."""
+    """Check the same messages in five shapes, compiled and in Python in turn, in a process that keeps its memory."""
     spawned = get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawned, initializer=prepare_memory_for_serving) as process:
         return process.submit(_measured, schema).result()
@@ -43,6 +43,7 @@ def _measured(schema: str) -> Table:
         ("one field that no column is fed from", schema, _with_stranger),
         ("three paths into an object", nested, _with_object),
         ("an Enum8 among the columns", schema.replace(_TYPE, f"`message_type` Enum8({kinds})"), _same),
+        ("an object for a String column", schema, _with_document),
     ]
     columns = ("10,000 rows, with", "MB", "compiled, CPU us/row", "in Python", "times")
     return Table("The check alone", columns, [_row(*case, events) for case in cases])
@@ -85,6 +86,10 @@ def _same(event: dict[str, Any]) -> dict[str, Any]:
 
 def _with_stranger(event: dict[str, Any]) -> dict[str, Any]:
     return event | {"client": {"name": "web", "version": "1.20.3"}}
+
+
+def _with_document(event: dict[str, Any]) -> dict[str, Any]:
+    return event | {"message_content": {"text": event["message_content"]}}
 
 
 def _with_object(event: dict[str, Any]) -> dict[str, Any]:

@@ -44,11 +44,29 @@ def _key(key: str, chance: random.Random) -> str:
 
 
 def _value(value: Any, chance: random.Random) -> str:
-    if chance.random() < 0.01:
-        return "null" if chance.random() < 0.7 else _anything(chance)
+    how = chance.random()
+    if how < 0.01:
+        return "null" if how < 0.007 else _anything(chance)
+    if how < 0.03:
+        return _in_another_form(value, chance)
     if isinstance(value, dict):
         return _object(value, chance)
     return json.dumps(value, ensure_ascii=chance.random() < 0.3)
+
+
+def _in_another_form(value: Any, chance: random.Random) -> str:
+    """The same value, or nearly, in a form that some columns take as well."""
+    match value:
+        case bool():
+            return chance.choice((str(int(value)), f'"{int(value)}"', f'"{str(value).lower()}"'))
+        case int() | float():
+            return chance.choice((f'"{value}"', "true", "false", f'"{value}e0"', f"{value}.0", f'" {value}"', '"-0"'))
+        case str():
+            return chance.choice(
+                (json.dumps({"a\t": [value, {}]}), "1.50", "true", "[ ]", "-1e-7", '{ "a":\t"\\\\\\""}')
+            )
+        case _:
+            return json.dumps([value, str(value)])
 
 
 def _anything(chance: random.Random) -> str:

@@ -6,15 +6,17 @@ import json
 import re
 import struct
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from stonechat.datafile.resources import Column
 from stonechat.sql.types import DataType
 
+_DECODER = json.JSONDecoder(parse_float=Decimal)
+_SPACE, _COLON, _COMMA = (re.compile(rf"[ \t\r]*{mark}[ \t\r]*") for mark in ("", ":", ",?"))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBERS = {
     "Int8": "b", "Int16": "h", "Int32": "i", "Int64": "q", "UInt8": "B", "UInt16": "H", "UInt32": "I", "UInt64": "Q",
@@ -22,55 +24,91 @@ _NUMBERS = {
 }  # fmt: skip
 
 
-_MISSING = object()
-
-
-class _Object(list[tuple[str, Any]]):
+class _Object(list[tuple[str, "_Given"]]):
     """The members of an object, in which a key may come again where nothing is read from it."""
 
-    def get(self, key: str) -> Any:
+    def get(self, key: str) -> _Given | None:
         values = [value for each, value in self if each == key]
         assert len(values) <= 1
-        return values[0] if values else _MISSING
+        return values[0] if values else None
+
+
+class _Given(NamedTuple):
+    """A value, and its text."""
+
+    value: Any
+    text: str
+
+    def members(self) -> _Object:
+        """What is in an object; nothing is in another value."""
+        return _Object(_members(self.text)) if self.text.startswith("{") else _Object()
 
 
 def encoded_events(columns: Sequence[Column], body: bytes) -> bytes:
     """The events of a body, one a line, with a byte before each value if some column has a DEFAULT."""
     marks = any(column.default is not None for column in columns)
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    events = [json.loads(line, object_pairs_hook=_Object, parse_float=Decimal) for line in lines]
+    events = [_Given(None, line.strip()) for line in body.decode().split("\n") if line.strip()]
     for event in events:
-        assert len({key for key, _ in event}) == len(event)
+        keys = [key for key, _ in event.members()]
+        assert len(set(keys)) == len(keys)
     return b"".join(_member(column, event, marks=marks) for event in events for column in columns)
 
 
-def _member(column: Column, event: _Object, *, marks: bool) -> bytes:
-    value: Any = event
+def _members(text: str) -> Iterator[tuple[str, _Given]]:
+    """The members of an object, in the order in which they stand there."""
+    assert isinstance(_DECODER.decode(text), dict)
+    at = _behind(_SPACE, text, 1)
+    while text[at] != "}":
+        key, at = _DECODER.raw_decode(text, at)
+        begin = _behind(_COLON, text, at)
+        value, at = _DECODER.raw_decode(text, begin)
+        yield key, _Given(value, text[begin:at])
+        at = _behind(_COMMA, text, at)
+
+
+def _behind(mark: re.Pattern[str], text: str, at: int) -> int:
+    matched = mark.match(text, at)
+    assert matched is not None
+    return matched.end()
+
+
+def _member(column: Column, event: _Given, *, marks: bool) -> bytes:
+    given: _Given | None = event
     for key in (column.jsonpath or f"$.{column.name}").removeprefix("$.").removesuffix("[:]").split("."):
-        value = value.get(key) if isinstance(value, _Object) else _MISSING
+        given = given.members().get(key) if given is not None else None
     takes_default = column.default is not None and (
-        value is _MISSING or (value is None and "Nullable" not in str(column.type))
+        given is None or (given.value is None and "Nullable" not in str(column.type))
     )
     if takes_default:
         return b"\1"
-    return b"\0" * marks + _encoded(column.type, None if value is _MISSING else value)
+    return b"\0" * marks + _encoded(column.type, _Given(None, "null") if given is None else given)
 
 
-def _encoded(kind: DataType, value: Any) -> bytes:
-    arguments = [str(argument) for argument in kind.arguments]
+def _encoded(kind: DataType, given: _Given) -> bytes:
+    value = given.value
     match kind.name:
         case "LowCardinality" | "SimpleAggregateFunction":
-            return _encoded(_inner(kind), value)
+            return _encoded(_inner(kind), given)
         case "Nullable":
-            return b"\1" if value is None else b"\0" + _encoded(_inner(kind), value)
+            return b"\1" if value is None else b"\0" + _encoded(_inner(kind), given)
         case "Array":
-            return _length(len(value)) + b"".join(_encoded(_inner(kind), each) for each in value)
-        case "Float32" | "Float64":
-            return struct.pack(f"<{_NUMBERS[kind.name]}", float(value))
+            return _length(len(value)) + b"".join(_encoded(_inner(kind), _Given(each, "")) for each in value)
+        case "String":
+            return _string(value if isinstance(value, str) else given.text)
         case _ if kind.name in _NUMBERS:
-            return struct.pack(f"<{_NUMBERS[kind.name]}", value)
+            return struct.pack(f"<{_NUMBERS[kind.name]}", _number(kind.name, value))
         case _:
-            return _BY_NAME[kind.name](value, *arguments)
+            return _BY_NAME[kind.name](value, *map(str, kind.arguments))
+
+
+def _number(name: str, value: Any) -> object:
+    if name == "Bool":
+        return {0: False, 1: True, "0": False, "1": True, "false": False, "true": True}[value]
+    if name.startswith("Float"):
+        assert not isinstance(value, bool)
+        return float(value)
+    assert not isinstance(value, Decimal)
+    return int(value)
 
 
 def _inner(kind: DataType) -> DataType:
@@ -143,7 +181,6 @@ def _identifier(text: str) -> bytes:
 
 
 _BY_NAME: Mapping[str, Callable[..., bytes]] = {
-    "String": _string,
     "FixedString": _fixed_string,
     "UUID": _identifier,
     "Date": lambda text: struct.pack("<H", _days(text)),

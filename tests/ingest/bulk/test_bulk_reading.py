@@ -159,7 +159,7 @@ _UNUSUAL = {
     "a number with a fraction": '{"n":1.0}',
     "a number with an exponent": '{"n":1e0}',
     "a sign and nothing behind it": '{"n":-}',
-    "a number as a string": '{"n":"1"}',
+    "a number in an array as a string": '{"n":1,"numbers":["1"]}',
     "a string that is not ended": '{"n":1,"text":"a',
     "a string that ends in a backslash": '{"n":1,"text":"a\\',
     "a control character in a string": '{"n":1,"text":"a\tb"}',
@@ -195,8 +195,11 @@ _UNUSUAL = {
     "a fraction of no digits": '{"n":1,"moment":"2023-01-01 00:00:00."}',
     "a fraction of ten digits": '{"n":1,"moment":"2023-01-01 00:00:00.0123456789"}',
     "an offset without a colon": '{"n":1,"moment":"2023-01-01 00:00:00+0100"}',
-    "a float of many digits": '{"n":1,"ratio":0.12345678901234567}',
-    "a float with an exponent": '{"n":1,"ratio":1e5}',
+    "a float that is too large": '{"n":1,"ratio":1e400}',
+    "a float of very many digits": '{"n":1,"ratio":0.%s}' % ("1" * 64),
+    "an integer that is a negative zero": '{"n":1,"ratio":-0}',
+    "a float that is infinite": '{"n":1,"ratio":Infinity}',
+    "a float in hexadecimal": '{"n":1,"ratio":0x1p3}',
     "a float that begins with its point": '{"n":1,"ratio":.5}',
     "a string that is too long": '{"n":1,"code":"12345"}',
     "characters that are too many bytes": '{"n":1,"code":"üüü"}',
@@ -216,6 +219,7 @@ ratio Nullable(Float64) `json:$.ratio`
 code Nullable(FixedString(4)) `json:$.code`
 id Nullable(UUID) `json:$.id`
 tags Array(String) `json:$.tags[:]` DEFAULT []
+numbers Array(UInt8) `json:$.numbers[:]` DEFAULT []
 """
 
 

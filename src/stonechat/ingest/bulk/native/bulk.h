@@ -89,6 +89,7 @@ bool has_sound_escapes(const struct text *text);
 /* Moves *at behind a word, or behind a value of any kind that nothing is read from. */
 bool skip_word(const uint8_t **at, const char *word);
 bool skip_value(const uint8_t **at, const uint8_t *end);
+bool skip_number(const uint8_t **at);
 
 /* Room for so many bytes at the end of the output, to be written before the next call; NULL if there is none. */
 uint8_t *output_room(struct output *output, size_t bytes);

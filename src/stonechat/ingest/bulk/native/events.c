@@ -58,11 +58,23 @@ bool write_null(struct reader *reader, uint8_t traits, bool is_missing) {
     return (!reader->plan->marks_defaults || append_byte(&reader->output, 0)) && append_byte(&reader->output, 1);
 }
 
-static bool read_value(struct reader *reader, const uint8_t **at, const struct column *column) {
-    if (**at == 'n') return skip_word(at, "null") && write_null(reader, column->traits, false);
+static bool read_value(struct reader *reader, const uint8_t **at, const struct column *column, struct value *value) {
+    if (**at == 'n') {
+        value->text_size = 4;
+        return skip_word(at, "null") && write_null(reader, column->traits, false);
+    }
     if (reader->plan->marks_defaults && !append_byte(&reader->output, 0)) return false;
     if ((column->traits & TRAIT_NULLABLE) && !append_byte(&reader->output, 0)) return false;
-    return column->traits & TRAIT_ARRAY ? read_array(reader, at, column) : read_scalar(reader, at, column);
+    bool is_array = column->traits & TRAIT_ARRAY;
+    size_t begin = reader->output.size;
+    if (is_array ? read_array(reader, at, column) : read_scalar(reader, at, column)) {
+        value->text_size = (size_t)(*at - value->text);
+        return true;
+    }
+    if (is_array) return false;
+    *at = value->text;
+    reader->output.size = begin;
+    return convert_value(reader, at, column, value);
 }
 
 static bool read_column(struct reader *reader, const uint8_t **at, uint32_t index) {
@@ -71,10 +83,10 @@ static bool read_column(struct reader *reader, const uint8_t **at, uint32_t inde
     reader->met++;
     value->row = reader->row;
     value->text = *at;
+    value->is_quoted = false;
     value->begin = reader->output.size;
-    if (!read_value(reader, at, &reader->plan->columns[index])) return false;
+    if (!read_value(reader, at, &reader->plan->columns[index], value)) return false;
     value->size = reader->output.size - value->begin;
-    value->text_size = (size_t)(*at - value->text);
     return true;
 }
 
@@ -94,7 +106,8 @@ static inline bool is_same(const uint8_t *one, const uint8_t *other, size_t size
 
 /* The field of an object with the key that *at is behind the opening quote of, which it then is behind. Senders repeat
  * themselves: the first to be tried is the one that came at this place before, then those behind it in turn. */
-static uint32_t find_field(const struct reader *reader, const struct field *object, uint32_t guess, const uint8_t **at) {
+static uint32_t find_field(const struct reader *reader, const struct field *object, uint32_t guess,
+                           const uint8_t **at) {
     uint32_t index = guess;
     for (uint32_t tried = 0; tried < object->count; tried++, index++) {
         if (index - object->first >= object->count) index = object->first;
@@ -152,7 +165,7 @@ static bool read_member(struct reader *reader, const uint8_t **at, uint32_t obje
     if (node->field.column != NO_COLUMN) return read_column(reader, at, node->field.column);
     if (node->field.count > 0) return **at == 'n' ? skip_word(at, "null") : read_object(reader, at, found);
     node->rows++;
-    reader->has_stranger = true;
+    reader->is_changed = true;
     return skip_value(at, reader->end);
 }
 

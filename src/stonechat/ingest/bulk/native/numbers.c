@@ -3,6 +3,8 @@
 #include "bulk.h"
 
 #include <float.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A number that fits: value times ten to the -behind. */
@@ -79,39 +81,60 @@ bool read_decimal(const uint8_t **at, const struct column *column, struct output
     return true;
 }
 
-/* A float is the nearest to its text where both the digits and the power of ten are floats themselves, for then one
- * division rounds once. Other texts are refused. */
-#if FLT_EVAL_METHOD == 0
+static bool append_float(struct output *output, double value) {
+    float narrow = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &narrow, sizeof bits);
+    return append_number(output, bits, sizeof bits);
+}
 
-static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
-                                1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
-enum { LARGEST_FLOAT_POWER = 10 };
-
-bool read_float(const uint8_t **at, uint32_t width, struct output *output) {
-    struct digits digits;
-    if (!read_digits(at, &digits)) return false;
-    if (digits.is_negative && digits.value == 0 && !digits.has_point) return false; /* read as an integer, it has no sign */
-    if (width == 4) {
-        if (digits.value > (uint64_t)1 << FLT_MANT_DIG || digits.behind > LARGEST_FLOAT_POWER) return false;
-        float value = (float)digits.value / (float)POWERS[digits.behind];
-        value = digits.is_negative ? -value : value;
-        uint32_t bits;
-        memcpy(&bits, &value, sizeof bits);
-        return append_number(output, bits, width);
-    }
-    if (digits.value > (uint64_t)1 << DBL_MANT_DIG) return false;
-    double value = (double)digits.value / POWERS[digits.behind];
-    value = digits.is_negative ? -value : value;
+static bool append_double(struct output *output, double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    return append_number(output, bits, width);
+    return append_number(output, bits, sizeof bits);
 }
 
+/* A float is the nearest to its text where both the digits and the power of ten are floats themselves, for then one
+ * division rounds once. */
+static bool divide(const struct digits *digits, uint32_t width, double *value) {
+#if FLT_EVAL_METHOD == 0
+    static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+                                    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19};
+    static const uint32_t LARGEST_FLOAT_POWER = 10;
+    if (digits->value > (uint64_t)1 << (width == 4 ? FLT_MANT_DIG : DBL_MANT_DIG)) return false;
+    if (width == 4 && digits->behind > LARGEST_FLOAT_POWER) return false;
+    double power = POWERS[digits->behind];
+    *value = width == 4 ? (float)digits->value / (float)power : (double)digits->value / power;
+    if (digits->is_negative) *value = -*value;
+    return true;
 #else
+    (void)digits, (void)width, (void)value;
+    return false;
+#endif
+}
+
+/* Any other text, by the C library, which finds the nearest too. It would take more than numbers of JSON, and may
+ * expect a comma for the point: so it has to end where they do. */
+static bool convert(const uint8_t **at, uint32_t width, double *value) {
+    static const ptrdiff_t LONGEST = 64;
+    const char *begin = (const char *)*at;
+    char *behind;
+    if (!skip_number(at) || (const char *)*at - begin > LONGEST) return false;
+    *value = strtod(begin, &behind);
+    if (behind != (const char *)*at || !isfinite(*value)) return false;
+    if (width != 4) return true;
+    /* Rounded twice, it might be another. */
+    return fabs(*value) <= FLT_MAX && (float)*value == strtof(begin, &behind);
+}
 
 bool read_float(const uint8_t **at, uint32_t width, struct output *output) {
-    (void)at, (void)width, (void)output;
-    return false;
+    const uint8_t *begin = *at;
+    struct digits digits;
+    double value;
+    if (!read_digits(at, &digits) || !divide(&digits, width, &value)) {
+        *at = begin;
+        if (!convert(at, width, &value)) return false;
+    }
+    if (*at - begin == 2 && begin[0] == '-' && begin[1] == '0') return false; /* read as an integer, it has no sign */
+    return width == 4 ? append_float(output, value) : append_double(output, value);
 }
-
-#endif

@@ -51,7 +51,7 @@ static bool read_row(struct reader *reader, const uint8_t **at) {
     reader->row++;
     reader->met = 0;
     reader->in_order = true;
-    reader->has_stranger = false;
+    reader->is_changed = false;
     if (!read_event(reader, at)) return false;
     return (reader->in_order && reader->met == reader->plan->column_count) || arrange(reader, begin);
 }
@@ -66,7 +66,7 @@ static bool read_lines(struct reader *reader, const struct body *body) {
         at = skip_space(at);
         if ((size_t)(at - line) > body->longest_row) return false;
         if (at < reader->end && *at++ != '\n') return false;
-        if ((reader->plan->renames || reader->has_stranger) && !rewrite_line(reader, line, at)) return false;
+        if ((reader->plan->renames || reader->is_changed) && !rewrite_line(reader, line, at)) return false;
     }
     if (reader->lines.data == NULL || reader->written == reader->end) return true;
     return append_bytes(&reader->lines, reader->written, (size_t)(reader->end - reader->written)) &&
@@ -86,7 +86,8 @@ static bool prepare(struct reader *reader, const struct body *body) {
         node->leader = node->field.first;
         node->follower = index + 1;
     }
-    for (uint32_t index = 0; index < plan->column_count; index++) reader->label_bytes += plan->columns[index].label_size;
+    for (uint32_t index = 0; index < plan->column_count; index++)
+        reader->label_bytes += plan->columns[index].label_size;
     return output_room(&reader->output, body->size / 2 + 1) != NULL;
 }
 

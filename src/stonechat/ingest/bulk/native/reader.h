@@ -38,11 +38,12 @@ struct node {
 
 /* Where the value of a column stands, and in which row. */
 struct value {
-    const uint8_t *text; /* in the body */
+    const uint8_t *text; /* for a line: mostly where it stands in the body */
     size_t text_size;
     size_t begin; /* in the output */
     size_t size;
     uint64_t row;
+    bool is_quoted; /* whether the line has the text as a string */
 };
 
 struct reader {
@@ -59,13 +60,16 @@ struct reader {
     uint32_t strangers;     /* among the nodes, behind the others */
     uint32_t met;           /* how many columns this row has a value for so far */
     bool in_order;          /* and whether they came in the order of the columns */
-    bool has_stranger;      /* and whether it has such a field */
+    bool is_changed;        /* and whether its line may not stay as it came */
 };
 
 enum { EVENT = 0, MOST_STRANGERS = 64 };
 
 /* Reads the event that *at is at. */
 bool read_event(struct reader *reader, const uint8_t **at);
+
+/* Reads a value of another form than the column's, and says which text its line gets. */
+bool convert_value(struct reader *reader, const uint8_t **at, const struct column *column, struct value *value);
 
 /* Writes what stands for null, or for a missing value. */
 bool write_null(struct reader *reader, uint8_t traits, bool is_missing);

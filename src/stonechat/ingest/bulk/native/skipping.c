@@ -21,7 +21,7 @@ static bool skip_digits(const uint8_t **at) {
     return *at > begin;
 }
 
-static bool skip_number(const uint8_t **at) {
+bool skip_number(const uint8_t **at) {
     if (**at == '-') (*at)++;
     if (**at == '0') (*at)++;
     else if (!skip_digits(at)) return false;
