@@ -66,7 +66,8 @@ class RenewDataSource:
 class CreateView:
     """Make the view of a materialized pipe; rows that arrive from now on flow through it.
 
-    `reads` has the data sources and quarantines that its pipe reads, `name` is that of the view in the engine.
+    `reads` has the data sources and quarantines that its pipe reads, `name` is that of the view in the engine, and
+    `table` that whose rows it follows, as far as the statement tells.
     """
 
     pipe: Pipe
@@ -74,6 +75,7 @@ class CreateView:
     statement: str
     reads: frozenset[str]
     name: str
+    table: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +129,14 @@ def views_of(project: Project, pipe: Pipe) -> tuple[CreateView, ...]:
     statement, target = compose_pipe(project, pipe, {}).sql, pipe.output.options["datasource"]
     reads = project.lineage.sources(pipe.name)
     tables = leftmost(statement).united_tables
-    first = CreateView(pipe, target, statement, reads, pipe.name)
+    first = CreateView(pipe, target, statement, reads, pipe.name, next(iter(tables), None))
     if len(tables) < 2:
         return (first,)
     names = [pipe.name, *(f"{pipe.name}{_OF_TABLE}{table}" for table in tables[1:])]
-    parts = (fed_by_table(statement, table) for table in tables)
-    return tuple(replace(first, statement=part, name=name) for part, name in zip(parts, names, strict=True))
+    return tuple(
+        replace(first, statement=fed_by_table(statement, table), name=name, table=table)
+        for table, name in zip(tables, names, strict=True)
+    )
 
 
 def view_names(project: Project, pipe: Pipe) -> Sequence[str]:

@@ -42,7 +42,7 @@ _EXPLAIN = "EXPLAIN "
 _STATE = "AggregateFunction("
 _IN_QUOTES = re.compile("'([^']+)'")
 _SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
-_ALIKE = "Each SELECT of a UNION over several tables has to name its columns as the first one does."
+_ALIKE = "Each SELECT of a UNION over several tables has to name its columns as the first one does, in its order."
 _FAILED_AT = re.compile(r"failed at position (\d+)")
 
 
@@ -217,10 +217,12 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
     for view in views:
         try:
             found = [str(row["name"]) for row in engine.fetch(f"DESCRIBE ({view.statement})", database=database)]
-            if other := next((name for name in found if name not in given), None):
-                missing = next(name for name in given if name not in found)
+            # A UNION puts columns together by their places, a view finds its target's by their names.
+            pairs = zip(found, given, strict=True)
+            if differing := next(((other, first) for other, first in pairs if other != first), None):
+                other, first = differing
                 message = (
-                    f"Materialized pipe '{pipe.name}' has a SELECT of its UNION that gives '{other}', not '{missing}'"
+                    f"Materialized pipe '{pipe.name}' has a SELECT of its UNION that gives '{other}', not '{first}'"
                 )
                 yield ViewMismatch(message, name_position(pipe.output, other), hint=_ALIKE)
             else:

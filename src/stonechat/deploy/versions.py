@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cached_property
 from graphlib import TopologicalSorter
 
 from stonechat.datafile.resources import DataSource
@@ -129,15 +130,34 @@ class Versions:
         return name in self.recomputed or (name in self.evolutions and any(backfilled))
 
     def _is_changed(self, view: CreateView) -> bool:
-        return self._is_new(view) or normal(self._live_views[view.name].statement) != normal(view.statement)
+        live = self._earlier[view.name]
+        return live is None or live.name != view.name or not _say_the_same(live, view)
 
     def _is_new(self, view: CreateView) -> bool:
-        live = self._live_views.get(view.name)
-        return live is None or live.target != view.target
+        return self._earlier[view.name] is None
 
     def _has_other_query(self, view: CreateView) -> bool:
         in_place = view.pipe.output.options.get("deployment_method") == "alter"
-        return not self._is_new(view) and self._is_changed(view) and not in_place
+        live = self._earlier[view.name]
+        return live is not None and not _say_the_same(live, view) and not in_place
+
+    @cached_property
+    def _earlier(self) -> Mapping[str, CreateView | None]:
+        """For each wanted view the live one whose rows its target has already; names alone do not tell.
+
+        That is the one of the same pipe and table, one that goes and says the same, or one of the pipe that goes.
+        """
+        live = {_followed(view): view for view in self._live_views.values()}
+        going = [live[key] for key in live.keys() - set(map(_followed, self._wanted_views.values()))]
+        going.sort(key=lambda view: view.name)
+
+        def earlier(view: CreateView) -> CreateView | None:
+            into = [each for each in going if each.target == view.target]
+            alike = [each for each in into if _say_the_same(each, view)]
+            others = [each for each in into if each.pipe.name == view.pipe.name]
+            return live.get(_followed(view)) or next(iter([*alike, *others]), None)
+
+        return {view.name: earlier(view) for view in self._wanted_views.values()}
 
     def _is_backfilled(self, view: CreateView) -> bool:
         target = self.wanted.data_sources[view.target]
@@ -164,6 +184,15 @@ class Versions:
         if evolution.rewrites:
             return rewritten(live, source, evolution.quarantine, evolution.rewrites)
         return CloneDataSource(source, evolution.alterations, evolution.quarantine)
+
+
+def _followed(view: CreateView) -> tuple[str, str, str | None]:
+    """What no other view of a project has: who follows which table into which target."""
+    return view.pipe.name, view.target, view.table
+
+
+def _say_the_same(one: CreateView, other: CreateView) -> bool:
+    return normal(one.statement) == normal(other.statement)
 
 
 def _views(project: Project) -> Mapping[str, CreateView]:

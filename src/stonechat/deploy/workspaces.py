@@ -139,7 +139,7 @@ class Workspaces:
         `DeploymentInProgress`; then nothing has changed.
 
         The first one is emptied: it keeps its id and its tokens, and is not listed until it is made again, or the
-        server started.
+        server started. What is staged in it is discarded first.
         """
         with self._changing:
             workspace = self._projects.of(workspace_id).snapshot.workspace
@@ -166,7 +166,8 @@ class Workspaces:
         deployer, candidate = self._deployers[workspace.id], self.default.candidate
         if candidate is not None:
             deployer.discard(candidate.snapshot.deployment_id)
-        self._end_jobs(workspace.id)
+        with deployer.exclusive():  # one that is under way has to end first
+            self._end_jobs(workspace.id)
         deployer.deploy({}, allow_destructive=True)
         self._empty(workspace.id)
         self._first_is_listed = False
