@@ -234,3 +234,17 @@ def test_no_call_crashes(function: str, arguments: list[str], value: str | list[
     values = {"x": value, "l": ["b", "a"], "p": '{"a": [1]}'}
     for sql in (f"{{{{ {call} }}}}", f"{{% set y = {call} %}}{{{{ y }}}}{{{{ x }}}}"):
         assert isinstance(_outcome(sql, **values), str | TemplateError)
+
+
+def test_two_lists_of_hundreds_are_walked_side_by_side() -> None:
+    text = "%\n{% for i in range(len(Array(a, 'Int64'))) %}{{Array(a, 'Int64')[i]}}={{Array(b)[i]}},{% end %}"
+    numbers = ",".join(map(str, range(500)))
+    rendered = Template.compile(text, name="q").render({"a": numbers, "b": numbers}).sql
+    assert rendered.count("=") == 500
+
+
+def test_a_list_of_a_thousand_is_looked_for_in_another() -> None:
+    text = "%\n{% set known = Array(b) %}{% for x in Array(a) %}{% if x in known %}{{x}},{% end %}{% end %}"
+    numbers = ",".join(map(str, range(1500)))
+    rendered = Template.compile(text, name="q").render({"a": numbers, "b": numbers}).sql
+    assert rendered.count(",") == 1500

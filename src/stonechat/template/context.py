@@ -158,7 +158,7 @@ class Context(dict[str, object]):
             if len(value) > _SHORT:
                 self.spend(len(value) >> 4)
         elif isinstance(value, _CONTAINERS):
-            self.spend(2 * len(value))
+            self.spend(len(value))
 
     def bound_size(self, value: object) -> object:
         """The value, unless it is too large a text, container or number. Its size comes off the budget."""
@@ -195,7 +195,7 @@ class Context(dict[str, object]):
             if elements > MAX_ITEMS or characters > MAX_TEXT:
                 raise TemplateTooCostly(f"a value has more than {MAX_ITEMS} elements or {MAX_TEXT} characters")
             pending += [item for item in items if isinstance(item, _CONTAINERS)]
-        self.spend((elements >> 1) + (characters >> 6))
+        self.spend((elements >> 2) + (characters >> 6))
 
 
 def is_placeholder(value: object) -> bool:
