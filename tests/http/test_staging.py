@@ -244,6 +244,20 @@ def test_a_data_source_is_not_emptied_while_another_version_of_it_is_staged(serv
     assert _values(server, "SELECT count() FROM events") == [0]
 
 
+def test_rows_are_not_replaced_while_a_staged_view_has_seen_them(server: RunningServer) -> None:
+    others = {"others.datasource": _SUMS, "other.pipe": _SUMMING.replace("DATASOURCE sums", "DATASOURCE others")}
+    identity = server.deploy({**_PROJECT, **others}, auto_promote="false").json()["deployment"]["id"]
+    replacing: dict[str, Any] = {
+        "params": {"mode": "replace", "name": "events", "format": "ndjson"},
+        "content": _rows(7),
+    }
+    refused = server.request("POST", "/v0/datasources", **replacing)
+    assert "is changing the data source 'others'" in refused.text
+    assert server.request("DELETE", f"/v1/deployments/{identity}").status_code == 200
+    assert server.request("POST", "/v0/datasources", **replacing).status_code == 200
+    assert _values(server, "SELECT sum(total) FROM sums") == [7]
+
+
 def test_a_deployment_under_way_is_discarded(server: RunningServer) -> None:
     server.send(_rows(*range(3, 90)), name="events")
     slow = _SUMMING.replace("sum(n)", "sum(n + arrayCount(x -> sipHash64(toString(x)) = 0, range(300000)))")

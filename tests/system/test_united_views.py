@@ -108,3 +108,18 @@ def test_a_view_over_a_quarantine_beside_its_data_source_gets_another_query(modu
         _deploy(server, files | {"told.pipe": told.format(query)})
         server.send('{"n": 1}\n{"n": "x"}', name="clicks")
     assert _totals(server) == {"1": 3, "x": 3}
+
+
+def test_replacing_rows_is_refused_where_the_quarantine_feeds_the_same_target(module_server: RunningServer) -> None:
+    server = module_server.new_workspace()
+    told = (
+        "NODE output\nSQL >\n    SELECT toString(n) AS kind, toUInt64(1) AS total FROM clicks\n"
+        "    UNION ALL SELECT ifNull(toString(n), '') AS kind, toUInt64(1) AS total FROM clicks_quarantine\n"
+        "TYPE materialized\nDATASOURCE sums\n"
+    )
+    _deploy(server, {"clicks.datasource": _EVENTS, "sums.datasource": _SUMS, "told.pipe": told})
+    assert server.send('{"n": 1}\n{"n": "x"}', name="clicks").json()["quarantined_rows"] == 1
+    params = {"mode": "replace", "name": "clicks", "format": "ndjson"}
+    refused = server.request("POST", "/v0/datasources", params=params, content='{"n": 5}')
+    assert "it is also fed from 'clicks_quarantine'" in refused.text
+    assert _totals(server) == {"1": 1, "x": 1}

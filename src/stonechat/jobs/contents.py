@@ -22,7 +22,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.segments import sync_path
 from stonechat.jobs.renewal import Renewal
-from stonechat.jobs.swaps import RENEWAL_PREFIX, complete_swaps, drop_staging, swap, uuid_of
+from stonechat.jobs.swaps import RENEWAL_PREFIX, complete_swaps, drop_staging, has_open_swaps, swap, uuid_of
 from stonechat.project.live import LiveProjects, Snapshot, Table, UnknownDataSource
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.versions import DataVersions, affected_by_writes
@@ -126,52 +126,73 @@ class Contents:
         identity: str,
         replacement: Replacement,
         write: Callable[[Renewal, DataSource], None],
-        decided: Callable[[sa.Connection, Replaced], None],
+        decided: Callable[[sa.Connection, Replaced | None], None],
     ) -> Replaced:
         """Give a data source the rows that `write` writes, and the targets of its views what comes of them.
 
         Readers see the old rows until they see the new ones. Rows that others append meanwhile are among the old ones.
         `decided` is called in the transaction from which on this will happen: who finds after a kill what it has
-        written there calls `complete`; to begin anew would remove what has come since.
+        written there calls `complete`; to begin anew would remove what has come since. It is called with None where the
+        engine fails, and nothing has changed after all.
         Raises what `write` does, `UnknownDataSource`, `ViewsIncompatible`, `WritingBusy`, `EngineFailure` and
         `DeployedMeanwhile`; then nothing has changed. `write` is called again where a deployment came in between.
         """
         for _ in range(_ATTEMPTS):
-            snapshot = self._projects.of(workspace_id).snapshot
-            source = snapshot.data_source(identity)
-            staging = Renewal(
-                self._engine,
-                snapshot,
-                source,
-                str(uuid.uuid4()),
-                condition=replacement.condition and placed(snapshot, replacement.condition),
-                skip_incompatible=replacement.skip_incompatible,
-            )
-            decision = False
-            try:
-                write(staging, source)
-                with self._ingestion.settled(_SETTLING_SECONDS):
-                    if not staging.fits(self._projects.of(workspace_id).snapshot):
-                        continue
-                    self._projects.of(workspace_id).require_unstaged(affected_by_writes(snapshot.project)[source.name])
-                    replaced = Replaced(staging.complete(), staging.outside_condition())
-                    decision = True
-                    try:
-                        staging.swap(self._store, lambda connection: decided(connection, replaced))  # noqa: B023
-                    finally:
-                        self._changed(snapshot, source)
-            finally:
-                if not decision:
-                    staging.drop()
-            self._forget(staging.database)
-            return replaced
+            replaced = self._replaced(workspace_id, identity, replacement, write, decided)
+            if replaced is not None:
+                return replaced
         raise DeployedMeanwhile("Deployments came in between while the rows were written", hint="Try again.")
 
+    def _replaced(
+        self,
+        workspace_id: str,
+        identity: str,
+        replacement: Replacement,
+        write: Callable[[Renewal, DataSource], None],
+        decided: Callable[[sa.Connection, Replaced | None], None],
+    ) -> Replaced | None:
+        """As `replace` does, once; None where a deployment came in between."""
+        snapshot = self._projects.of(workspace_id).snapshot
+        source = snapshot.data_source(identity)
+        staging = Renewal(
+            self._engine,
+            snapshot,
+            source,
+            str(uuid.uuid4()),
+            condition=replacement.condition and placed(snapshot, replacement.condition),
+            skip_incompatible=replacement.skip_incompatible,
+        )
+        is_decided = False
+
+        def note(connection: sa.Connection, decision: bool) -> None:
+            nonlocal is_decided
+            is_decided = decision
+            decided(connection, replaced if decision else None)
+
+        try:
+            write(staging, source)
+            with self._ingestion.settled(_SETTLING_SECONDS):
+                if not staging.fits(self._projects.of(workspace_id).snapshot):
+                    return None
+                self._projects.of(workspace_id).require_unstaged(self._affected(workspace_id, source))
+                replaced = Replaced(staging.complete(), staging.outside_condition())
+                try:
+                    staging.swap(self._store, note)
+                finally:
+                    self._changed(snapshot, source)
+        finally:
+            if not is_decided:
+                staging.drop()
+        self._forget(staging.database)
+        return replaced
+
     def complete(self, workspace_id: str, identity: str) -> None:
-        """Complete a replacement that is decided, if it is not complete.
+        """Complete a replacement that is decided, if no start has done so.
 
         Raises `WritingBusy`, `LogWriteFailed` and `EngineFailure`.
         """
+        if not has_open_swaps(self._store):
+            return
         with self._ingestion.settled(_SETTLING_SECONDS):
             complete_swaps(self._store, self._engine)
             snapshot = self._projects.of(workspace_id).snapshot
@@ -277,6 +298,12 @@ class Contents:
             f"AND position(command, {literal(mark)}) > 0 AND NOT is_killed"
         )
         return rows[0] if rows else None
+
+    def _affected(self, workspace_id: str, source: DataSource) -> set[str]:
+        """What rows of a data source come into, in what is live and in what is staged beside it."""
+        live, candidate = self._projects.of(workspace_id).served
+        snapshots = [live, *([candidate.snapshot] if candidate else [])]
+        return {name for each in snapshots for name in affected_by_writes(each.project).get(source.name, ())}
 
     def _changed(self, snapshot: Snapshot, source: DataSource) -> None:
         self._versions.raise_for(snapshot.workspace.id, affected_by_writes(snapshot.project)[source.name])

@@ -261,9 +261,10 @@ class Copier:
             progress.check()
             result["statistics"] = _statistics(*measured(self._engine, target), read, began)
 
-        def decide(connection: sa.Connection, replaced: Replaced) -> None:
-            result["rows_replaced"] = replaced.rows
-            progress.note_within(connection, result=result)
+        def decide(connection: sa.Connection, replaced: Replaced | None) -> None:
+            if replaced is not None:
+                result["rows_replaced"] = replaced.rows
+            progress.note_within(connection, result=replaced and result)
 
         self._contents.replace(job.workspace_id, job.data_source.id, Replacement(), write, decide)
         return result

@@ -222,8 +222,8 @@ class Importer:
             shown = {"rows_replaced": replaced.rows, "rows_left_out": replaced.left_out}
             return {**import_result(work.order.file, tally), **shown}
 
-        def decided(connection: sa.Connection, replaced: Replaced) -> None:
-            work.progress.note_within(connection, result=result(replaced))
+        def decided(connection: sa.Connection, replaced: Replaced | None) -> None:
+            work.progress.note_within(connection, result=replaced and result(replaced))
 
         return result(self._contents.replace(work.job.workspace_id, identity, replacement, write, decided))
 

@@ -6,22 +6,20 @@ source's table there flows through them. In the end these tables take the places
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-import sqlalchemy as sa
-
 from stonechat.datafile.resources import DataSource, NodeType
 from stonechat.deploy.ddl import create_view
-from stonechat.deploy.plan import pipe_of_view, views_of
+from stonechat.deploy.plan import CreateView, views_of
 from stonechat.engine.contract import Engine, Insert
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.destinations import Destination, insert_rows
-from stonechat.jobs.swaps import RENEWAL_PREFIX, drop_staging, swap
+from stonechat.jobs.swaps import RENEWAL_PREFIX, Along, drop_staging, swap
 from stonechat.project.composition import compose_pipe
 from stonechat.project.live import Snapshot, Table
+from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore
@@ -35,15 +33,6 @@ class ViewsIncompatible(StonechatError):
 
     code = "SC657"
     kind = Kind.CONFLICT
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A materialized view that rows of the data source flow through, and where to."""
-
-    name: str
-    pipe: str
-    target: str
 
 
 class Renewal:
@@ -111,8 +100,8 @@ class Renewal:
             and _views_of(before) == _views_of(after)
         )
 
-    def swap(self, store: StateStore, along: Callable[[sa.Connection], None]) -> None:
-        """Put the new tables in the places of the live ones. Nobody may write to these meanwhile."""
+    def swap(self, store: StateStore, along: Along) -> None:
+        """Put the new tables in the places of the live ones. Nobody may write to these meanwhile. Raises as `swap`."""
         swap(store, self._engine, self.database, [self._snapshot.table(name) for name in self.names], along)
 
     def drop(self) -> None:
@@ -153,13 +142,12 @@ class Renewal:
         placing = Placing(staged, columns & staged.keys())
         for view in self._views:
             # The names that are staged get their database first, and then are none any more that a place is put before.
-            (made,) = (each for each in views_of(project, project.pipes[view.pipe]) if each.name == view.name)
-            statement = self._snapshot.placed(placing.apply(made.statement))
+            statement = self._snapshot.placed(placing.apply(view.statement))
             self._command(create_view(view.name, view.target, statement, self.database))
 
-    def _views_behind(self, *, skip_incompatible: bool) -> Sequence[_View]:
+    def _views_behind(self, *, skip_incompatible: bool) -> Sequence[CreateView]:
         """The views that rows flow through, the first ones first, as far as their targets can be made anew."""
-        found: list[_View] = []
+        found: list[CreateView] = []
         closure = self._reached()
         reached = [self._source.name]
         for name in reached:
@@ -170,7 +158,7 @@ class Renewal:
                     reached += [] if view.target in reached else [view.target]
                 elif not skip_incompatible:
                     raise ViewsIncompatible(
-                        f"The rows of '{view.target}', which '{view.pipe}' makes, cannot be replaced: {reason}",
+                        f"The rows of '{view.target}', which '{view.pipe.name}' makes, cannot be replaced: {reason}",
                         hint="With skip_incompatible_partition_key=true they are left as they are.",
                     )
         return found
@@ -183,7 +171,7 @@ class Renewal:
 
     def _incompatibility(self, target: str, reached: Sequence[str]) -> str | None:
         sources = self._snapshot.project.data_sources
-        others = {name for name in sources for view in self._triggered_by(name) if view.target == target}
+        others = {name for name, views in self._views_by_trigger.items() for view in views if view.target == target}
         if foreign := others - {*reached}:
             return f"it is also fed from '{min(foreign)}'"
         mine, its = _key(self._source), _key(sources[target])
@@ -191,28 +179,31 @@ class Renewal:
             return "it has another partition key"
         return None
 
-    def _triggered_by(self, name: str) -> Iterator[_View]:
+    def _triggered_by(self, name: str) -> Iterator[CreateView]:
         return iter(self._views_by_trigger.get(name, ()))
 
     @cached_property
-    def _views_by_trigger(self) -> dict[str, list[_View]]:
-        """The views by the data source whose new rows they see, which only the engine can tell."""
-        found: dict[str, list[_View]] = {}
-        project = self._snapshot.project
-        for name in project.data_sources:
-            for view in self._dependents(self._snapshot.table(name)):
-                pipe = pipe_of_view(view)
-                if pipe in project.pipes and project.pipes[pipe].output.options.get("datasource"):
-                    target = project.pipes[pipe].output.options["datasource"]
-                    found.setdefault(name, []).append(_View(view, pipe, target))
-        return found
+    def _views_by_trigger(self) -> dict[str, list[CreateView]]:
+        """The views by the data source or quarantine whose new rows they see, which only the engine can tell.
 
-    def _dependents(self, table: Table) -> Sequence[str]:
-        rows = self._fetch(
-            "SELECT arrayJoin(dependencies_table) AS view FROM system.tables "
-            f"WHERE database = {literal(table.database)} AND name = {literal(table.name)} ORDER BY view"
-        )
-        return [str(row["view"]) for row in rows]
+        Those of a deployment that is not live are left out.
+        """
+        snapshot, project = self._snapshot, self._snapshot.project
+        pipes = project.pipes_of_type(NodeType.MATERIALIZED)
+        views = {snapshot.table(view.name): view for pipe in pipes for view in views_of(project, pipe)}
+        names = [name + suffix for name in project.data_sources for suffix in ("", QUARANTINE_SUFFIX)]
+        sources = {snapshot.table(name): name for name in names}
+        found: dict[str, list[CreateView]] = {}
+        for row in self._fetch(
+            "SELECT database, name, arrayJoin(arrayZip(dependencies_database, dependencies_table)) AS view, "
+            "view.1 AS view_database, view.2 AS view_name FROM system.tables "
+            f"WHERE database IN ({', '.join(map(literal, snapshot.databases))}) ORDER BY view_name"
+        ):
+            source = sources.get(Table(str(row["database"]), str(row["name"])))
+            view = views.get(Table(str(row["view_database"]), str(row["view_name"])))
+            if source is not None and view is not None:
+                found.setdefault(source, []).append(view)
+        return found
 
     def _partitions(self, table: Table) -> set[str]:
         rows = self._fetch(_PARTS.format(literal(table.database), literal(table.name)))

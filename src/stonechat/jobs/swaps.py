@@ -1,24 +1,30 @@
 """Tables that take the place of others, several as one, whatever is killed meanwhile. Owns the table `swaps`.
 
-What is to be exchanged is written down first. A start finds it there and completes it before anything else is written
-to these tables. Which exchanges are done already, the engine's own ids of the tables tell.
+What is to be exchanged is written down first. After a kill a start finds it there and completes it before anything else
+is written to these tables; where the engine fails, it is taken back. Which exchanges are done already, the engine's own
+ids of the tables tell.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from stonechat.engine.contract import Engine
+from stonechat.engine.contract import Engine, EngineFailure
 from stonechat.project.live import Table
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore, create_tables
 
 RENEWAL_PREFIX = "renewal_"
 """What the names of databases begin with whose tables may take the place of others. None outlives the process."""
+
+Along = Callable[[sa.Connection, bool], None]
+"""Writes within a transaction that a swap will happen, or will not after all."""
+_PAUSES = (0.05, 0.2, 0.5, 1.0)
 
 _metadata = sa.MetaData()
 _swaps = sa.Table(
@@ -48,20 +54,35 @@ def swap(
     engine: Engine,
     staging: str,
     tables: Sequence[Table],
-    along: Callable[[sa.Connection], None] = lambda _connection: None,
+    along: Along = lambda _connection, _decided: None,
 ) -> None:
     """Put the tables of a staging database in the places of those of the same names. Nobody may write meanwhile.
 
     `along` writes something of its caller's in the transaction from which on this will happen, whatever ends early.
+    Raises `EngineFailure` where the engine refuses: all tables are in their places again then, and `along` has been
+    told False. What waited for the next start would take rows away that have come by then.
     """
     exchanges = [Exchange(table, staging, uuid_of(engine, Table(staging, table.name))) for table in tables]
     noted = json.dumps([[each.live.database, each.live.name, each.uuid] for each in exchanges])
     with store.transaction() as connection:
         connection.execute(_swaps.insert().values(staging=staging, exchanges=noted))
-        along(connection)
-    _complete(engine, exchanges)
+        along(connection, True)
+    try:
+        _persistently(lambda: _complete(engine, exchanges))
+    except EngineFailure:
+        _persistently(lambda: _take_back(engine, exchanges))
+        with store.transaction() as connection:
+            connection.execute(_swaps.delete().where(_swaps.c.staging == staging))
+            along(connection, False)
+        raise
     with store.transaction() as connection:
         connection.execute(_swaps.delete().where(_swaps.c.staging == staging))
+
+
+def has_open_swaps(store: StateStore) -> bool:
+    """Whether something is being exchanged, or was interrupted."""
+    with store.transaction() as connection:
+        return connection.execute(sa.select(_swaps.c.staging).limit(1)).first() is not None
 
 
 def complete_swaps(store: StateStore, engine: Engine) -> None:
@@ -93,6 +114,24 @@ def _complete(engine: Engine, exchanges: Sequence[Exchange]) -> None:
     for exchange in exchanges:
         if uuid_of(engine, exchange.live) != exchange.uuid:
             engine.command(str(exchange))
+
+
+def _take_back(engine: Engine, exchanges: Sequence[Exchange]) -> None:
+    for exchange in exchanges:
+        if uuid_of(engine, exchange.live) == exchange.uuid:
+            engine.command(str(exchange))
+
+
+def _persistently(work: Callable[[], None]) -> None:
+    """Do what may be done again: the engine may be short of memory for a moment."""
+    for pause in _PAUSES:
+        try:
+            work()
+        except EngineFailure:
+            time.sleep(pause)
+        else:
+            return
+    work()
 
 
 def uuid_of(engine: Engine, table: Table) -> str:
