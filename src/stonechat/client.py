@@ -58,7 +58,10 @@ class Remote:
     """A server at a URL, with a token. Without one, a server on this machine is asked for its own."""
 
     def __init__(self, url: str, token: str | None, *, as_user: bool = False) -> None:
-        self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, verify=_trusted(url))
+        try:
+            self._client = httpx.Client(base_url=url, timeout=_TIMEOUT, verify=_trusted(url))
+        except httpx.InvalidURL as error:
+            raise ServerUnreachable(f"{url} is no URL ({error})", hint="For example http://127.0.0.1:7181.") from error
         self._url = url
         self._token = token
         self._as_user = as_user
@@ -247,11 +250,15 @@ class Remote:
         """The token in use."""
         if self._token is None:
             response = self._request("GET", "/tokens")
-            if response.is_error:
+            body = error_body(response) if response.is_error else self._document(response)
+            if "code" in body:
                 raise ServerUnreachable(
                     f"{self._url} does not hand out its token", hint="Set STONECHAT_TOKEN, or pass --token."
                 )
-            self._token = str(response.json()["user_token" if self._as_user else "workspace_admin_token"])
+            try:
+                self._token = str(body["user_token" if self._as_user else "workspace_admin_token"])
+            except (KeyError, TypeError):
+                raise self._another_program() from None
         return self._token
 
     def _stored(self) -> Sequence[Mapping[str, Any]]:
@@ -265,7 +272,18 @@ class Remote:
         self._send("POST", f"/v0/datasources/{quote(source['name'], safe='')}/truncate", params=params)
 
     def _json(self, method: str, path: str, **arguments: Any) -> Any:
-        return self._send(method, path, **arguments).json()
+        return self._document(self._send(method, path, **arguments))
+
+    def _document(self, response: httpx.Response) -> Any:
+        """The JSON of an answer."""
+        try:
+            return response.json()
+        except ValueError:
+            raise self._another_program() from None
+
+    def _another_program(self) -> ServerUnreachable:
+        hint = "Pass the URL of a stonechat server by --url, or set STONECHAT_URL."
+        return ServerUnreachable(f"What answers at {self._url} is no stonechat server", hint=hint)
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         response = self.exchange(method, path, **arguments)

@@ -16,6 +16,7 @@ from typing import Any
 from stonechat.errors import Kind, StonechatError
 
 ENVIRONMENT_PREFIX = "STONECHAT_"
+_WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
 
 
 class InvalidSetting(StonechatError):
@@ -155,7 +156,7 @@ def _converted(item: Field[Any], value: Any, source: str) -> Any:
     try:
         converted = _boolean(value) if kind is bool else kind(value)
     except (TypeError, ValueError) as error:
-        raise InvalidSetting(f"Setting '{item.name}' in {source} is not a {kind.__name__}: '{value}'") from error
+        raise InvalidSetting(f"Setting '{item.name}' in {source} is not {_WANTED[kind]}: '{value}'") from error
     if kind in {int, float} and converted < 0:
         raise InvalidSetting(f"Setting '{item.name}' in {source} is negative: {value}")
     if kind in {int, float} and converted > item.metadata["most"]:

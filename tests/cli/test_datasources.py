@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,6 +121,27 @@ def test_rows_are_exported_in_the_format_of_the_file(server: RunningServer, tmp_
     _stonechat(server, *export, str(tmp_path / "rows.parquet"))
     _stonechat(server, "append", "readings", str(tmp_path / "rows.parquet"))
     assert _values(server) == [1, 1, 2, 2]
+
+
+def test_an_export_that_is_refused_leaves_the_file_as_it_is(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("mine")
+    assert "SC" in _stonechat(server, "datasource", "export", "nothing", str(path), code=1)
+    assert path.read_text() == "mine"
+
+
+def test_an_export_to_where_no_file_can_be_names_it(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "none" / "rows.csv"
+    assert f"Cannot write {path}" in _stonechat(server, "datasource", "export", "readings", str(path), code=1)
+
+
+def test_rows_that_were_there_before_an_error_are_counted(server: RunningServer, tmp_path: Path) -> None:
+    path = tmp_path / "rows.ndjson.gz"
+    lines = b"".join(b'{"sensor": "%d", "value": 1}\n' % number for number in range(200_000))
+    path.write_bytes(gzip.compress(lines, 1)[:-1000])
+    told = _stonechat(server, "append", "readings", str(path), code=1)
+    (rows,) = re.findall(r"The first ([\d,]+) rows of rows.ndjson.gz are there", told)
+    assert int(rows.replace(",", "")) == len(_values(server)) > 0
 
 
 def test_data_sources_are_listed(server: RunningServer) -> None:

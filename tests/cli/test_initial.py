@@ -16,8 +16,9 @@ import yaml
 from tests.conftest import StartServer
 from typer.testing import CliRunner, Result
 
-from stonechat.cli.initial import CannotWrite, FolderNotEmpty
+from stonechat.cli.initial import FolderNotEmpty
 from stonechat.cli.main import app
+from stonechat.cli.writing import CannotWrite
 from stonechat.errors import StonechatError
 
 _PATHS = {"github": ".github/workflows/stonechat.yml", "gitlab": ".gitlab-ci.yml"}

@@ -112,6 +112,14 @@ def test_a_wrong_parameter_is_refused_in_the_contracts_words(messaging_server: R
     assert "Error validating 'ten' to type Int32" in _error(response, 400)
     response = messaging_server.request("GET", f"{_PATH}.json", params={"start_date": "2023"})
     assert "Error validating '2023' to type DateTime" in _error(response, 400)
+    form = "YYYY-MM-DD HH:MM:SS"
+    assert response.json()["hint"] == f"It is the value of the parameter 'start_date', which is written as {form}."
+
+
+def test_a_pipe_that_is_no_endpoint_is_said_to_be_none(messaging_server: RunningServer) -> None:
+    response = messaging_server.request("GET", "/v0/pipes/materialize_activity.json")
+    assert _error(response, 404) == "The pipe 'materialize_activity' does not exist"
+    assert "TYPE endpoint" in response.json()["hint"]
 
 
 def test_unknown_endpoints_are_not_found(messaging_server: RunningServer) -> None:

@@ -88,6 +88,7 @@ def test_other_statements_are_named_and_not_looked_into(statement: str, kind: st
     ("statement", "message"),
     [
         ("SELECT FRM x y z", r"^Syntax error: failed at position 14 \(y\): y z\. Expected one of"),
+        ("SELEC 1", r"Maybe you meant: SELECT\. Expected one of: .{100,200} \.\.\.$"),
         ("", "^Empty query"),
         ("SELECT 'it", "not closed"),
         ("SELECT " + "-" * 30_000, "SELECT|depth|Empty|Syntax"),

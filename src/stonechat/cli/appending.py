@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
-from stonechat.cli.console import err, out, progress_bar
+from stonechat.cli.console import counted, err, out, progress_bar
 from stonechat.cli.imports import import_file, is_events, show_import
 from stonechat.cli.rows import RowSource, row_source
 from stonechat.client import Remote
+from stonechat.errors import StonechatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +45,25 @@ def append_rows(remote: Remote, data_source: str, rows: RowSource) -> Totals:
     successful = quarantined = 0
     with rows.open() as batches, progress_bar(rows.unit) as progress:
         task = progress.add_task(f"{rows.name} -> {data_source}", total=rows.total)
-        for batch, step in batches:
-            appended = remote.append(data_source, batch)
-            successful += appended.successful
-            quarantined += appended.quarantined
-            progress.advance(task, step)
+        try:
+            for batch, step in batches:
+                appended = remote.append(data_source, batch)
+                successful += appended.successful
+                quarantined += appended.quarantined
+                progress.advance(task, step)
+        except StonechatError:
+            if done := successful + quarantined:
+                err.print(f"[yellow]The first {counted(done, 'row')} of {escape(rows.name)} are there[/yellow]")
+            raise
         progress.update(task, completed=rows.total)
     return Totals(successful, quarantined)
 
 
 def show_totals(data_source: str, totals: Totals) -> None:
     """Say what became of the rows, and where those are that did not fit."""
-    out.print(f"{totals.successful:,} rows appended to {data_source}")
+    out.print(f"{counted(totals.successful, 'row')} appended to {data_source}")
     if totals.quarantined:
         err.print(
-            f"[yellow]{totals.quarantined:,} rows did not fit and are in {data_source}_quarantine[/yellow]: "
+            f"[yellow]{counted(totals.quarantined, 'row')} did not fit and went into the quarantine[/yellow]: "
             f"stonechat quarantine show {data_source}"
         )

@@ -12,6 +12,7 @@ import typer
 from stonechat.cli.console import counted, err, out, show_error
 from stonechat.cli.differences import unified
 from stonechat.cli.folders import ProjectFolder, ProjectOption
+from stonechat.cli.writing import writing
 from stonechat.datafile.formatting import formatted
 from stonechat.datafile.problems import InvalidDatafile
 from stonechat.datafile.resources import Pipe
@@ -83,7 +84,8 @@ def fmt(
             elif check:
                 out.print(f"{path} would be formatted", markup=False)
             else:
-                path.write_bytes(result.encode())
+                with writing(path):
+                    path.write_bytes(result.encode())
     would = "would be " if check or diff else ""
     err.print(f"{counted(done, 'file')} {would}formatted, {total - done} left as they are")
     if failed or (check and done):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from stonechat.cli.console import counted, err, out
 from stonechat.cli.imports import import_file, is_url, show_import
 from stonechat.cli.jobs import waited_for
 from stonechat.cli.rows import UnreadableRows
+from stonechat.cli.writing import writing
 from stonechat.client import Remote
 from stonechat.sql.quoting import identifier
 
@@ -130,14 +132,14 @@ def export(  # noqa: PLR0917 - the parameters are the command's options
     limit = f" LIMIT {rows}" if rows else ""
     statement = f"SELECT * FROM {identifier(data_source)}{where}{limit} FORMAT {_FORMATS[chosen]}"
     with Remote(url, token) as remote:
+        pieces = remote.stream(statement)
+        # What is refused leaves the file as it is.
+        answer = chain([next(pieces, b"")], pieces)
         if file is None:
-            for piece in remote.stream(statement):
-                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.writelines(answer)
             return
-        size = 0
-        with file.open("wb") as target:
-            for piece in remote.stream(statement):
-                size += target.write(piece)
+        with writing(file), file.open("wb") as target:
+            size = sum(target.write(piece) for piece in answer)
     err.print(f"{size:,} bytes written to {file}", markup=False)
 
 

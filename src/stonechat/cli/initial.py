@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from stonechat.cli.console import out
+from stonechat.cli.writing import writing
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.loader import load_folder
 from stonechat.starters.catalog import TEMPLATES, template_files
@@ -23,13 +24,6 @@ class FolderNotEmpty(StonechatError):
 
     code = "SC963"
     kind = Kind.CONFLICT
-
-
-class CannotWrite(StonechatError):
-    """A file of a new project cannot be written."""
-
-    code = "SC974"
-    kind = Kind.INVALID
 
 
 def init(
@@ -63,8 +57,6 @@ def _write(files: Mapping[Path, bytes]) -> None:
     if present := sorted(path for path in files if path.exists()):
         raise FolderNotEmpty(f"{present[0]} is there already", hint="Choose an empty folder, or move it away.")
     for path, content in files.items():
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        except OSError as error:
-            raise CannotWrite(f"Cannot write {path}: {error.strerror}") from error

@@ -43,7 +43,8 @@ def list_jobs(
         about = job.get("pipe_name") or job.get("datasource", {}).get("name", "")
         colour = _COLOURS.get(job["status"], "cyan")
         status_shown = f"[{colour}]{job['status']:<10}[/{colour}]"
-        out.print(f"{job['id']}  {job['created_at'][:19]}  {job['kind']:<12}{status_shown} {about}".rstrip())
+        begun = job["created_at"][:19].replace("T", " ")
+        out.print(f"{job['id']}  {begun}  {job['kind']:<12}{status_shown} {about}".rstrip())
 
 
 @app.command("show")

@@ -15,6 +15,7 @@ from rich.markup import escape
 from stonechat.cli.console import counted, err, out
 from stonechat.cli.differences import coloured, unified
 from stonechat.cli.folders import ProjectOption
+from stonechat.cli.writing import writing
 from stonechat.client import Remote
 from stonechat.project.loader import load_folder
 from stonechat.testing.cases import CaseFile, project_tests
@@ -66,7 +67,8 @@ def update(names: Names = None, project: ProjectOption = Path(), url: Url = None
                 else:
                     err.print(f"[red]✗[/red] {escape(file.path)}: {escape(result.case.name)}: {escape(result.text)}")
             if kept:
-                (project / file.path).write_bytes(updated(file, kept).encode())
+                with writing(project / file.path):
+                    (project / file.path).write_bytes(updated(file, kept).encode())
             changed += len(kept)
             broken += len(results) - len(kept)
     out.print(

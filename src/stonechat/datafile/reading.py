@@ -109,10 +109,16 @@ def _accepted(kind: FileKind, instructions: Sequence[Instruction], findings: Fin
     return accepted
 
 
+_BLOCKS = {FileKind.PIPE: "SQL", FileKind.DATASOURCE: "SCHEMA"}
+_BEGINNINGS = ("%", "{", "`", "SELECT", "WITH")
+
+
 def _instead(kind: FileKind, command: str) -> str | None:
     """What to write in the place of an unknown instruction. Pipes of the past had the engine of their target."""
     if kind is FileKind.PIPE and command in INSTRUCTIONS[FileKind.DATASOURCE] and command.startswith("ENGINE"):
         return "Write it in the .datasource file that DATASOURCE names"
+    if kind in _BLOCKS and command.upper().startswith(_BEGINNINGS):
+        return f"Lines of {_BLOCKS[kind]} stand below `{_BLOCKS[kind]} >`, indented"
     close = difflib.get_close_matches(command, sorted(INSTRUCTIONS[kind]), n=1) if len(command) < 50 else []
     return f"Did you mean {close[0]}?" if close else None
 

@@ -33,7 +33,7 @@ from stonechat.query.spool import SpooledAnswer
 
 # Seconds. To watch for the end of a connection costs a tenth of a small query, which is over by then.
 _WATCHED_AFTER = 0.05
-_FORMATS_HINT = "Endpoints are called as NAME.json, .csv, .ndjson, .parquet or .prometheus."
+_FORMATS_HINT = "Endpoints are called as NAME.json, .csv, .ndjson, .parquet, .prometheus or .tsv."
 
 
 class CallerGone(StonechatError):

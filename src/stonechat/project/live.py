@@ -65,7 +65,9 @@ class Snapshot:
         """The pipe that is served under a name or id. Raises `UnknownPipe`."""
         pipe = self._endpoints.get(self.name_of(name))
         if pipe is None:
-            raise UnknownPipe(f"The pipe '{name}' does not exist")
+            other = self.name_of(name) in self.project.pipes
+            hint = "There is a pipe of that name; only one with `TYPE endpoint` can be called." if other else None
+            raise UnknownPipe(f"The pipe '{name}' does not exist", hint=hint)
         return pipe
 
     @cached_property

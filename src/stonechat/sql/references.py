@@ -20,6 +20,7 @@ from stonechat.sql.tuning import is_tuning
 
 #: Runs one statement that reads no table, with no right to change anything, and gives its answer as plain text.
 Ask = Callable[[str], str]
+_MOST_ALTERNATIVES = 200
 _NO_TREE = re.compile(r"AST node of type '(\w+?)(?:Query\w*)?' does not support|(INSERT) with inline data")
 
 
@@ -172,7 +173,10 @@ def _tree_of_refused(error: StonechatError) -> dict[str, Any]:
         raise SeveralStatements from error
     if treeless := _NO_TREE.search(error.message):
         return {"type": treeless[1] or treeless[2]}
-    raise UnreadableStatement(error.message) from error
+    what, expected, alternatives = error.message.partition(". Expected one of: ")
+    if len(alternatives) > _MOST_ALTERNATIVES:
+        alternatives = f"{alternatives[: alternatives.rfind(', ', 0, _MOST_ALTERNATIVES)]} ..."
+    raise UnreadableStatement(what + expected + alternatives) from error
 
 
 def _meaning(value: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from stonechat.errors import Kind, Position, StonechatError
 
 PREFIX = "Template Syntax Error: "
+_FORMS = {"Date": "YYYY-MM-DD", "DateTime": "YYYY-MM-DD HH:MM:SS", "DateTime64": "YYYY-MM-DD HH:MM:SS.mmm"}
 
 
 class TemplateError(StonechatError):
@@ -84,6 +85,12 @@ class ParameterInvalid(TemplateRenderError):
 
     def __init__(self, subject: str, type_name: str) -> None:
         super().__init__(f"Error validating {subject} to type {type_name}")
+        self._form = _FORMS.get(type_name)
+
+    def name(self, source: str) -> None:
+        """Say in the hint what the value is of: a parameter, or an expression."""
+        what = f"the parameter '{source}'" if source.isidentifier() else f"'{source}'"
+        self.hint = f"It is the value of {what}" + (f", which is written as {self._form}." if self._form else ".")
 
 
 class TemplateAborted(TemplateError):

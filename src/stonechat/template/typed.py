@@ -13,7 +13,7 @@ from collections.abc import Callable
 from stonechat.sql.quoting import template_identifier, template_word
 from stonechat.template.casts import cast_array, cast_scalar, dummy_text
 from stonechat.template.context import Context, is_placeholder
-from stonechat.template.errors import TemplateRenderError
+from stonechat.template.errors import ParameterInvalid, TemplateRenderError
 from stonechat.template.values import NO_VALUE, Placeholder, PlaceholderList, PlaceholderObject, TypedString
 
 _FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -30,7 +30,11 @@ def scalar(type_name: str) -> Callable[..., object]:
             default = absent
         value = _supplied(context, x, default, defined, source, dummy)
         context.charge(value)
-        return None if value is None else cast_scalar(type_name, value)
+        try:
+            return None if value is None else cast_scalar(type_name, value)
+        except ParameterInvalid as error:
+            error.name(source)
+            raise
 
     return read
 
@@ -53,7 +57,11 @@ def array(
     value = _supplied(context, x, default, defined, source, [dummy_text(str(type))] * 2)
     if value is None:
         return None
-    elements = cast_array(str(type), value)
+    try:
+        elements = cast_array(str(type), value)
+    except ParameterInvalid as error:
+        error.name(source)
+        raise
     context.charge(elements)
     return elements
 
