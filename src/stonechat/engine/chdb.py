@@ -57,12 +57,10 @@ _COMMON: Final = {
     **_AS_BEFORE,
 }
 _WITHOUT_ROWS: Final = ("CREATE ", "DROP ")
-#: Readers: endpoints want few rows of many columns from few parts, where reading columns late costs more than it saves.
-#: So does writing the answer in threads of its own, which it is handed to and back for each query.
+#: Readers: to write an answer in threads of its own, which it is handed to and back, costs more than it saves.
 #: Groups by texts come in the order of the hash tables of older engines; see decision 20.
 _READER: Final = {
     "readonly": "1",
-    "query_plan_optimize_lazy_materialization": "0",
     "enable_packed_string_keys_in_aggregation": "0",
     "result_overflow_mode": "throw",
     "timeout_overflow_mode": "throw",
