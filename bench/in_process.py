@@ -1,7 +1,8 @@
-"""The reference for reads, a process of its own: an endpoint's composed statement run on the engine, without HTTP.
+"""The references for reads, a process of its own: an endpoint's composed statement run on the engine, without HTTP.
 
 It owns a copy of the server's data folder, opened by the same composition root, so that the engine, its limits and
-settings and the live project are those of the server; nothing listens.
+settings and the live project are those of the server; nothing listens. Beside it chDB itself answers the same statement
+on a connection that is opened as its documentation says, with no setting of Stonechat's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import chdb
 import structlog
 
 from bench.processes import answer_questions
@@ -21,7 +23,7 @@ from stonechat.engine.formats import JSON
 from stonechat.project.composition import Composed, compose_pipe
 from stonechat.server.serving import Server
 from stonechat.settings import Settings
-from stonechat.sql.quoting import parameter_text
+from stonechat.sql.quoting import identifier, parameter_text
 
 
 class InProcess:
@@ -31,23 +33,30 @@ class InProcess:
         self._settings = replace(Settings(), home=home)
         self._server = Server(self._settings)
         self._snapshot = self._server.projects.all()[0].snapshot
+        self._plain = chdb.connect(str(home / "engine"))
+        self._plain.query(f"USE {identifier(self._snapshot.workspace.database)}")
 
-    def run(self, calls: Sequence[Mapping[str, str]], pipe: str = "") -> dict[str, object]:
+    def run(self, calls: Sequence[Mapping[str, str]], pipe: str = "", *, plain: bool = False) -> dict[str, object]:
         """Run an endpoint once for each call's parameters; without a pipe, the statement `q` of each call.
 
-        The composition is not part of what is timed: `latencies` in seconds, `cpu_seconds` of this process.
+        `plain` has chDB answer instead of the engine as the server sets it up. The composition is not part of what is
+        timed: `latencies` in seconds, `cpu_seconds` of this process.
         """
         queries = [self._query(self._compose(pipe, call)) for call in calls]
         latencies = []
         cpu = time.process_time()
         for query in queries:
             began = time.perf_counter()
-            self._server.engine.query(query)
+            if plain:
+                self._plain.query(query.statement, query.format, params=dict(query.parameters)).bytes()
+            else:
+                self._server.engine.query(query)
             latencies.append(time.perf_counter() - began)
         return {"latencies": latencies, "cpu_seconds": time.process_time() - cpu}
 
     def close(self) -> None:
         """Release the data folder."""
+        self._plain.close()
         self._server.close()
 
     def _compose(self, pipe: str, call: Mapping[str, str]) -> Composed:
