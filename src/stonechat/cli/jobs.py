@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
-from stonechat.cli.console import err, out, share_bar
+from stonechat.cli.console import counted, err, out, share_bar
 from stonechat.client import Remote
 from stonechat.errors import Kind, StonechatError
 
@@ -93,4 +93,4 @@ def waited_for(remote: Remote, job: Mapping[str, Any]) -> Mapping[str, Any]:
 def show_end(job: Mapping[str, Any]) -> None:
     """Say what a job that is done has done."""
     rows = job.get("statistics", {}).get("row_count")
-    err.print(f"[green]done[/green] {job['id']}" + ("" if rows is None else f": {rows:,} rows"))
+    err.print(f"[green]done[/green] {job['id']}" + ("" if rows is None else f": {counted(rows, 'row')}"))
