@@ -31,7 +31,7 @@ def engine() -> Iterator[ChdbEngine]:
     _add(engine, Table(_STAGING, "first"), 2)
     yield engine
     for database in (_LIVE, _STAGING):
-        engine.command(f"DROP DATABASE {database} SYNC")
+        engine.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
 @pytest.fixture
@@ -69,6 +69,7 @@ def test_what_the_engine_refuses_half_way_is_taken_back_and_takes_no_later_row_a
         swap(store, engine, _STAGING, [_FIRST, _SECOND], note)
     assert told == [True, False]
     assert _numbers(engine, _FIRST) == [1]
+    assert engine.fetch(f"SELECT 1 FROM system.databases WHERE name = '{_STAGING}'") == []
     _add(engine, _FIRST, 3)
     complete_swaps(store, engine)  # as the next start does
     assert _numbers(engine, _FIRST) == [1, 3]

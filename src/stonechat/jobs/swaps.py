@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -59,8 +60,8 @@ def swap(
     """Put the tables of a staging database in the places of those of the same names. Nobody may write meanwhile.
 
     `along` writes something of its caller's in the transaction from which on this will happen, whatever ends early.
-    Raises `EngineFailure` where the engine refuses: all tables are in their places again then, and `along` has been
-    told False. What waited for the next start would take rows away that have come by then.
+    Raises `EngineFailure` where the engine refuses: all live tables are in their places again then, the others are
+    gone, and `along` has been told False. What waited for the next start would take rows away that have come by then.
     """
     exchanges = [Exchange(table, staging, uuid_of(engine, Table(staging, table.name))) for table in tables]
     noted = json.dumps([[each.live.database, each.live.name, each.uuid] for each in exchanges])
@@ -74,6 +75,8 @@ def swap(
         with store.transaction() as connection:
             connection.execute(_swaps.delete().where(_swaps.c.staging == staging))
             along(connection, False)
+        with suppress(EngineFailure):  # the next start does it
+            drop_staging(engine, staging)
         raise
     with store.transaction() as connection:
         connection.execute(_swaps.delete().where(_swaps.c.staging == staging))
