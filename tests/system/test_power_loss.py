@@ -1,4 +1,4 @@
-"""Imports and a power loss: what was answered is there afterwards, whole."""
+"""Imports, deployments and a power loss: what was answered is there afterwards, whole and once."""
 
 from __future__ import annotations
 
@@ -30,6 +30,29 @@ def test_a_file_whose_job_was_answered_survives_a_power_loss(start_server: Start
             assert (job["status"], job["successful_rows"]) == ("done", _ROWS), job
             (row,) = server.sql("SELECT count() AS rows, uniqExact(id) AS ids FROM rows")
             assert row == {"rows": _ROWS, "ids": _ROWS}
+        finally:
+            server.kill()
+
+
+def test_a_new_view_counts_each_event_once_after_a_power_loss(start_server: StartServer, tmp_path: Path) -> None:
+    """Nothing is sent behind the events that are there, so nothing has the log synced that says so."""
+    old = {"rows.datasource": "SCHEMA >\n    `id` UInt32 `json:$.id`\n"}
+    sums = "SCHEMA >\n    `rows` UInt64\n\nENGINE SummingMergeTree\nENGINE_SORTING_KEY tuple()\n"
+    view = "NODE n\nSQL >\n    SELECT count() AS rows FROM rows\nTYPE materialized\nDATASOURCE sums\n"
+    disk, folder = Ext4(tmp_path / "image", 1500), tmp_path / "disk"
+    with disk.mounted(folder):
+        server = start_server(folder / "home")
+        assert server.deploy(old).status_code == 200
+        assert server.send('{"id":1}\n{"id":2}', name="rows").json() == {"successful_rows": 2, "quarantined_rows": 0}
+        answer = server.deploy({**old, "sums.datasource": sums, "counting.pipe": view})
+        lose_power(folder)
+        server.kill()
+        assert answer.json()["result"] == "success"
+    with disk.mounted(folder):
+        server = start_server(folder / "home")
+        try:
+            assert server.value("SELECT count() FROM rows") == 2
+            assert server.value("SELECT sum(rows) FROM sums") == 2
         finally:
             server.kill()
 

@@ -68,6 +68,10 @@ class Writing(Protocol):
         """Within it no block is in flight."""
         ...
 
+    def alone(self) -> AbstractContextManager[None]:
+        """The same, and no replay brings a block again that is in its table. Raises `LogWriteFailed`."""
+        ...
+
     def boundary(self, data_source_id: str) -> Boundary | None:
         """Where the rows of a data source begin that are not committed; None while it has a block half-way."""
         ...
@@ -310,7 +314,10 @@ class Staging:
 
     @contextmanager
     def _quiet(self) -> Iterator[None]:
-        """Within it no block is in flight, nor is one half-way into its tables."""
+        """Within it no block is in flight, nor is one half-way into its tables, nor will one be replayed.
+
+        A table ignores a block that it has. A view that is new to the table would take it for one, beside the backfill.
+        """
         deadline = time.monotonic() + _QUIET_SECONDS
         identities = [
             snapshot.identities[name].id
@@ -318,7 +325,7 @@ class Staging:
             for name in snapshot.project.data_sources
         ]
         while time.monotonic() < deadline:
-            with self._writing.paused():
+            with self._writing.alone():
                 if all(map(self._writing.boundary, identities)) and not self._is_changing():
                     yield
                     return
