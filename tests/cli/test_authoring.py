@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.main import app
+from stonechat.cli.parameters import InvalidParameter
 from stonechat.errors import StonechatError
 
 _EVENTS = """SCHEMA >
@@ -232,8 +233,8 @@ def test_names_that_do_not_exist_are_refused(tmp_path: Path, arguments: list[str
 
 def test_a_parameter_is_a_name_and_a_value(tmp_path: Path) -> None:
     result = _run("render", "top", "--project", _folder(tmp_path, _FILES), "--param", "x")
-    assert result.exit_code == 2
-    assert "x is not NAME=VALUE" in result.stderr
+    assert isinstance(result.exception, InvalidParameter)
+    assert str(result.exception) == "--param x is not NAME=VALUE"
 
 
 def test_a_command_at_the_top_of_a_repository_finds_its_project(

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -137,3 +138,17 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_the_version_is_that_of_the_package() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.output) == (0, f"stonechat {version('stonechat')}\n")
+
+
+def test_an_empty_project_has_its_folders_and_a_page_of_files_that_work(tmp_path: Path) -> None:
+    result = _init(tmp_path, "--template", "empty")
+    assert "of the template 'empty'" in result.output
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    folders = set(re.findall(r"^\| `(\w+)/`", page, re.MULTILINE))
+    assert folders == {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    for name, text in re.findall(r"`(\w+/\w+\.\w+)`:\n\n((?:(?: {4}.*)?\n)+)", page):
+        (tmp_path / name).write_text(textwrap.dedent(text), encoding="utf-8")
+    assert (
+        CliRunner().invoke(app, ["check", str(tmp_path)]).output
+        == "No problems in 1 data source, 1 pipe, 0 connections.\n"
+    )

@@ -34,4 +34,4 @@ def test_files_come_in_order_with_their_bytes(template: str) -> None:
 def test_an_unknown_template_is_named_with_those_that_are_there(template: str) -> None:
     with pytest.raises(UnknownTemplate, match="There is no template") as caught:
         template_files(template)
-    assert caught.value.hint == "Templates are: messaging."
+    assert caught.value.hint == "Templates are: messaging, empty."

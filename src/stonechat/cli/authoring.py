@@ -12,6 +12,7 @@ import typer
 from stonechat.cli.console import counted, err, out, show_error
 from stonechat.cli.differences import unified
 from stonechat.cli.folders import ProjectFolder, ProjectOption
+from stonechat.cli.parameters import parameter
 from stonechat.cli.writing import writing
 from stonechat.datafile.formatting import formatted
 from stonechat.datafile.problems import InvalidDatafile
@@ -161,10 +162,8 @@ def _beside(composed: Composed) -> Iterator[str]:
 
 def _values(parameters: Sequence[str]) -> Values:
     values: dict[str, list[str]] = {}
-    for parameter in parameters:
-        name, equals, value = parameter.partition("=")
-        if not (name and equals):
-            raise typer.BadParameter(f"{parameter} is not NAME=VALUE", param_hint="--param")
+    for text in parameters:
+        name, value = parameter(text)
         values.setdefault(name, []).append(value)
     return {name: given if len(given) > 1 else given[0] for name, given in values.items()}
 

@@ -9,18 +9,11 @@ import typer
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import out
 from stonechat.cli.jobs import show_end, waited_for
+from stonechat.cli.parameters import parameter
 from stonechat.client import Remote
-from stonechat.errors import Kind, StonechatError
 
 app = typer.Typer(help="Run copy pipes, and look after their schedules.", no_args_is_help=True)
 PipeName = Annotated[str, typer.Argument(help="The copy pipe.")]
-
-
-class InvalidParameter(StonechatError):
-    """A parameter of a pipe does not have the form `NAME=VALUE`."""
-
-    code = "SC968"
-    kind = Kind.INVALID
 
 
 @app.command("run")
@@ -33,7 +26,7 @@ def run(  # noqa: PLR0917 - the parameters are the command's options
     token: AccessToken = None,
 ) -> None:
     """Run a copy pipe now."""
-    parameters = [_parameter(text) for text in param or []]
+    parameters = [parameter(text) for text in param or []]
     with Remote(url, token) as remote:
         job = remote.run_copy(pipe, parameters, mode=mode)
         out.print(f"Job {job['id']} copies into {job['datasource']['name']}.", markup=False)
@@ -69,10 +62,3 @@ def resume(pipe: PipeName, url: Url = DEFAULT_URL, token: AccessToken = None) ->
     with Remote(url, token) as remote:
         schedule = remote.pause_copy(pipe, paused=False)["schedule"]
     out.print(f"{pipe} runs next at {schedule['next_run_at']} UTC.", markup=False)
-
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise InvalidParameter(f"--param {text} is not NAME=VALUE", hint="For example --param day=2026-01-31.")
-    return name, value

@@ -44,16 +44,20 @@ def _layout(lines: Sequence[str], instructions: Sequence[Instruction], columns: 
     number = 0
     before: Instruction | None = None
     in_node = False
-    for instruction in instructions:
+    starts = [instruction.position.line - 1 for instruction in instructions]
+    for instruction, start, following in zip(instructions, starts, [*starts[1:], len(lines)], strict=True):
         in_node = in_node or instruction.command == "NODE"
-        between = _between(lines[number : instruction.position.line - 1])
-        if _set_off(before, instruction, in_node=in_node) and between[:1] != [""]:
-            yield ""
-        yield from between
-        yield from _instruction(instruction, lines[instruction.position.line - 1], columns)
-        number = instruction.position.line
+        between = lines[number:start]
+        number = start + 1
         if instruction.is_block:
             number += instruction.value.text.count("\n") + 1
+        elif _as_block(instruction):  # The comments below it would be part of the block that it becomes.
+            between, number = [*between, *lines[number:following]], following
+        shown = _between(between)
+        if _set_off(before, instruction, in_node=in_node) and shown[:1] != [""]:
+            yield ""
+        yield from shown
+        yield from _instruction(instruction, lines[start], columns)
         before = instruction
     yield from _between(lines[number:])
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from stonechat.datafile.connection import read_connection
 from stonechat.datafile.datasource import read_datasource
+from stonechat.datafile.forgotten import block_of, gathered, similar
 from stonechat.datafile.instructions import (
     IGNORED,
     IGNORED_IN_PIPES,
@@ -68,7 +68,7 @@ def read_datafile(path: str, text: str) -> DataSource | Pipe | Connection:
     if not is_name(name):
         hint = "Use letters, digits and underscores, and begin with no digit"
         findings.report(InvalidFileName(f"'{name}' cannot be the name of a resource", start, hint=hint))
-    instructions = _accepted(kind, scan(path, lines, findings), findings)
+    instructions = _accepted(kind, gathered(kind, lines, scan(path, lines, findings)), findings)
     resource: DataSource | Pipe | Connection
     match kind:
         case FileKind.DATASOURCE:
@@ -109,18 +109,15 @@ def _accepted(kind: FileKind, instructions: Sequence[Instruction], findings: Fin
     return accepted
 
 
-_BLOCKS = {FileKind.PIPE: "SQL", FileKind.DATASOURCE: "SCHEMA"}
-_BEGINNINGS = ("%", "{", "`", "SELECT", "WITH")
-
-
-def _instead(kind: FileKind, command: str) -> str | None:
+def _instead(kind: FileKind, instruction: Instruction) -> str | None:
     """What to write in the place of an unknown instruction. Pipes of the past had the engine of their target."""
+    command = instruction.command
     if kind is FileKind.PIPE and command in INSTRUCTIONS[FileKind.DATASOURCE] and command.startswith("ENGINE"):
         return "Write it in the .datasource file that DATASOURCE names"
-    if kind in _BLOCKS and command.upper().startswith(_BEGINNINGS):
-        return f"Lines of {_BLOCKS[kind]} stand below `{_BLOCKS[kind]} >`, indented"
-    close = difflib.get_close_matches(command, sorted(INSTRUCTIONS[kind]), n=1) if len(command) < 50 else []
-    return f"Did you mean {close[0]}?" if close else None
+    if block := block_of(kind, instruction):
+        return f"Lines of {block} stand below `{block} >`, indented"
+    close = similar(kind, command)
+    return f"Did you mean {close}?" if close else None
 
 
 def _check(kind: FileKind, instruction: Instruction) -> None:
@@ -133,6 +130,6 @@ def _check(kind: FileKind, instruction: Instruction) -> None:
         raise RefusedInstruction("Datasource files cannot have nodes defined", position, hint=hint)
     if command not in INSTRUCTIONS[kind]:
         message = f"{command} is not a valid option in {kind.value} files."
-        raise UnknownInstruction(message, position, hint=_instead(kind, command))
+        raise UnknownInstruction(message, position, hint=_instead(kind, instruction))
     if instruction.is_block and not takes_block(command):
         raise UnexpectedBlock(f"{command} does not support multiline arguments", position)

@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 
 from stonechat.errors import Kind, StonechatError
 
-TEMPLATES = ("messaging",)
+TEMPLATES = ("messaging", "empty")
 _SKIPPED = ("__pycache__", "__init__.py")
 
 

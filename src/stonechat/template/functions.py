@@ -14,7 +14,16 @@ from stonechat.template.casts import CASTS
 from stonechat.template.context import Context, is_placeholder
 from stonechat.template.dates import date_difference, day_diff
 from stonechat.template.errors import SecretMissing, TemplateAborted, TemplateCustomError, TemplateRenderError
-from stonechat.template.values import NO_VALUE, Fragment, Placeholder, PlaceholderList, TypedString, plain, sql_of
+from stonechat.template.values import (
+    NO_VALUE,
+    Fragment,
+    NoCondition,
+    Placeholder,
+    PlaceholderList,
+    TypedString,
+    plain,
+    sql_of,
+)
 
 METADATA = ("required", "description", "enum", "example", "format")
 """Arguments that describe a parameter and never change what is printed."""
@@ -83,7 +92,8 @@ def sql_and(context: Context, /, **clauses: object) -> object:
     context.bound_depth(list(clauses.values()))
     for value in clauses.values():
         context.charge(value)
-    return Fragment(" and ".join(_clause(name, value) for name, value in clauses.items() if value is not None))
+    given = [_clause(name, value) for name, value in clauses.items() if value is not None]
+    return Fragment(" and ".join(given)) if given else NoCondition()
 
 
 def _clause(name: str, value: object) -> str:

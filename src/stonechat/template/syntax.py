@@ -112,6 +112,7 @@ _CLAUSES = {
 }
 # Which clauses may follow a clause, where not all may.
 _FOLLOWERS: Mapping[str, tuple[str, ...]] = {"try": ("except", "finally"), "else": ("finally",), "finally": ()}
+_BARE = frozenset(("else", "finally"))
 _WORD = re.compile(r"\w+")
 _WHITESPACE = ("all", "single", "oneline")
 
@@ -223,6 +224,9 @@ class _Parser:
             (part, rest), line = _words(stop), stop.line
             if part == "end":
                 return clauses
+            if rest and part in _BARE:
+                instead = "condition: write elif" if rest.startswith("if ") else f"'{rest}'"
+                raise _refused(f"{part} takes no {instead}", line)
             if word not in _CLAUSES[part] or part not in _FOLLOWERS.get(previous, _CLAUSES):
                 raise _refused(f"{part} block cannot be attached to {previous} block", line)
 

@@ -26,6 +26,18 @@ class Fragment:
         return self.sql
 
 
+class NoCondition(Fragment):
+    """SQL for no condition at all: it holds for every row, and counts as nothing where a template asks."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("1")
+
+    def __bool__(self) -> bool:
+        return False
+
+
 class TypedString(str):
     """Text and the SQL it prints as."""
 
