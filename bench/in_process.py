@@ -62,7 +62,7 @@ class InProcess:
     def _compose(self, pipe: str, call: Mapping[str, str]) -> Composed:
         snapshot = self._snapshot
         if pipe:
-            return compose_pipe(snapshot.project, snapshot.endpoint(pipe), call)
+            return compose_pipe(snapshot.project, snapshot.endpoint(pipe, bool), call)
         return Composed(call["q"], frozenset(), {}, {}, None, frozenset())
 
     def _query(self, composed: Composed) -> Query:

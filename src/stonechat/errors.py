@@ -7,7 +7,8 @@ SC8xx engine and state, SC9xx settings, server and command line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
@@ -28,6 +29,15 @@ class Kind(Enum):
     RATE_LIMITED = "rate limited"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
+
+
+_LONGEST_NAME = 100
+
+
+def suggestion(name: str, known: Iterable[str]) -> str | None:
+    """A hint that names the closest known name, if one is close."""
+    close = difflib.get_close_matches(name, sorted(known), n=1) if len(name) <= _LONGEST_NAME else []
+    return f"Did you mean '{close[0]}'?" if close else None
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -98,6 +98,39 @@ def test_a_known_answer_is_not_sent_again_until_it_changes(messaging_server: Run
     assert changed.headers["etag"] != etag
 
 
+def test_who_has_whichever_answer_there_is_gets_none(messaging_server: RunningServer) -> None:
+    messaging_server.send(_event("any"))
+    params, any_etag = {"conversation_id": "any"}, {"If-None-Match": "*"}
+    for expected in ("miss", "hit", "hit"):
+        known = messaging_server.request("GET", _PATH, params=params, headers=any_etag)
+        assert (known.status_code, known.content, known.headers["x-cache"]) == (304, b"", expected)
+        assert known.headers["etag"].startswith('W/"')
+    # What cannot be kept has no name, and what fails is no answer.
+    clock = {**params, "q": "SELECT now() AS n FROM _"}
+    assert messaging_server.request("GET", _PATH, params=clock, headers=any_etag).status_code == 200
+    broken = {**params, "limit": "ten"}
+    assert messaging_server.request("GET", _PATH, params=broken, headers=any_etag).status_code == 400
+    # A POST is no question about an answer.
+    etag = _get(messaging_server, "any").headers["etag"]
+    for tag in ("*", etag):
+        posted = messaging_server.request("POST", _PATH, data=params, headers={"If-None-Match": tag})
+        assert (posted.status_code, len(posted.json()["data"])) == (200, 1)
+
+
+def test_a_known_answer_to_a_statement_is_not_sent_again(messaging_server: RunningServer) -> None:
+    statement = "SELECT count() FROM messages WHERE conversation_id = 'statement'"
+    params = {"q": f"{statement} -- once"}
+    etag = messaging_server.request("GET", "/v0/sql", params=params).headers["etag"]
+    for tag in (etag, "*"):
+        # With another way of writing the URL, so that it is no repeat.
+        path = f"/v0/sql?from={'tag' if tag == etag else 'any'}"
+        known = messaging_server.request("GET", path, params=params, headers={"If-None-Match": tag})
+        assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
+    messaging_server.send(_event("statement"))
+    changed = messaging_server.request("GET", "/v0/sql", params=params, headers={"If-None-Match": etag})
+    assert (changed.status_code, changed.text) == (200, "1\n")
+
+
 def test_a_token_without_the_right_gets_no_cached_answer(messaging_server: RunningServer) -> None:
     messaging_server.send(_event("mine"))
     etag = _get(messaging_server, "mine").headers["etag"]

@@ -129,6 +129,19 @@ def test_unknown_endpoints_are_not_found(messaging_server: RunningServer) -> Non
         _error(messaging_server.request("GET", path), 404)
 
 
+def test_a_slip_in_a_name_is_told_to_those_who_may_read_what_was_meant(messaging_server: RunningServer) -> None:
+    path, tokens = "/v0/pipes/get_message_by_conversation.json", messaging_server.tokens()
+    for token in (None, tokens["messaging_read"]):
+        told = messaging_server.request("GET", path, token=token)
+        assert _error(told, 404) == "The pipe 'get_message_by_conversation' does not exist"
+        assert told.json()["hint"] == "Did you mean 'get_messages_by_conversation'?"
+    told = messaging_server.request("GET", path, token=tokens["messaging_append"])
+    assert _error(told, 404) == "The pipe 'get_message_by_conversation' does not exist"
+    assert "hint" not in told.json()
+    told = messaging_server.request("GET", "/v0/pipes/materialize_activity.json", token=tokens["messaging_append"])
+    assert "hint" not in told.json()
+
+
 def test_a_method_that_is_none_is_refused(messaging_server: RunningServer) -> None:
     _error(messaging_server.request("DELETE", f"{_PATH}.json"), 405)
 

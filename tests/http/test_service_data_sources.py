@@ -131,7 +131,8 @@ def test_operations_on_data_sources_are_recorded(server: RunningServer) -> None:
     requests = "SELECT requests, errors FROM tinybird.hfi_requests WHERE datasource_name = 'visits'"
     assert _eventually(server, requests)[0] == {"requests": 1, "errors": 0}
     params = {"name": "visits", "mode": "append", "format": "csv"}
-    sent = server.request("POST", "/v0/datasources", params=params, content="n\n7\n")
+    asked = {"X-Request-Id": "import-7"}
+    sent = server.request("POST", "/v0/datasources", params=params, content="n\n7\n", headers=asked)
     assert sent.status_code == 200, sent.text
     (row,) = _eventually(server, "SELECT * FROM tinybird.datasources_ops_log WHERE event_type = 'append'")
     assert (row["datasource_name"], row["result"], row["rows"]) == ("visits", "ok", 1)
@@ -141,6 +142,28 @@ def test_operations_on_data_sources_are_recorded(server: RunningServer) -> None:
     blocks = f"SELECT * FROM tinybird.block_log WHERE import_id = '{row['import_id']}'"
     (block,) = _eventually(server, blocks)
     assert (block["status"], block["source"], block["rows"], block["quarantine_lines"]) == ("done", "body", 1, 0)
+    assert (block["start_offset"], block["end_offset"], block["bytes"], block["parser"]) == (0, 4, 4, "csv")
+    (job,) = _rows(server, f"SELECT * FROM tinybird.jobs_log FINAL WHERE job_id = '{row['job_id']}'")
+    assert (row["request_id"], block["request_id"], job["request_id"]) == ("import-7",) * 3
+
+
+def test_each_operation_names_the_request_that_asked_for_it(server: RunningServer) -> None:
+    own = server.new_workspace()
+    copy = "NODE n\nSQL >\n    SELECT n FROM visits\nTYPE copy\nTARGET_DATASOURCE copied\n"
+    assert own.deploy({**_FILES, "copied.datasource": "SCHEMA >\n    `n` UInt8\n", "c.pipe": copy}).status_code == 200
+    assert own.send('{"n": 1}\n{"n": "no"}', name="visits").status_code == 200
+    asked = {
+        "copy": ("/v0/pipes/c/copy", {}),
+        "delete": ("/v1/datasources/visits/delete", {"delete_condition": "n = 1"}),
+        "append": ("/v0/datasources/visits/quarantine/retry", {}),
+        "truncate": ("/v0/datasources/visits/truncate", {}),
+    }
+    for name, (path, params) in asked.items():
+        answer = own.request("POST", path, params=params, headers={"X-Request-Id": f"{name}-request"})
+        assert answer.is_success, answer.text
+    statement = "SELECT event_type, request_id FROM tinybird.datasources_ops_log WHERE request_id != ''"
+    found = {row["event_type"]: row["request_id"] for row in _eventually(own, statement, least=len(asked))}
+    assert found == {name: f"{name}-request" for name in asked}
 
 
 def test_operations_carry_the_tags_of_their_data_source_and_the_conditions_of_their_callers(

@@ -59,6 +59,14 @@ SQL >
 
 TYPE endpoint
 """,
+    "pipes/as_csv.pipe": """TOKEN pipe_read READ
+
+NODE rows
+SQL >
+    SELECT site, count() AS format FROM visits GROUP BY site ORDER BY format DESC, site FORMAT CSV -- the request says
+
+TYPE endpoint
+""",
     "datasources/totals.datasource": "SCHEMA >\n    tenant UInt8,\n    visits UInt64\n",
 }
 _VISITS = [
@@ -132,6 +140,13 @@ def _holds(expected: object, actual: object) -> bool:
     if isinstance(expected, str) and isinstance(actual, str) and expected.endswith("..."):
         return actual.startswith(expected.removesuffix("..."))
     return expected == actual
+
+
+def test_a_table_that_is_out_of_reach_is_not_suggested(server: RunningServer, tokens: dict[str, str]) -> None:
+    for name in ("tenant", "total", "own_visit", "tinybird.job_log"):
+        refused = server.request("GET", "/v0/sql", token=tokens["visits_read"], params={"q": f"SELECT 1 FROM {name}"})
+        assert refused.json()["error"] == f"Resource '{name}' not found."
+        assert refused.json().get("hint") in {None, "Did you mean 'visits'?", "Did you mean 'visits_quarantine'?"}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import Callable, Iterable
@@ -142,6 +143,39 @@ def test_pipelined_requests_are_answered_in_order(start_server: StartServer) -> 
         while received.count(b"HTTP/1.1 ") < len(paths):
             received += connection.recv(65536)
     assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200", b"404"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET /v0/sql HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+        b"POST /v0/sql HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_as_all_else(start_server: StartServer, request_bytes: bytes) -> None:
+    with _connected(start_server()) as connection:
+        connection.sendall(request_bytes)
+        head, _, body = _all_of(connection).partition(b"\r\n\r\n")
+    assert json.loads(body) == {"error": "Invalid HTTP request received.", "code": "SC903"}
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    for line in (b"content-type: application/json", b"connection: close", b"content-length: %d" % len(body)):
+        assert line in head.split(b"\r\n")
+    assert b"\r\nx-request-id: " in head
+
+
+def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request(start_server: StartServer) -> None:
+    with _connected(start_server()) as connection:
+        connection.sendall(b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\nGARBAGE\r\n\r\n")
+        received = _all_of(connection)
+    assert b"Invalid HTTP request" not in received.partition(b"ok")[0]
+
+
+def _all_of(connection: socket.socket) -> bytes:
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    return received
 
 
 def _connected(server: RunningServer) -> socket.socket:

@@ -10,7 +10,14 @@ from tests.engine.shared import shared_engine
 
 from stonechat.engine.contract import EngineFailure, Query
 from stonechat.sql.references import classify
-from stonechat.sql.statements import TokenKind, meaningful_tokens, tokens, with_clause, words_of
+from stonechat.sql.statements import (
+    TokenKind,
+    meaningful_tokens,
+    tokens,
+    with_clause,
+    without_format_clause,
+    words_of,
+)
 from stonechat.sql.tables import table_names
 
 DEFINITIONS = [("k y", "SELECT 7 AS a -- seven"), ("m", "SELECT a + 1 AS a FROM `k y` ; -- eight\n;")]
@@ -132,3 +139,39 @@ def test_what_is_no_statement_stays_none() -> None:
     for text in ("", ")", "((", "SELECT 'open", "WITH"):
         with pytest.raises(EngineFailure):
             answer(with_clause(DEFINITIONS, text))
+
+
+@pytest.mark.parametrize(
+    ("statement", "without"),
+    [
+        ("SELECT 1 FORMAT JSON", "SELECT 1 "),
+        ("SELECT 1 FORMAT JSON;  -- FORMAT CSV", "SELECT 1 ;  -- FORMAT CSV"),
+        ("SELECT a AS format FROM t ORDER BY format format csv", "SELECT a AS format FROM t ORDER BY format "),
+        ("SELECT (1) Format CSV SETTINGS final = 1", "SELECT (1)  SETTINGS final = 1"),
+        ("SELECT 1 SETTINGS final = 1 FORMAT CSV", "SELECT 1 SETTINGS final = 1 "),
+    ],
+)
+def test_a_format_at_the_end_goes(statement: str, without: str) -> None:
+    assert without_format_clause(statement) == without
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT format('{}', 1)",
+        "SELECT 1 AS format FROM t FINAL",
+        "SELECT 1 FROM format final",
+        "SELECT a FROM t AS format FINAL",
+        "SELECT a FROM t ORDER BY format DESC",
+        "SELECT a FROM t ORDER BY 2 * format DESC, format ASC",
+        "SELECT a FROM t ORDER BY NOT format DESC",
+        "SELECT CASE WHEN a THEN 1 ELSE format END",
+        "SELECT a, format f",
+        "SELECT 'FORMAT JSON'",
+        "SELECT 1 -- FORMAT JSON",
+        "SELECT format",
+        "SELECT * FROM (SELECT 1 FORMAT JSON)",
+    ],
+)
+def test_a_name_is_no_format(statement: str) -> None:
+    assert without_format_clause(statement) == statement

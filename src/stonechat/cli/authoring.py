@@ -17,8 +17,7 @@ from stonechat.cli.writing import writing
 from stonechat.datafile.formatting import formatted
 from stonechat.datafile.problems import InvalidDatafile
 from stonechat.datafile.resources import Pipe
-from stonechat.errors import Kind, StonechatError
-from stonechat.project.checks import suggestion
+from stonechat.errors import Kind, StonechatError, suggestion
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.loader import UnreadableProject, load_folder, read_folder, read_text
 from stonechat.project.model import InvalidProject, Project

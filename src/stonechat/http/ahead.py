@@ -65,7 +65,7 @@ class Ahead:
 
     __slots__ = ("_call", "_connection", "_encoding", "_expected", "_head", "_repeats", "_request", "given_up", "sent")
 
-    def __init__(self, request: Request, call: Call, repeats: Repeats) -> None:
+    def __init__(self, request: Request, call: Call, repeats: Repeats, *, given_up: bool = False) -> None:
         self._request = request
         self._call = call
         self._repeats = repeats
@@ -73,8 +73,8 @@ class Ahead:
         self._expected: Answer | None = None
         self._head: bytes | None = None
         self._encoding: str | None = None
-        #: Set by whoever may end the call from now on.
-        self.given_up = False
+        #: Set by whoever may end the call from now on, or wants no body.
+        self.given_up = given_up
         self.sent = False
 
     def expect(self, answer: Answer) -> None:

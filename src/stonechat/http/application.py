@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +17,7 @@ from stonechat.http.ahead import CONNECTION, Connection, on_every_answer, sent_w
 from stonechat.http.beaten_paths import BeatenPaths
 from stonechat.http.headers import header
 from stonechat.http.minimum import MinimumDeployment
-from stonechat.http.observing import REQUEST_ID, record_call
+from stonechat.http.observing import REQUEST_ID, new_request_id, record_call
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
 from stonechat.http.repeats import Repeats
 from stonechat.telemetry.recorder import Telemetry
@@ -130,7 +129,7 @@ def _request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id") or ""
     if given.isascii() and given.isprintable() and 0 < len(given) <= 100:
         return given
-    return os.urandom(16).hex()
+    return new_request_id()
 
 
 def _early_answer(scope: Scope) -> Response | None:

@@ -19,7 +19,8 @@ from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.bodies import read_body
-from stonechat.http.jobs import begun_json
+from stonechat.http.jobs import asked_in, begun_json
+from stonechat.http.observing import REQUEST_ID
 from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.jobs.contents import Contents
 from stonechat.jobs.deletions import deletion_job
@@ -62,6 +63,7 @@ class _Handlers:
             target.snapshot.workspace.id,
             target.identity,
             quarantine=_is_true(values, "quarantine"),
+            request_id=request.scope[REQUEST_ID],
         )
         await asyncio.get_running_loop().run_in_executor(self.room.threads, empty)
         return Response(status_code=205)
@@ -118,7 +120,7 @@ class _Handlers:
     async def _answer(self, request: Request, new: NewJob, *, wait: bool) -> Response:
         loop = asyncio.get_running_loop()
         jobs = self.room.jobs
-        job = await loop.run_in_executor(self.room.threads, jobs.run if wait else jobs.submit, new)
+        job = await loop.run_in_executor(self.room.threads, jobs.run if wait else jobs.submit, asked_in(request, new))
         return JSONResponse(begun_json(request, jobs, job, delete_id=job.id))
 
 

@@ -13,7 +13,7 @@ from stonechat.auth.access import AccessDenied, Caller, ScopeType
 from stonechat.datafile.resources import Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
-from stonechat.http.jobs import job_json
+from stonechat.http.jobs import asked_in, job_json
 from stonechat.http.request_values import last_value, pipe_parameters, request_values
 from stonechat.http.snapshots import Snapshots
 from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe, target_of_copy
@@ -61,7 +61,7 @@ class _Copies:
         values = await request_values(request)
         parameters = {name: value for name, value in pipe_parameters(values).items() if name not in _OPTIONS}
         order = CopyOrder.checked(snapshot, pipe, parameters, last_value(values.get("_mode")))
-        new = copy_job(snapshot, pipe, order, caller.token_id)
+        new = asked_in(request, copy_job(snapshot, pipe, order, caller.token_id))
         target = target_of_copy(snapshot, pipe)
         if len(self.jobs.active(new.workspace_id, pipe_id=snapshot.identities[pipe.name].id)) >= _MOST_ACTIVE:
             raise TooManyRuns(

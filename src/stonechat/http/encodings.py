@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 
 import zstandard
 
 _SMALLEST = 1024
 _INLINE = 64 * 1024
+_WEIGHT = re.compile(r"q\s*=\s*([01](?:\.\d{0,3})?)")
 _GZIP = 31  # zlib's window of 2^15 with a gzip header
 
 
 def chosen_encoding(accepted: str) -> str | None:
-    """The better of zstd and gzip that an `Accept-Encoding` value takes; None for neither."""
-    weights: dict[str, bool] = {}
+    """That of zstd and gzip which an `Accept-Encoding` value prefers, zstd of equals; None if it takes neither."""
+    weights: dict[str, float] = {}
     for item in accepted.lower().split(","):
         name, _, parameters = item.strip().partition(";")
-        weight = parameters.strip().removeprefix("q=")
-        weights[name.strip()] = weight.strip("0.") != "" if parameters else True
-    return next((name for name in ("zstd", "gzip") if weights.get(name)), None)
+        weights[name.strip()] = _weight(parameters) if parameters else 1.0
+    zstd, gzip = weights.get("zstd", 0.0), weights.get("gzip", 0.0)
+    if not zstd and not gzip:
+        return None
+    return "zstd" if zstd >= gzip else "gzip"
+
+
+def _weight(parameters: str) -> float:
+    found = _WEIGHT.fullmatch(parameters.strip())
+    return float(found[1]) if found else 1.0
 
 
 async def encoded(data: bytes, accepted: str) -> tuple[bytes, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
@@ -24,7 +25,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:
     async def show(request: Request) -> Response:
         caller = authenticator.caller(request)
         snapshot = snapshots.of(request, caller)
-        pipe = snapshot.endpoint(request.query_params.get("pipe", ""))
+        pipe = snapshot.endpoint(request.query_params.get("pipe", ""), partial(caller.may, ScopeType.READ_PIPE))
         caller.require(ScopeType.READ_PIPE, pipe.name)
         extension = request.query_params.get("format") or "json"
         if extension not in BY_EXTENSION:

@@ -18,7 +18,7 @@ from stonechat.auth.access import ScopeType
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
-from stonechat.http.jobs import begun_json
+from stonechat.http.jobs import asked_in, begun_json
 from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.http.uploads import Upload, receive
 from stonechat.ingest.files.dialect import DialectParameters
@@ -79,7 +79,7 @@ class _Handlers:
             if order.url is not None:
                 return await self._begin(request, target, order, received)
             received.kept = True
-            job = await self._finished(target, order)
+            job = await self._finished(request, target, order)
             return JSONResponse(await asyncio.to_thread(self._answer, target, job))
 
     async def append(self, request: Request) -> Response:
@@ -123,7 +123,7 @@ class _Handlers:
         return replace(order, replacement=Replacement(condition or None, skip_incompatible=skip))
 
     async def _begin(self, request: Request, target: Target, order: ImportOrder, received: _Received) -> Response:
-        new = import_job(target.snapshot, target.source, order, target.caller.token_id)
+        new = asked_in(request, import_job(target.snapshot, target.source, order, target.caller.token_id))
         received.kept = True  # before: whoever ends this request from now on must not take the file from the job
         try:
             job = await asyncio.to_thread(self.imports.jobs.submit, new)
@@ -135,9 +135,9 @@ class _Handlers:
             job = await asyncio.get_running_loop().run_in_executor(self.imports.threads, wait)
         return JSONResponse(begun_json(request, self.imports.jobs, job, import_id=order.file))
 
-    async def _finished(self, target: Target, order: ImportOrder) -> Job:
+    async def _finished(self, request: Request, target: Target, order: ImportOrder) -> Job:
         """The job of an order, run to its end. What fails is not tried again, so its file goes."""
-        new = import_job(target.snapshot, target.source, order, target.caller.token_id)
+        new = asked_in(request, import_job(target.snapshot, target.source, order, target.caller.token_id))
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self.imports.threads, self.imports.jobs.run, new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 
 from starlette.requests import Request
@@ -15,8 +15,9 @@ from stonechat.auth.access import Caller, ScopeType
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.deployment_jobs import DEPLOYMENT, DeploymentJobs
+from stonechat.http.observing import REQUEST_ID
 from stonechat.jobs.runner import JobRunner
-from stonechat.jobs.store import LISTED_JOBS, Job, JobStatus, UnknownJob
+from stonechat.jobs.store import LISTED_JOBS, Job, JobStatus, NewJob, UnknownJob
 
 _Act = Callable[[str, str], Job]
 
@@ -26,6 +27,11 @@ class UnknownStatus(StonechatError):
 
     code = "SC837"
     kind = Kind.INVALID
+
+
+def asked_in(request: Request, new: NewJob) -> NewJob:
+    """A job as one that this request asked for."""
+    return replace(new, request_id=request.scope[REQUEST_ID])
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ noted beside it, in the request's scope.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,6 +65,11 @@ def texts_of(scope: Scope, call: Call) -> CallTexts:
     if call.texts is None:
         call.texts = CallTexts(_url(scope), _short(call.values))
     return call.texts
+
+
+def new_request_id() -> str:
+    """An id for a request that brings none."""
+    return os.urandom(16).hex()
 
 
 def note_call(scope: Scope, call: Call) -> None:

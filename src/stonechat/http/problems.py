@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from stonechat.auth.access import AccessDenied, BeyondScopes, Caller
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import CALLER
-from stonechat.http.observing import note_error
+from stonechat.http.headers import Headers
+from stonechat.http.observing import new_request_id, note_error
 from stonechat.project.live import UnknownDataSource, UnknownPipe
 from stonechat.project.model import InvalidProject
 from stonechat.template.errors import TemplateCustomError
@@ -36,8 +37,9 @@ STATUS_BY_KIND: Mapping[Kind, int] = {
 _RETRY_SECONDS = 1
 #: Which of them a name leads to tells whether there is something of that name.
 _TELLING = (AccessDenied, UnknownPipe, UnknownDataSource)
-#: What routing and parsing refuse before any code of ours runs; everything else of that kind is SC903.
+#: What routing and parsing refuse before any code of ours runs; everything else of that kind is `_UNREAD`.
 _ROUTING_CODES: Mapping[int, str] = {404: "SC904", 405: "SC905"}
+_UNREAD = "SC903"
 
 
 #: Where what is wrong is explained, by the stage of the code: templates, and statements of callers.
@@ -86,9 +88,16 @@ async def on_stonechat_error(request: Request, error: Exception) -> Response:
 async def on_http_exception(_request: Request, error: Exception) -> Response:
     """Exception handler for what routing refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException)
-    code = _ROUTING_CODES.get(error.status_code, "SC903")
+    code = _ROUTING_CODES.get(error.status_code, _UNREAD)
     body = {"error": str(error.detail), "code": code}
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+
+
+def refused_unread(message: str) -> tuple[bytes, Headers]:
+    """The body and the headers of an answer to what is no HTTP request; the connection ends with it."""
+    body = JSONResponse({"error": message, "code": _UNREAD}).body
+    about_body = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return bytes(body), [*about_body, (b"x-request-id", new_request_id().encode()), (b"connection", b"close")]
 
 
 async def on_unexpected(request: Request, error: Exception) -> Response:

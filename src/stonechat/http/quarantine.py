@@ -13,7 +13,7 @@ from starlette.routing import Route
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
-from stonechat.http.jobs import begun_json
+from stonechat.http.jobs import asked_in, begun_json
 from stonechat.http.targets import Targets
 from stonechat.jobs.retries import retry_job
 from stonechat.jobs.runner import JobRunner
@@ -57,7 +57,7 @@ class _Handlers:
         caller = self.authenticator.caller(request)
         target = self.targets.of(request, caller, request.path_params["name"])
         target.require_live()
-        new = retry_job(target.snapshot, target.source, caller.token_id)
+        new = asked_in(request, retry_job(target.snapshot, target.source, caller.token_id))
         job = await asyncio.to_thread(self.jobs.submit, new)
         return JSONResponse(begun_json(request, self.jobs, job))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -28,7 +28,7 @@ from stonechat.project.live import UnknownPipe
 from stonechat.query.answers import Answer
 from stonechat.query.execute import QueryService
 from stonechat.query.explain import Explanation
-from stonechat.query.requests import EndpointRequest, StatementRequest
+from stonechat.query.requests import ANY_ETAG, EndpointRequest, StatementRequest
 from stonechat.query.spool import SpooledAnswer
 
 # Seconds. To watch for the end of a connection costs a tenth of a small query, which is over by then.
@@ -59,16 +59,17 @@ class _Handlers:
         values = await request_values(request)
         wrap = last_value(values.pop("q", None)) or None
         output = with_csv_header(output, csv_header(values))
-        known = header(request.scope, b"if-none-match")
+        known = _known_etag(request)
         wanted = EndpointRequest(name, output, pipe_parameters(values), wrap, output_settings(values), known)
         if last_value(values.get("explain")) in TRUE:
             return _explained(await self.queries.explain(self.snapshots.of(request, caller), caller, wanted))
         snapshot = self.snapshots.of(request, caller)
         call = Call(snapshot, caller, name, wanted.values if wrap is None else {**wanted.values, "q": wrap})
         note_call(request.scope, call)
-        ahead = Ahead(request, call, self.repeats)
+        ahead = Ahead(request, call, self.repeats, given_up=known == ANY_ETAG)
         asked = self.queries.endpoint(snapshot, caller, wanted, ahead)
-        return await self._respond(request, call, await _unless_gone(request, asked, ahead), ahead)
+        answer = await _unless_gone(request, asked, ahead)
+        return await self._respond(request, call, _unless_known(answer, known), ahead)
 
     async def explain(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -86,14 +87,15 @@ class _Handlers:
         plain = request.method == "POST" and request.headers.get("content-type", "").startswith("text/plain")
         default = JSON if plain else TSV_WITHOUT_HEADER
         pipe = last_value(values.pop("pipeline", None))
-        settings, header = output_settings(values), csv_header(values)
-        wanted = StatementRequest(statement, default, pipe_parameters(values), pipe, settings, header)
+        settings, with_header, known = output_settings(values), csv_header(values), _known_etag(request)
+        wanted = StatementRequest(statement, default, pipe_parameters(values), pipe, settings, with_header, known)
         snapshot = self.snapshots.of(request, caller)
         call = Call(snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
         note_call(request.scope, call)
-        ahead = Ahead(request, call, self.repeats)
+        ahead = Ahead(request, call, self.repeats, given_up=known == ANY_ETAG)
         asked = self.queries.statement(snapshot, caller, wanted, ahead)
-        return await self._respond(request, call, await _unless_gone(request, asked, ahead), ahead)
+        answer = await _unless_gone(request, asked, ahead)
+        return await self._respond(request, call, _unless_known(answer, known), ahead)
 
     async def _respond(self, request: Request, call: Call, answer: Answer, ahead: Ahead) -> Response:
         call.answer = answer
@@ -127,6 +129,20 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QuerySer
 
 def _explained(explanation: Explanation) -> Response:
     return JSONResponse({"debug_query": explanation.statement, "query_explain": explanation.plan})
+
+
+def _known_etag(request: Request) -> str | None:
+    """What the caller has already. Only of a request that asks for an answer, and does nothing else."""
+    return (header(request.scope, b"if-none-match") or "").strip() or None if request.method != "POST" else None
+
+
+def _unless_known(answer: Answer, known: str | None) -> Answer:
+    """Without its rows for a caller who has whichever answer there is."""
+    if known != ANY_ETAG or answer.etag is None:
+        return answer
+    if isinstance(answer.result, SpooledAnswer):
+        answer.result.release()
+    return replace(answer, result=None)
 
 
 async def _unless_gone(request: Request, work: Awaitable[Answer], ahead: Ahead) -> Answer:

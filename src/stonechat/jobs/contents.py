@@ -66,7 +66,8 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Which rows are to go, by a condition as `checked_condition` gives it. `mark` is the id of the job that does it.
+    """Which rows are to go, by a condition as `checked_condition` gives it. `mark` is the id of the job that does it,
+    `request_id` that of the request behind it.
 
     With `lightweight` the rows are only marked as deleted, and go with the next merge.
     """
@@ -74,6 +75,7 @@ class Deletion:
     condition: str
     mark: str
     lightweight: bool = False
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ class Contents:
         self._versions = versions
         self._telemetry = telemetry
 
-    def truncate(self, workspace_id: str, identity: str, *, quarantine: bool = False) -> None:
-        """Empty a data source, or its quarantine; targets of views keep their rows.
+    def truncate(self, workspace_id: str, identity: str, *, quarantine: bool = False, request_id: str = "") -> None:
+        """Empty a data source, or its quarantine, for a request; targets of views keep their rows.
 
         Raises `UnknownDataSource`, `WritingBusy` and `LogWriteFailed`; then nothing has changed.
         """
@@ -114,7 +116,7 @@ class Contents:
             source = snapshot.data_source(identity)
             self._projects.of(workspace_id).require_unstaged([source.name])
             table = snapshot.table(source.name + QUARANTINE_SUFFIX if quarantine else source.name)
-            with self._telemetry.operation(snapshot.workspace, "truncate", identity, table.name):
+            with self._telemetry.operation(snapshot.workspace, "truncate", identity, table.name, request_id=request_id):
                 staging = self.empty_twin(table)
                 swap(self._store, self._engine, staging, [table])
                 self._changed(snapshot, source)
@@ -279,7 +281,13 @@ class Contents:
             settings = "SETTINGS mutations_sync = 0, lightweight_deletes_sync = 0"
             options = {"delete_condition": deletion.condition}
             with self._telemetry.operation(
-                snapshot.workspace, "delete", identity, source.name, job_id=deletion.mark, options=options
+                snapshot.workspace,
+                "delete",
+                identity,
+                source.name,
+                job_id=deletion.mark,
+                request_id=deletion.request_id,
+                options=options,
             ) as operation:
                 self._engine.command(f"{change} {where} {settings}", database=snapshot.workspace.database)
                 operation.rows(rows)

@@ -336,6 +336,7 @@ class Copier:
                 option_values=tuple(options.values()),
                 job_id=job.id,
                 operation_id=job.id,
+                request_id=job.request_id or "",
                 rows=counts.get("row_count", 0),
                 read_rows=counts.get("rows_read", 0),
                 read_bytes=counts.get("bytes_read", 0),

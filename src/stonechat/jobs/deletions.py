@@ -24,7 +24,7 @@ def deletion_kind(contents: Contents) -> JobKind:
             counts.append(rows)
             progress.note(rows=rows)
 
-        deletion = Deletion(job.payload["condition"], job.id, lightweight=job.payload["lightweight"])
+        deletion = Deletion(job.payload["condition"], job.id, job.payload["lightweight"], job.request_id)
         contents.delete(job.workspace_id, job.data_source.id, deletion, counted)
         return {"delete_id": job.id, "delete_condition": job.payload["shown"], "rows_affected": counts[-1]}
 

@@ -37,6 +37,8 @@ IMPORT = "import"
 _KEPT_SECONDS = 7 * 24 * 3600
 """As long as jobs are: a failed one may be run again, and needs its file for that."""
 _SHARE_OF_FETCHING = 0.3
+_MOST_BYTES = 2**32 - 1
+"""What the contract's column for the size of a block holds."""
 
 
 class FileGone(StonechatError):
@@ -168,8 +170,11 @@ class Importer:
             source.name,
             import_id=work.order.file,
             job_id=work.job.id,
+            request_id=work.job.request_id,
             options={"replace_condition": condition} if condition else {},
         )
+        # The file is gone once all is done.
+        size, parser = work.rows.path.stat().st_size, work.rows.found_format()
         began, failure = time.monotonic(), None
         try:
             with operation:
@@ -185,9 +190,14 @@ class Importer:
                 datasource_id=identity,
                 datasource_name=source.name,
                 job_id=work.job.id,
+                request_id=work.job.request_id or "",
                 source=_without_query(work.order.url) if work.order.url else "body",
+                start_offset=0,
+                end_offset=size,
                 rows=operation.affected,
+                parser=parser,
                 quarantine_lines=operation.quarantined,
+                bytes=min(size, _MOST_BYTES),
                 processing_time=time.monotonic() - began,
                 processing_error=failure,
             )

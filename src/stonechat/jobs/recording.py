@@ -35,6 +35,7 @@ def job_state(job: Job) -> JobState:
         job_type=job.kind,
         status=job.status,
         error=job.error,
+        request_id=job.request_id,
         workspace_id=job.workspace_id,
         pipe_id=job.pipe.id if job.pipe else None,
         datasource_id=job.data_source.id if job.data_source else None,

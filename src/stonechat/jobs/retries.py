@@ -62,7 +62,12 @@ class QuarantineRetrier:
             progress.report(position, **_result(tally))
 
         with self._telemetry.operation(
-            snapshot.workspace, "append", job.data_source.id, source.name, job_id=job.id
+            snapshot.workspace,
+            "append",
+            job.data_source.id,
+            source.name,
+            job_id=job.id,
+            request_id=job.request_id,
         ) as operation:
             tally = append_batches(
                 QuarantineReader(source.columns).batches(path),

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from stonechat.errors import Kind, StonechatError
-from stonechat.state import StateStore, create_tables, now
+from stonechat.state import StateStore, add_columns, create_tables, now
 
 Json = Mapping[str, Any]
 
@@ -46,8 +46,9 @@ _jobs = sa.Table(
     sa.Column("created_at", sa.String(26), nullable=False),
     sa.Column("started_at", sa.String(26)),
     sa.Column("updated_at", sa.String(26), nullable=False),
+    sa.Column("request_id", sa.String(100)),
 )
-MIGRATIONS = (create_tables("jobs-1", _metadata),)
+MIGRATIONS = (create_tables("jobs-1", _metadata), add_columns("jobs-2", _jobs.c.request_id))
 
 LISTED_HOURS = 48
 LISTED_JOBS = 100
@@ -94,7 +95,8 @@ class NewJob:
     """What a job is made of.
 
     `payload` is all that its handler needs, as JSON. Of jobs of one workspace with the same `exclusive` text only one
-    runs at a time, the others wait for it; an empty text excludes nothing. `token_id` is the token that asked for it.
+    runs at a time, the others wait for it; an empty text excludes nothing. `token_id` is the token that asked for it,
+    in the request `request_id`; None where nobody did.
     """
 
     workspace_id: str
@@ -105,6 +107,7 @@ class NewJob:
     pipe: Subject | None = None
     deployment_id: int | None = None
     token_id: str = ""
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,7 @@ class Job:
     created_at: str
     started_at: str | None
     updated_at: str
+    request_id: str | None = None
 
 
 class JobStore:
@@ -156,6 +160,7 @@ class JobStore:
             "attempts": 0,
             "deployment_id": new.deployment_id,
             "token_id": new.token_id,
+            "request_id": new.request_id,
             "created_at": moment,
             "updated_at": moment,
             **_subject_values("data_source", new.data_source),
@@ -255,4 +260,5 @@ def _job(row: Any) -> Job:
         created_at=row.created_at,
         started_at=row.started_at,
         updated_at=row.updated_at,
+        request_id=row.request_id,
     )

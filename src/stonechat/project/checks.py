@@ -4,7 +4,6 @@ than it needs, so that one file at fault does not bury another under problems th
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -14,7 +13,7 @@ from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Pipe
 from stonechat.datafile.scanner import source_lines
 from stonechat.datafile.spans import place_in
-from stonechat.errors import Position
+from stonechat.errors import Position, suggestion
 from stonechat.project.feeding import feeding
 from stonechat.project.lineage import Lineage, NodeKey, target_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
@@ -31,12 +30,6 @@ class ProjectProblem(DatafileProblem):
 
 
 _MOST_CYCLES = 20
-
-
-def suggestion(name: str, known: Iterable[str]) -> str | None:
-    """A hint that names the closest known name, if one is close."""
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"Did you mean '{close[0]}'?" if close else None
 
 
 def double_names(resources: Sequence[DataSource | Pipe | Connection]) -> Iterator[ProjectProblem]:

@@ -14,7 +14,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import service_data_sources_in
-from stonechat.sql.statements import with_clause
+from stonechat.sql.statements import with_clause, without_format_clause
 from stonechat.sql.tables import table_names
 from stonechat.template.render import Rendered, Template
 
@@ -121,11 +121,11 @@ class Composer:
             if pipe and node.name in names and node.name not in found and step not in path:
                 rendered = self._render(pipe, node)
                 self._collect(rendered, pipe, (*path, step), found)
-                found[node.name] = rendered
+                found[node.name] = without_format_clause(rendered)
         for name in sorted(names & self._project.pipes.keys() - found.keys()):
             other = self._project.pipes[name]
             if not any(step.startswith(f"{name}.") for step in path):
-                found[name] = self.node(other, other.output, path)
+                found[name] = without_format_clause(self.node(other, other.output, path))
 
     def _note_reads(self, statement: str) -> None:
         """A name anywhere in the text may be a table; one too many only makes a kept answer end early."""

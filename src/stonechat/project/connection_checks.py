@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from stonechat.datafile.resources import Connection, DataSource, Pipe
-from stonechat.project.checks import ProjectProblem, instruction_position, suggestion
+from stonechat.errors import suggestion
+from stonechat.project.checks import ProjectProblem, instruction_position
 
 _CONNECTION_TYPES: Mapping[str, tuple[str, ...]] = {
     "kafka_connection_name": ("kafka",),

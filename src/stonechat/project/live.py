@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
-from stonechat.errors import Kind, StonechatError
+from stonechat.errors import Kind, StonechatError, suggestion
 from stonechat.project.model import Project
 from stonechat.project.places import Boundary, Place
 from stonechat.project.plans import Plans
@@ -61,12 +61,13 @@ class Snapshot:
     places: Mapping[str, Place] = field(default_factory=dict)
     staged: bool = False
 
-    def endpoint(self, name: str) -> Pipe:
-        """The pipe that is served under a name or id. Raises `UnknownPipe`."""
+    def endpoint(self, name: str, may_read: Callable[[str], bool]) -> Pipe:
+        """The pipe that is served under a name or id. Raises `UnknownPipe`, which suggests those one may read."""
         pipe = self._endpoints.get(self.name_of(name))
         if pipe is None:
-            other = self.name_of(name) in self.project.pipes
-            hint = "There is a pipe of that name; only one with `TYPE endpoint` can be called." if other else None
+            hint = suggestion(name, filter(may_read, self._endpoints))
+            if self.name_of(name) in self.project.pipes and may_read(self.name_of(name)):
+                hint = "There is a pipe of that name; only one with `TYPE endpoint` can be called."
             raise UnknownPipe(f"The pipe '{name}' does not exist", hint=hint)
         return pipe
 

@@ -33,6 +33,13 @@ _UNREPEATABLE = frozenset(
         *("blocksize", "runningaccumulate", "runningdifference", "groupuniqarraysample", "grouparraysample"),
         *("localtime", "arrayshuffle", "arraypartialshuffle", "arrayrandomsample", "datetimetouuidv7"),
         *("generaterandomstructure", "obfuscatequery", "neighbor", "runningdifferencestartingwithfirstvalue"),
+        # A text without a year is of the last twelve months.
+        *(
+            f"parsedatetime{bits}besteffort{order}{otherwise}"
+            for bits in ("", "32", "64")
+            for order in ("", "us")
+            for otherwise in ("", "ornull", "orzero")
+        ),
         *("blockserializedsize", "lowcardinalityindices", "lowcardinalitykeys", "dumpcolumnstructure"),
     }
 )

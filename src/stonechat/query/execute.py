@@ -26,9 +26,9 @@ from stonechat.query.coalescing import Coalescing
 from stonechat.query.explain import PLAN, Explanation, explaining, node_of, without_secrets
 from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
-from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told
+from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, without_databases
 from stonechat.query.prepared import Prepared, PreparedCalls
-from stonechat.query.requests import EndpointRequest, StatementRequest
+from stonechat.query.requests import ANY_ETAG, EndpointRequest, StatementRequest
 from stonechat.query.runs import QueryRuns
 from stonechat.query.spool import SpooledAnswer
 from stonechat.query.statement import compose_own, render_statement
@@ -85,7 +85,7 @@ class QueryService:
         stages = Stages()
         errand = Errand(request.format.media_type, stages, outlet)
         with stages.stage("find"):
-            pipe = snapshot.endpoint(request.pipe)
+            pipe = snapshot.endpoint(request.pipe, partial(caller.may, ScopeType.READ_PIPE))
         with stages.stage("authorise"):
             caller.require(ScopeType.READ_PIPE, pipe.name)
         with stages.stage("compose"):
@@ -129,7 +129,9 @@ class QueryService:
             composed = compose_own(snapshot.project, own, named, request.values, pipe, caller=caller)
             prepared = await self._ready(snapshot, caller, composed, output, request.settings)
         with stages.stage("query"):
-            outcome = await self._outcome(caller, prepared, None, Errand(output.media_type, stages, outlet))
+            outcome = await self._outcome(
+                caller, prepared, request.known_etag, Errand(output.media_type, stages, outlet)
+            )
         return outcome.answer(output.media_type, stages, prepared)
 
     async def explain(
@@ -262,11 +264,11 @@ class QueryService:
     def _known(self, prepared: Prepared, versions: tuple[int, ...], known_etag: str | None) -> Outcome | None:
         """What is kept for a query: only what may be kept ever is."""
         result = self._cache.get(prepared.key, versions)
-        if result is None and not known_etag:
+        if result is None and known_etag in {None, "", ANY_ETAG}:
             return None
         etag = prepared.etag(self._versions.epoch, versions)
         # Of several tags, and from proxies that make strong ones of weak ones, any that is this one will do.
-        if etag is not None and known_etag and etag.removeprefix("W/") in known_etag:
+        if etag is not None and known_etag and (etag.removeprefix("W/") in known_etag or known_etag == ANY_ETAG):
             return Outcome(None, CacheStatus.HIT, etag)
         return None if result is None else Outcome(result, CacheStatus.HIT, etag)
 
@@ -286,7 +288,8 @@ class QueryService:
         )
 
     def _plan(self, query: Query) -> str:
-        return self._engine.query(explaining(without_clauses(query, self._engine.explain))).data.decode()
+        plan = self._engine.query(explaining(without_clauses(query, self._engine.explain))).data.decode()
+        return without_databases(plan)
 
 
 def _possible(threads: int) -> int:

@@ -193,8 +193,13 @@ def as_told(error: EngineFailure, caller: Caller, query: Query, reads: Iterable[
     """
     may_read_rows = not caller.filters and all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in reads)
     told = error if may_read_rows and (caller.is_admin or not query.parameters) else without_rows(error)
-    message = _DATABASE.sub("", told.message)
+    message = without_databases(told.message)
     return told if message == told.message else _reworded(error, message, told.hint)
+
+
+def without_databases(text: str) -> str:
+    """A text of the engine that does not name the databases in which it keeps the tables."""
+    return _DATABASE.sub("", text)
 
 
 def without_rows(error: EngineFailure) -> EngineFailure:

@@ -11,6 +11,9 @@ from stonechat.engine.formats import JSON, Format
 from stonechat.project.composition import Values
 from stonechat.query.prepared import Call
 
+ANY_ETAG = "*"
+"""What stands for whichever ETag an answer has."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
@@ -36,7 +39,7 @@ class StatementRequest:
     """A statement of the caller's own, or a template of one.
 
     `format` holds where it names none; `pipe` is what `_` and bare nodes mean; `csv_header` says whether CSV has one,
-    whatever the statement says.
+    whatever the statement says. `known_etag` is that of `EndpointRequest`.
     """
 
     statement: str
@@ -45,3 +48,4 @@ class StatementRequest:
     pipe: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     csv_header: bool | None = None
+    known_etag: str | None = None

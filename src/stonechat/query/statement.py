@@ -26,7 +26,7 @@ from stonechat.sql.fencing import NO_LIMIT
 from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, References, require_text
-from stonechat.sql.statements import with_clause
+from stonechat.sql.statements import with_clause, without_format_clause
 from stonechat.template.errors import TemplateMarkMissing
 from stonechat.template.render import MARK, Rendered, Template
 
@@ -118,7 +118,7 @@ def _parts(
 def _fenced(part: Composed, caller: Caller) -> str:
     open_to_caller = all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in part.reads)
     limit = "" if open_to_caller else f" LIMIT {NO_LIMIT}"
-    return f"SELECT * FROM view(SELECT * FROM (\n{with_clause([], part.sql)}\n){limit})"
+    return f"SELECT * FROM view(SELECT * FROM (\n{with_clause([], without_format_clause(part.sql))}\n){limit})"
 
 
 def _united(sql: str, own: Rendered, reads: frozenset[str], parts: Sequence[Composed]) -> Composed:

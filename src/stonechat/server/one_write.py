@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from stonechat.http.ahead import CONNECTION
 from stonechat.http.headers import Headers
+from stonechat.http.problems import refused_unread
 
 _COPIED = 64 * 1024
 #: Headers that say how the connection goes on, which is uvicorn's to decide.
@@ -28,6 +29,18 @@ class OneWriteProtocol(HttpToolsProtocol):
         cycle = self.cycle
         self.scope[CONNECTION] = RequestConnection(cycle)  # type: ignore[literal-required]
         self._open = (cycle, *[each for each in self._open if not each.response_complete])
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, as every error is told.
+
+        Not while an earlier request waits for its answer, or has a part of it: that would be taken for this.
+        """
+        owed = [cycle for cycle in self._open if not cycle.response_complete]
+        if all(cycle.more_body and not cycle.response_started for cycle in owed):
+            body, headers = refused_unread(msg)
+            lines = [b"%b: %b\r\n" % each for each in [*self.server_state.default_headers, *headers]]
+            self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", body]))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell all requests that wait on the connection; uvicorn tells the last of them."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-from stonechat.errors import Kind, StonechatError
+from stonechat.errors import Kind, StonechatError, suggestion
 from stonechat.sql.references import References
 from stonechat.sql.scopes import TableName
 from stonechat.sql.tuning import is_tuning
@@ -116,13 +116,16 @@ class OutputNotAllowed(SQLNotAllowed):
 
 
 class TableNotAllowed(SQLNotAllowed):
-    """The statement reads a table outside the caller's, or one that does not exist: the caller cannot tell which."""
+    """The statement reads a table outside the caller's, or one that does not exist: the caller cannot tell which.
+
+    `readable` are those that the caller may read: only these are suggested.
+    """
 
     code = "SC515"
 
-    def __init__(self, table: TableName) -> None:
-        database, name = table
-        super().__init__(f"Resource '{name if database is None else f'{database}.{name}'}' not found.")
+    def __init__(self, table: TableName, readable: Iterable[TableName] = ()) -> None:
+        name = _written(table)
+        super().__init__(f"Resource '{name}' not found.", hint=suggestion(name, map(_written, readable)))
         self.table = table
 
 
@@ -147,7 +150,8 @@ class SettingNotAllowed(SQLNotAllowed):
     code = "SC517"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The setting '{name}' is not allowed.")
+        hint = None if name in HARMLESS_SETTINGS else suggestion(name, HARMLESS_SETTINGS)
+        super().__init__(f"The setting '{name}' is not allowed.", hint=hint)
 
 
 def require_read_only(
@@ -176,11 +180,12 @@ def require_read_only(
         raise OutputNotAllowed("A FORMAT clause is not allowed here.")
     for table in _ordered(references.tables - SYSTEM_TABLES):
         if table not in tables if tables is not None else table[0] not in {None, *namespaces}:
-            raise TableNotAllowed(table)
+            raise TableNotAllowed(table, tables or ())
     for name in sorted(references.table_functions):
         if name.lower() not in table_functions:
             elsewhere = name.lower().startswith(_ELSEWHERE)
-            raise FunctionNotAllowed(name, table_function=True, hint=_IMPORT_INSTEAD if elsewhere else None)
+            hint = _IMPORT_INSTEAD if elsewhere else suggestion(name.lower(), table_functions)
+            raise FunctionNotAllowed(name, table_function=True, hint=hint)
     for name in sorted(references.functions):
         if is_forbidden(name.lower()):
             raise FunctionNotAllowed(name)
@@ -201,6 +206,11 @@ def check_settings(settings: Mapping[str, str]) -> None:
 def is_forbidden(name: str) -> bool:
     """Whether a function, named in lower case, is closed to callers."""
     return name in FORBIDDEN_FUNCTIONS or _FORBIDDEN_FAMILIES.match(name) is not None
+
+
+def _written(table: TableName) -> str:
+    database, name = table
+    return name if database is None else f"{database}.{name}"
 
 
 def _ordered(tables: Iterable[TableName]) -> list[TableName]:

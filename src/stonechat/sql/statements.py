@@ -88,6 +88,16 @@ _SET_QUANTIFIERS = {"ALL", "DISTINCT"}
 # What most statements are like, told without cutting them into tokens, which is most of an endpoint's overhead.
 _PLAIN_SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 _WITH_WORD = re.compile(r"\bWITH\b", re.IGNORECASE)
+# Not the function of that name.
+_FORMAT_WORD = re.compile(r"\bFORMAT\b(?!\s*\()", re.IGNORECASE)
+#: Words behind which FORMAT is a name.
+_BEFORE_A_NAME = frozenset(
+    {
+        *("ALL", "AND", "AS", "BETWEEN", "BY", "CASE", "DISTINCT", "DIV", "ELSE", "FROM", "GLOBAL", "HAVING", "ILIKE"),
+        *("IN", "IS", "JOIN", "LIKE", "LIMIT", "MOD", "NOT", "OFFSET", "ON", "OR", "PREWHERE", "QUALIFY", "REGEXP"),
+        *("SELECT", "THEN", "USING", "WHEN", "WHERE", "WITH"),
+    }
+)
 _MEANINGLESS = {TokenKind.SPACE, TokenKind.COMMENT}
 
 
@@ -142,6 +152,25 @@ def with_clause(definitions: Sequence[tuple[str, str]], statement: str) -> str:
         parts += [body[done:start], f"{head}\n{listed}{separator}"]
         done = end
     return "".join([*parts, body[done:]])
+
+
+def without_format_clause(statement: str) -> str:
+    """The statement without the FORMAT at its end, if it has one: in another statement there is no place for it."""
+    # Few statements have the letters at all.
+    if "format" not in statement.lower() or not _FORMAT_WORD.search(statement):
+        return statement
+    meant = meaningful_tokens(_without_end(statement))
+    for before, clause, name, behind in zip(meant, meant[1:], meant[2:], [*meant[3:], None], strict=False):
+        at_end = behind is None or behind.text.upper() == "SETTINGS"
+        if at_end and clause.text.upper() == "FORMAT" and _ends_an_expression(before):
+            return statement[: clause.start] + statement[name.start + len(name.text) :]
+    return statement
+
+
+def _ends_an_expression(token: Token) -> bool:
+    if token.kind is TokenKind.PUNCTUATION:
+        return token.text in {")", "]", "}"}
+    return token.kind is not TokenKind.WORD or token.text.upper() not in _BEFORE_A_NAME
 
 
 def _member_heads(statement: str) -> Iterator[tuple[int, int, str]]:

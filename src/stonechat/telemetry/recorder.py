@@ -162,9 +162,12 @@ class Telemetry:
         *,
         import_id: str | None = None,
         job_id: str | None = None,
+        request_id: str | None = None,
         options: Mapping[str, str] = {},
     ) -> Operation:
-        """Record, around the work, an operation on a data source. `job_id` is that of the job that does it."""
+        """Record, around the work, an operation on a data source. `job_id` is that of the job that does it, and
+        `request_id` that of the request that asked for it.
+        """
         template = DataSourceOperation(
             event_type=event_type,
             datasource_id=identity,
@@ -172,6 +175,7 @@ class Telemetry:
             import_id=import_id,
             job_id=job_id,
             operation_id=job_id or "",
+            request_id=request_id or "",
             option_names=tuple(options),
             option_values=tuple(options.values()),
         )

@@ -50,6 +50,11 @@ class RowFile:
                 while file.read(_READ_AT_ONCE):
                     pass
 
+    def found_format(self) -> FileFormat:
+        """The format that the file is read as. Raises `UnreadableFile`."""
+        with self.path.open("rb") as raw, plain(raw, self.limit) as file:
+            return self._format_of(file)
+
     def batches(self, columns: Sequence[Column], engine: Engine, import_id: str | None = None) -> Iterator[Batch]:
         """The rows, to be checked against columns. Equal files come apart into equal batches.
 
@@ -63,15 +68,18 @@ class RowFile:
     def _judges(
         self, file: BinaryIO, columns: Sequence[Column], engine: Engine, import_id: str | None
     ) -> Iterator[Judge]:
-        begin = file.peek(_SNIFFED)[:_SNIFFED]  # type: ignore[attr-defined]  # it is a BufferedReader
-        looks = format_by_content(begin)
-        match looks if self.format is None or looks is FileFormat.PARQUET else self.format:
+        match self._format_of(file):
             case FileFormat.CSV:
                 yield from CsvFile(file, columns, self.dialect, import_id=import_id).batches()
             case FileFormat.NDJSON:
                 yield from _judges_of_lines(file, columns, import_id)
             case FileFormat.PARQUET:
                 yield from self._judges_of_parquet(file, columns, engine, import_id)
+
+    def _format_of(self, file: BinaryIO) -> FileFormat:
+        begin = file.peek(_SNIFFED)[:_SNIFFED]  # type: ignore[attr-defined]  # it is a BufferedReader
+        looks = format_by_content(begin)
+        return looks if self.format is None or looks is FileFormat.PARQUET else self.format
 
     def _judges_of_parquet(
         self, file: BinaryIO, columns: Sequence[Column], engine: Engine, import_id: str | None
