@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stonechat.settings import InvalidSetting, Settings, load_settings
+from stonechat.settings import InvalidSetting, Settings, load_settings, unknown_variables
 
 
 def test_later_sources_win_over_earlier_ones(tmp_path: Path) -> None:
@@ -25,6 +25,20 @@ def test_values_that_are_not_given_keep_their_defaults() -> None:
 
 def test_foreign_variables_are_ignored() -> None:
     assert load_settings(environment={"STONECHAT_URL": "http://elsewhere", "PORT": "1"}) == Settings()
+
+
+def test_variables_that_mean_nothing_are_named_with_what_is_probably_meant() -> None:
+    environment = {
+        "STONECHAT_PROT": "1",
+        "STONECHAT_QUERY_SECOND": "2",
+        "STONECHAT_SERVICE_HOST": "10.0.0.1",
+        **dict.fromkeys(("STONECHAT_PORT", "STONECHAT_URL", "STONECHAT_TOKEN", "STONECHAT_CONFIG", "PATH"), "3"),
+    }
+    assert unknown_variables(environment) == {
+        "STONECHAT_PROT": "STONECHAT_PORT",
+        "STONECHAT_QUERY_SECOND": "STONECHAT_QUERY_SECONDS",
+        "STONECHAT_SERVICE_HOST": None,
+    }
 
 
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("0", False), ("Off", False), ("YES", True)])

@@ -5,6 +5,7 @@ Every field carries its help text; the reference page and `stonechat serve --hel
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import tomllib
@@ -16,6 +17,8 @@ from typing import Any
 from stonechat.errors import Kind, StonechatError
 
 ENVIRONMENT_PREFIX = "STONECHAT_"
+_NO_SETTINGS = frozenset({"STONECHAT_CONFIG", "STONECHAT_TOKEN", "STONECHAT_URL"})
+"""Variables of the command line's own."""
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
 
 
@@ -130,6 +133,17 @@ def load_settings(
     settings = _with(settings, given, source="the environment")
     chosen = {key: value for key, value in (overrides or {}).items() if value is not None}
     return _with(settings, chosen, source="the command line")
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> Mapping[str, str | None]:
+    """STONECHAT_* variables that mean nothing, each with the one that is probably meant.
+
+    They are no error: whoever runs containers adds variables of its own, named after the service.
+    """
+    variables = os.environ if environment is None else environment
+    known = sorted({ENVIRONMENT_PREFIX + item.name.upper() for item in fields(Settings)} | _NO_SETTINGS)
+    unknown = sorted(name for name in variables if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.8)), None) for name in unknown}
 
 
 def _read_toml(file: Path) -> Mapping[str, Any]:

@@ -56,6 +56,11 @@ def test_the_answer_has_the_contracts_members(messaging_server: RunningServer) -
     )
 
 
+def test_without_guessing_all_columns_of_csv_are_texts(messaging_server: RunningServer) -> None:
+    answer = analyze(messaging_server, content=_CSV, params={"format": "csv", "type_guessing": "false"})
+    assert schema_of(answer) == "id String, name Nullable(String)"
+
+
 def test_a_preview_takes_rows_as_the_data_source_would(messaging_server: RunningServer) -> None:
     preview = analyze(messaging_server, content='{"a":1,"b":1}\n{"a":\r2,"b":2,"a":3}').json()["preview"]
     assert preview["data"] == [{"a": 1, "b": 1}, {"a": 3, "b": 2}]

@@ -241,6 +241,36 @@ def test_a_job_imports_a_body_and_says_what_became_of_it(server: RunningServer) 
     assert list((server.home / "imports").iterdir()) == []
 
 
+def test_whoever_asks_for_progress_gets_lines_and_at_last_the_answer(server: RunningServer) -> None:
+    content = f"{_HEADER}g2,2024-01-01 10:00:00,1,\ng2,never,1,\n"
+    answer = _append(server, content, progress="true", debug="blocks,block_log")
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    *blocks, last = map(json.loads, answer.text.splitlines())
+    assert (last["successful_rows"], last["quarantine_rows"], last["invalid_lines"]) == (1, 1, 0)
+    assert last["error"] == "There was an error with file contents: 1 row in quarantine."
+    assert last["datasource"]["name"] == "readings"
+    assert [each["status"] for each in last["block_log"]] == ["waiting", "working", "done"]
+    assert {each["block_id"] for each in [*blocks, *last["block_log"]]} == {last["import_id"]}
+    assert (blocks[-1]["status"], blocks[-1]["lines"], blocks[-1]["quarantine"]) == ("done", 2, 1)
+    assert [each["status"] for each in blocks] == sorted(
+        {each["status"] for each in blocks}, key=["waiting", "working", "done"].index
+    )
+    assert len(_stored(server, "g2")) == 1
+
+
+def test_the_last_line_of_a_progress_tells_the_error(server: RunningServer) -> None:
+    answer = _append(server, b"PAR1 and no more", progress="1")
+    *_, block, last = map(json.loads, answer.text.splitlines())
+    assert block["status"] == "error"
+    assert last["error"] == server.request("GET", f"/v0/jobs/{last['job_id']}").json()["error"] != ""
+
+
+@pytest.mark.parametrize("name", ["progress", "type_guessing"])
+def test_what_is_neither_true_nor_false_is_refused(server: RunningServer, name: str) -> None:
+    answer = _append(server, _HEADER, **{name: "perhaps"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "SC959")
+
+
 def test_a_job_that_cannot_read_its_file_says_why(server: RunningServer) -> None:
     answer = server.request("POST", "/v1/datasources/readings/append", params={"format": "parquet"}, content=b"x")
     job = _ended(server, answer.json()["id"])

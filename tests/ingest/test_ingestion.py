@@ -23,7 +23,7 @@ from stonechat.ingest import blocks, entrance, verdicts, writer
 from stonechat.ingest.blocks import DataSourceGone, ViewFailed
 from stonechat.ingest.failing_rows import FailingRows
 from stonechat.ingest.gathering import BlockLimits
-from stonechat.ingest.ingestion import Ingestion, IngestionSettings
+from stonechat.ingest.ingestion import Ingestion, IngestionSettings, WritingBusy
 from stonechat.ingest.log import Log
 from stonechat.ingest.receipts import Receipt
 from stonechat.ingest.records import Rows
@@ -390,6 +390,24 @@ def test_who_waits_behind_a_block_that_the_engine_does_not_take_hears_of_it(
     faulty.fault = lambda _insert: None
     assert ingestion.flush(20)
     assert numbers(fed) == [1, 2, 3]
+
+
+def test_who_wants_to_remove_rows_behind_such_a_block_is_told_before_the_time_is_over(
+    start: Open, fed: Fed, faulty: FaultyEngine
+) -> None:
+    def full(_insert: Insert) -> None:
+        raise StorageFull("no space", number=243)
+
+    ingestion = start()
+    faulty.fault = full
+    send(ingestion, fed, events(1), wait=False)
+    for _ in range(2):  # who comes while it is tried, and who comes later
+        with pytest.raises(WritingBusy), ingestion.settled(timeout=3600):
+            pass
+    faulty.fault = lambda _insert: None
+    assert ingestion.flush(20)
+    with ingestion.settled(timeout=10):
+        assert numbers(fed) == [1]
 
 
 def test_an_unforeseen_error_does_not_end_the_writer(start: Open, fed: Fed, faulty: FaultyEngine) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from stonechat.cli.connection import Destructive
+from stonechat.cli.console import err
 from stonechat.cli.folders import ProjectFolder
 from stonechat.errors import Kind, StonechatError
 from stonechat.importing import quick_imports
-from stonechat.settings import Settings, load_settings
+from stonechat.settings import Settings, load_settings, unknown_variables
 
 if TYPE_CHECKING:
     from stonechat.cli.rows import FirstRows
@@ -65,6 +67,9 @@ def serve(home: Home = None, host: Host = None, port: Port = None, config: Confi
 
 
 def _settings(home: Path | None, host: str | None, port: int | None, config: Path | None) -> Settings:
+    for name, meant in unknown_variables().items():
+        hint = f"; do you mean {meant}?" if meant else ""
+        err.print(f"[yellow]warning[/yellow] the variable {escape(name)} is no setting and has no effect{hint}")
     overrides: dict[str, Any] = {"home": home, "host": host, "port": port}
     return load_settings(file=config, overrides=overrides)
 

@@ -86,7 +86,8 @@ def routes(
             if not any(scope.type is ScopeType.APPEND_DATA_SOURCE for scope in caller.scopes):
                 caller.require(ScopeType.CREATE_DATA_SOURCE)
             sample = await asyncio.to_thread(fetched, url, request.query_params.get("format", ""))
-        return JSONResponse(await asyncio.to_thread(_analysis, sample, engine))
+        guessing = request.query_params.get("type_guessing", "").lower() not in {"false", "0"}
+        return JSONResponse(await asyncio.to_thread(_analysis, sample, engine, guessing=guessing))
 
     return [Route("/v0/analyze", analyze, methods=["POST"])]
 
@@ -109,11 +110,11 @@ def _beginning(content: bytes) -> bytes:
     return body if whole or body.startswith(_PARQUET_MARK) else body[: body.rfind(b"\n") + 1] or body
 
 
-def _analysis(sample: _Sample, engine: Engine) -> dict[str, object]:
+def _analysis(sample: _Sample, engine: Engine, *, guessing: bool) -> dict[str, object]:
     start = time.perf_counter()
     match sample.format:
         case "csv":
-            inference = infer_csv(sample.body)
+            inference = infer_csv(sample.body, guessing=guessing)
         case "parquet":
             inference = infer_parquet(engine, sample.body)
         case "ndjson":

@@ -11,14 +11,15 @@ from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from stonechat.auth.access import ScopeType
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
-from stonechat.http.jobs import asked_in, begun_json
+from stonechat.http.import_progress import block_log, progress_lines
+from stonechat.http.jobs import asked_in, begun_json, wants_block_log
 from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.http.uploads import Upload, receive
 from stonechat.ingest.files.dialect import DialectParameters
@@ -78,9 +79,15 @@ class _Handlers:
             order = await self._order(received, target, replacing=mode == "replace")
             if order.url is not None:
                 return await self._begin(request, target, order, received)
+            _require_boolean(values, "type_guessing")  # the columns are there, with their types
+            if _require_boolean(values, "progress"):
+                job = await self._submitted(request, target, order, received)
+                answer = partial(self._answer, request, target)
+                lines = progress_lines(self.imports.jobs, job, self.imports.threads, answer)
+                return StreamingResponse(lines, media_type="application/x-ndjson")
             received.kept = True
             job = await self._finished(request, target, order)
-            return JSONResponse(await asyncio.to_thread(self._answer, target, job))
+            return JSONResponse(await asyncio.to_thread(self._answer, request, target, job))
 
     async def append(self, request: Request) -> Response:
         """A file, or the URL of one, in the form of the v1 API: a job imports it."""
@@ -123,17 +130,20 @@ class _Handlers:
         return replace(order, replacement=Replacement(condition or None, skip_incompatible=skip))
 
     async def _begin(self, request: Request, target: Target, order: ImportOrder, received: _Received) -> Response:
-        new = asked_in(request, import_job(target.snapshot, target.source, order, target.caller.token_id))
-        received.kept = True  # before: whoever ends this request from now on must not take the file from the job
-        try:
-            job = await asyncio.to_thread(self.imports.jobs.submit, new)
-        except Exception:
-            received.kept = False
-            raise
+        job = await self._submitted(request, target, order, received)
         if 0 < received.upload.size <= _SMALL_BYTES:
             wait = partial(self.imports.jobs.wait, job, seconds=_LONGEST_WAIT)
             job = await asyncio.get_running_loop().run_in_executor(self.imports.threads, wait)
         return JSONResponse(begun_json(request, self.imports.jobs, job, import_id=order.file))
+
+    async def _submitted(self, request: Request, target: Target, order: ImportOrder, received: _Received) -> Job:
+        new = asked_in(request, import_job(target.snapshot, target.source, order, target.caller.token_id))
+        received.kept = True  # before: whoever ends this request from now on must not take the file from the job
+        try:
+            return await asyncio.to_thread(self.imports.jobs.submit, new)
+        except Exception:
+            received.kept = False
+            raise
 
     async def _finished(self, request: Request, target: Target, order: ImportOrder) -> Job:
         """The job of an order, run to its end. What fails is not tried again, so its file goes."""
@@ -147,14 +157,16 @@ class _Handlers:
             await asyncio.to_thread(self.imports.importer.remove, order)
             raise
 
-    def _answer(self, target: Target, job: Job) -> Mapping[str, object]:
+    def _answer(self, request: Request, target: Target, job: Job) -> Mapping[str, object]:
         described: object = {"id": target.identity, "name": target.source.name}
         name = target.source.name
         if target.caller.may(ScopeType.READ_DATA_SOURCE, name) and name not in target.caller.filters:
             tables = stored_tables(self.imports.engine, target.snapshot)
             may_read = partial(target.caller.may, ScopeType.READ_PIPE)
             described = descriptions_of(target.snapshot).data_source(target.source, tables, may_read)
-        return {"datasource": described, "error": Tally.of(job.notes.get("tally", {})).error or False, **job.result}
+        more = {"block_log": block_log(job)} if wants_block_log(request) else {}
+        error = Tally.of(job.notes.get("tally", {})).error or False
+        return {"datasource": described, "error": error, **job.result, **more}
 
 
 @dataclass(slots=True)
@@ -175,6 +187,14 @@ def routes(authenticator: Authenticator, imports: Imports, targets: Targets, *, 
         Route("/v1/datasources/{name}/append", handlers.append, methods=["POST"]),
         Route("/v1/datasources/{name}/replace", handlers.replace, methods=["POST"]),
     ]
+
+
+def _require_boolean(values: Mapping[str, str], name: str) -> bool:
+    """Whether a parameter says yes. Raises `InvalidImport` for what is neither yes nor no."""
+    text = values.get(name, "").lower()
+    if text not in {"", "true", "false", "1", "0"}:
+        raise InvalidImport(f"The parameter '{name}' is neither true nor false: '{values[name]}'")
+    return text in {"true", "1"}
 
 
 def _order(received: _Received) -> ImportOrder:

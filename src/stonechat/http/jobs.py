@@ -15,7 +15,9 @@ from stonechat.auth.access import Caller, ScopeType
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.deployment_jobs import DEPLOYMENT, DeploymentJobs
+from stonechat.http.import_progress import block_log
 from stonechat.http.observing import REQUEST_ID
+from stonechat.jobs.imports import IMPORT
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import LISTED_JOBS, Job, JobStatus, NewJob, UnknownJob
 
@@ -115,6 +117,7 @@ def job_json(request: Request, jobs: JobRunner, job: Job) -> dict[str, object]:
         "pipe_id": job.pipe and job.pipe.id,
         "pipe_name": job.pipe and job.pipe.name,
         "deployment_id": None if job.deployment_id is None else str(job.deployment_id),
+        "block_log": block_log(job) if job.kind == IMPORT and wants_block_log(request) else None,
     }
     return {**job.result, **known, **{key: value for key, value in optional.items() if value is not None}}
 
@@ -124,6 +127,11 @@ def begun_json(request: Request, jobs: JobRunner, job: Job, **more: str) -> dict
     whole = {**job_json(request, jobs, job), **more}
     shown = {key: value for key, value in whole.items() if key not in {"error", "errors"} or value}
     return {**shown, "job": shown}
+
+
+def wants_block_log(request: Request) -> bool:
+    """Whether the parameter `debug` asks for it."""
+    return "block_log" in request.query_params.get("debug", "").split(",")
 
 
 def _may_see(caller: Caller, job: Job) -> bool:

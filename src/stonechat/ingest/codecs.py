@@ -6,7 +6,7 @@ What a codec accepts, the engine stores with the same value; what the engine wou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -20,6 +20,8 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 FINER_THAN_CLOCK: Final = re.compile(rb":[0-9]{2}\.[0-9]{7}")
 """A time with a fraction that Python's clock rounds."""
+NEGATIVE_ZERO: Final = re.compile(rb"-0(?![^\s,\]}])(?<![^\s:,\[]-0)")
+"""A float that is read as an integer, and has no sign then."""
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 LONGEST_NUMBER = 400
 """Digits: more than the widest decimal has, few enough to never cost time."""
@@ -36,8 +38,8 @@ class Codec:
     values at once, what that type cannot say. `lenient` is asked about what the strict reading refuses: it takes the
     JSON text of one value and gives the canonical value, or raises `Misfit`. `label` names the type in reasons.
     `verbatim`: whatever text `strict` takes, the engine reads as that value, or refuses. Where values of `strict` hold
-    less than their text, `canonical_text` makes the text one that the engine takes. `rounds_times`: `strict` holds
-    times, rounded where their text is `FINER_THAN_CLOCK`.
+    less than their text, `canonical_text` makes the text one that the engine takes. `rounds` finds texts, and perhaps
+    some more, of which `strict` holds another value.
     """
 
     label: str
@@ -47,7 +49,7 @@ class Codec:
     nullable: bool = False
     verbatim: bool = False
     canonical_text: Callable[[str], str] | None = None
-    rounds_times: bool = False
+    rounds: re.Pattern[bytes] | None = None
     decoder: msgspec.json.Decoder[Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ class Codec:
 
     def accept(self, text: bytes) -> Any:
         """The canonical value of one JSON text, read strictly if possible. Raises `Misfit`."""
-        if self.rounds_times and FINER_THAN_CLOCK.search(text):
+        if self.rounds is not None and self.rounds.search(text):
             return self.lenient(text)
         try:
             value = self.decoder.decode(text)
@@ -64,6 +66,12 @@ class Codec:
         if self.fits is not None and value is not None and not self.fits((value,)):
             return self.lenient(text)
         return value
+
+
+def rounding(codecs: Iterable[Codec]) -> re.Pattern[bytes] | None:
+    """What finds the texts of which some of the codecs hold another value."""
+    patterns = {codec.rounds.pattern for codec in codecs if codec.rounds is not None}
+    return re.compile(b"|".join(sorted(patterns))) if patterns else None
 
 
 def refuse(_text: bytes) -> Any:
@@ -94,7 +102,7 @@ def nullable(codec: Codec) -> Codec:
         nullable=True,
         verbatim=codec.verbatim,
         canonical_text=codec.canonical_text,
-        rounds_times=codec.rounds_times,
+        rounds=codec.rounds,
     )
 
 

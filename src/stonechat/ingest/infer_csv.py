@@ -27,11 +27,11 @@ _ROWS_FOR_DELIMITER = 100
 _MOST_COLUMNS = 500
 
 
-def infer_csv(body: bytes) -> Inference:
+def infer_csv(body: bytes, *, guessing: bool = True) -> Inference:
     r"""The columns of CSV, whose rows come as JSON objects of text. Raises `NothingToInfer`.
 
     The first row is a header if all its cells are different texts that are no number, date or Bool. An empty cell and
-    `\N` are no value.
+    `\N` are no value. Without `guessing` all columns are texts.
     """
     text = _text(body)
     rows = _rows(text, _delimiter(text), SAMPLED_ROWS + 1)
@@ -44,7 +44,7 @@ def infer_csv(body: bytes) -> Inference:
     for index in range(width):
         given = [cell for cell in (cells[index] if index < len(cells) else ()) if cell not in _MISSING]
         name = column_name(header[index] if header else f"column_{index + 1}", columns)
-        present, kind = len(given) / len(rows), cell_type(given)
+        present, kind = len(given) / len(rows), cell_type(given) if guessing else STRING
         columns[name] = InferredColumn(name, None, kind if present == 1 else f"Nullable({kind})", present)
     return Inference(tuple(columns.values()), tuple(_row(list(columns), row) for row in rows))
 

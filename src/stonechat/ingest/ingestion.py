@@ -229,9 +229,9 @@ class Ingestion:
     def settled(self, timeout: float) -> Iterator[None]:
         """`alone`, with everything committed that was accepted before, so that rows may be removed.
 
-        Raises `WritingBusy` or `LogWriteFailed`.
+        Raises `WritingBusy`, at once where a block has failed again and again, or `LogWriteFailed`.
         """
-        if self.flush(timeout):
+        if self._writer.flush(timeout, patiently=False):
             with self.alone():
                 if not self._writer.has_broken_block:
                     yield

@@ -88,7 +88,15 @@ class RowReader:
         """The lines of rows that a reader of columns with these names let pass, for an engine that refuses their text:
         without duplicate keys, and with each value as the engine writes it.
         """
-        return list(BytesIO(rows) if self._strict is None else map(self._strict.canonical, BytesIO(rows)))
+        return list(BytesIO(rows) if self._strict is None else map(self._canonical, BytesIO(rows)))
+
+    def _canonical(self, line: bytes) -> bytes:
+        assert self._strict is not None
+        canonical = self._strict.canonical(line)
+        if canonical is None:
+            verdict = read_event(self._columns, line.strip())
+            return line if isinstance(verdict, Rejection) else verdict
+        return canonical
 
     def _judge(self, events: Iterable[bytes]) -> Verdicts:
         good: list[bytes] = []

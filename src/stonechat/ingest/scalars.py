@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from stonechat.ingest.codecs import UNREADABLE, Codec, each, number, plain_text, refuse, whole_number
+from stonechat.ingest.codecs import NEGATIVE_ZERO, UNREADABLE, Codec, each, number, plain_text, refuse, whole_number
 from stonechat.ingest.verdicts import Misfit
 
 _BOOLEANS: Mapping[bytes, bool] = {
@@ -58,7 +58,7 @@ def floating(label: str, bits: int) -> Codec:
         return value
 
     strict: Any = Annotated[float, bounds] if bits == 32 else float
-    return Codec(label, strict, lenient, verbatim=True)
+    return Codec(label, strict, lenient, verbatim=True, rounds=NEGATIVE_ZERO)
 
 
 def decimal(label: str, precision: int, scale: int) -> Codec:

@@ -6,6 +6,7 @@ stays as it came where the engine reads it as these structs did, or refuses it; 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import UNSET, Struct
 
-from stonechat.ingest.codecs import FINER_THAN_CLOCK, UNREADABLE
+from stonechat.ingest.codecs import FINER_THAN_CLOCK, UNREADABLE, rounding
 from stonechat.ingest.feeding import FedColumn
 from stonechat.ingest.shapes import Extract, extract_of, field_of, struct_of, tree_of
 
@@ -35,7 +36,7 @@ class StrictReader:
     `exact` refuses fields at the top that `event` ignores: so events without any are told from others at no cost.
     `flatten` turns the decoded events into rows; None where the events have the shape of the rows already. `canonical`
     is there if the engine may get the text of events without such fields: it is for texts that the engine refuses.
-    `rounds_times`: of times that are finer than Python's clock, it would change the value.
+    `rounds` finds texts of which decoding and encoding would change a value.
     """
 
     def __init__(
@@ -46,23 +47,25 @@ class StrictReader:
         checks: Sequence[_Check],
         canonical: _CanonicalForm | None = None,
         *,
-        rounds_times: bool = False,
+        rounds: re.Pattern[bytes] | None = None,
     ) -> None:
         self._exact = msgspec.json.Decoder(exact)
         self._tolerant = msgspec.json.Decoder(event)
         self._flatten = flatten
         self._checks = checks
         self._canonical = canonical
-        self._rounds_times = rounds_times
+        self._rounds = rounds.search if rounds is not None else lambda _text: None
 
     def read(self, body: bytes) -> Fit | None:
         """What the body holds, if every line of it is an event that fits: blank lines are none. It is not empty."""
-        read = None if self._rounds(body) else self._rows(partial(BytesIO, body))
+        read = None if self._canonical is None and self._rounds(body) else self._rows(partial(BytesIO, body))
         if read is None:
             return None
         rows, has_unknown = read
         if self._canonical is not None and not has_unknown:
             return Fit(body if body.endswith(b"\n") else body + b"\n", len(rows), False)
+        if self._canonical is not None and self._rounds(body):
+            return None
         return Fit(self._encoded(rows, body, partial(BytesIO, body)), len(rows), has_unknown)
 
     def read_event(self, text: bytes) -> Fit | None:
@@ -72,18 +75,20 @@ class StrictReader:
         read = None if self._rounds(text) else self._rows(lambda: [text])
         return None if read is None else Fit(self._encoded(read[0], text, lambda: [text]), 1, read[1])
 
-    def canonical(self, line: bytes) -> bytes:
-        """A line that was read before in canonical form, or as it is if it was in that form already."""
+    def canonical(self, line: bytes) -> bytes | None:
+        """A line that was read before in canonical form, or as it is if it was in that form already.
+
+        None if that would change a value.
+        """
         if self._canonical is None:
             fit = self.read_event(line)
             return line if fit is None else fit.lines
+        if self._rounds(line):
+            return None
         try:
             return _ENCODER.encode_lines([self._canonical.row(line)])
         except UNREADABLE:
             return line
-
-    def _rounds(self, text: bytes) -> bool:
-        return self._rounds_times and FINER_THAN_CLOCK.search(text) is not None
 
     def _encoded(self, rows: list[Any], text: bytes, lines: Callable[[], Iterable[bytes]]) -> bytes:
         """The rows of a text in canonical form, with the same values as those of lines that stay as they came."""
@@ -160,7 +165,7 @@ def _reader(columns: Sequence[FedColumn]) -> StrictReader:
         if column.codec is not None and column.codec.fits is not None
     ]
     optional = any(not column.required for column in columns)
-    rounds = any(column.codec is not None and column.codec.rounds_times for column in columns)
+    codecs = [column.codec for column in columns if column.codec is not None]
     if all(column.path.groups == ((column.name,),) for column in columns):
         fields = [field_of(name, column, column.codec) for name, column in zip(names, columns, strict=True)]
         exact, event = (
@@ -176,13 +181,14 @@ def _reader(columns: Sequence[FedColumn]) -> StrictReader:
             for forbid in (True, False)
         )
         canonical = _canonical_form(columns, rename)
-        return StrictReader(exact, event, None, checks, canonical, rounds_times=canonical is None and rounds)
+        rounds = rounding(codec for codec in codecs if canonical is None or codec.canonical_text is None)
+        return StrictReader(exact, event, None, checks, canonical, rounds=rounds)
     root = tree_of(columns)
     defaults = [(name, Any, UNSET if column.keeps_null else None) for name, column in zip(names, columns, strict=True)]
     row = msgspec.defstruct("Row", defaults, rename=rename, omit_defaults=optional, gc=False)
     extracts = [extract_of(root, column) for column in columns]
     flatten = partial(_flattened, row, extracts)
-    return StrictReader(struct_of(root, exact=True), struct_of(root), flatten, checks, rounds_times=rounds)
+    return StrictReader(struct_of(root, exact=True), struct_of(root), flatten, checks, rounds=rounding(codecs))
 
 
 def _canonical_form(columns: Sequence[FedColumn], rename: Mapping[str, str]) -> _CanonicalForm | None:

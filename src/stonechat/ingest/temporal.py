@@ -14,7 +14,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from stonechat.ingest.codecs import UNREADABLE, Codec, each, number, plain_text, whole_number
+from stonechat.ingest.codecs import FINER_THAN_CLOCK, UNREADABLE, Codec, each, number, plain_text, whole_number
 from stonechat.ingest.verdicts import Misfit
 
 _EPOCH = date(1970, 1, 1)
@@ -81,7 +81,7 @@ def _moment(label: str, zone: str | None, precision: int, low: datetime, high: d
         return Codec(label, str, lenient, fits=each(lambda value: _is_exact(value, in_range)), verbatim=True)
     fits = _range_check(low + _DAY, high - _DAY)
     # Python's clock rounds to microseconds; the engine cuts the text, but knows no small t and z.
-    return Codec(label, datetime, lenient, fits=fits, verbatim=True, canonical_text=str.upper, rounds_times=True)
+    return Codec(label, datetime, lenient, fits=fits, verbatim=True, canonical_text=str.upper, rounds=FINER_THAN_CLOCK)
 
 
 def _range_check(low: datetime, high: datetime) -> Callable[[Sequence[Any]], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from stonechat.ingest import scalars, temporal
-from stonechat.ingest.codecs import UNREADABLE, Codec, Fits, nullable, refuse
+from stonechat.ingest.codecs import UNREADABLE, Codec, Fits, nullable, refuse, rounding
 from stonechat.ingest.verdicts import Misfit
 from stonechat.sql.types import DataType, NamedType
 
@@ -88,7 +88,7 @@ def _array(kind: DataType) -> Codec:
         lenient,
         fits=_all_of(inner.fits),
         verbatim=inner.verbatim and inner.canonical_text is None,
-        rounds_times=inner.rounds_times,
+        rounds=inner.rounds,
     )
 
 
@@ -107,7 +107,7 @@ def _map(kind: DataType) -> Codec:
         return keys_fit and (value.fits is None or value.fits([part for each in values for part in each.values()]))
 
     strict = dict[key.strict, value.strict]  # type: ignore[name-defined]  # a run-time type
-    return Codec(str(kind), strict, lenient, fits=fits, rounds_times=_some_round([key, value]))
+    return Codec(str(kind), strict, lenient, fits=fits, rounds=rounding([key, value]))
 
 
 def _tuple(kind: DataType) -> Codec:
@@ -115,9 +115,12 @@ def _tuple(kind: DataType) -> Codec:
     if named:
         return _named_tuple(kind, named)
     parts = [_codec(part) for part in kind.arguments]
+    numbers = [str(number) for number in range(1, len(parts) + 1)]
 
     def lenient(text: bytes) -> list[Any]:
-        elements = _elements(text)
+        # Files have names for them all: their numbers.
+        named = _members(text) if text.startswith(b"{") else None
+        elements = _elements(text) if named is None else [named[each] for each in numbers if each in named]
         if len(elements) != len(parts):
             raise Misfit
         return [part.accept(element) for part, element in zip(parts, elements, strict=True)]
@@ -127,7 +130,7 @@ def _tuple(kind: DataType) -> Codec:
         return all(part.fits is None or part.fits(column) for part, column in zip(parts, columns, strict=False))
 
     strict: Any = tuple.__class_getitem__(tuple(part.strict for part in parts))
-    return Codec(str(kind), strict, lenient, fits=fits, rounds_times=_some_round(parts))
+    return Codec(str(kind), strict, lenient, fits=fits, rounds=rounding(parts))
 
 
 def _named_tuple(kind: DataType, elements: Sequence[NamedType]) -> Codec:
@@ -153,11 +156,7 @@ def _named_tuple(kind: DataType, elements: Sequence[NamedType]) -> Codec:
         strict: Any = msgspec.defstruct("NamedTuple", fields, rename=rename, kw_only=True, gc=False)
     except ValueError:  # names that need escapes in JSON
         return Codec(str(kind), bool, lenient, fits=lambda _: False)
-    return Codec(str(kind), strict, lenient, fits=fits, rounds_times=_some_round(parts.values()))
-
-
-def _some_round(codecs: Iterable[Codec]) -> bool:
-    return any(codec.rounds_times for codec in codecs)
+    return Codec(str(kind), strict, lenient, fits=fits, rounds=rounding(parts.values()))
 
 
 def _geometry(kind: DataType) -> Codec:

@@ -28,6 +28,8 @@ _logger = structlog.get_logger(__name__)
 _FIRST_RETRY = 0.05
 _LAST_RETRY = 5.0
 _REPLAY_ATTEMPTS = 8
+_ATTEMPTS_IN_SIGHT = 5
+"""What a block may need that has to be split, or sent past its views. After more, nobody knows when it will be in."""
 
 
 class CommitDelayed(StonechatError):
@@ -48,9 +50,13 @@ class ReplayFailed(StonechatError):
 
 @dataclass(slots=True)
 class _Flush:
-    """Asks for everything that was delivered before it. `targets` is the last sequence number by data source."""
+    """Asks for everything that was delivered before it. `targets` is the last sequence number by data source.
+
+    One that is `given_up` is not told of the end, but that it is not in sight.
+    """
 
     ended: Callable[[], None]
+    given_up: Callable[[], None] | None = None
     targets: dict[str, int] = field(default_factory=dict)
 
 
@@ -123,15 +129,26 @@ class Writer:
             return None
         return Boundary(self._log.id, self._committed.get(data_source, self._replayed) + 1)
 
-    def flush(self, timeout: float | None = None) -> bool:
-        """Commit everything that was appended to the log before, without lingering; False if it took too long."""
-        ended = threading.Event()
-        self.when_flushed(ended.set)
-        return ended.wait(timeout)
+    def flush(self, timeout: float | None = None, *, patiently: bool = True) -> bool:
+        """Commit everything that was appended to the log before, without lingering; False if it took too long.
+
+        Without patience also as soon as a block has failed so often that its end is not in sight.
+        """
+        told = threading.Event()
+        given_up = threading.Event()
+
+        def give_up() -> None:
+            given_up.set()
+            told.set()
+
+        self._ask(_Flush(told.set, None if patiently else give_up))
+        return told.wait(timeout) and not given_up.is_set()
 
     def when_flushed(self, ended: Callable[[], None]) -> None:
         """The same without waiting: `ended` is called once, on the writer's thread."""
-        flush = _Flush(ended)
+        self._ask(_Flush(ended))
+
+    def _ask(self, flush: _Flush) -> None:
         self._log.barrier(lambda _failure: self._inbox.put(flush))
 
     def close(self, timeout: float = 10.0) -> None:
@@ -246,6 +263,7 @@ class Writer:
             if each.committed is not None:
                 each.committed(told)
                 each.committed = None
+        self._give_up_flushes()
 
     def _begin_flush(self, flush: _Flush) -> None:
         for data_source, gathering in self._gatherings.items():
@@ -254,6 +272,14 @@ class Writer:
                 flush.targets[data_source] = pending[-1].sequence
         self._flushes.append(flush)
         self._end_flushes("", 0)
+        self._give_up_flushes()
+
+    def _give_up_flushes(self) -> None:
+        stuck = {name for name, each in self._gatherings.items() if each.rows and each.attempt >= _ATTEMPTS_IN_SIGHT}
+        for flush in list(self._flushes):
+            if flush.given_up is not None and not stuck.isdisjoint(flush.targets):
+                flush.given_up()
+                self._flushes.remove(flush)
 
     def _end_flushes(self, data_source: str, committed: int) -> None:
         for flush in list(self._flushes):

@@ -187,6 +187,11 @@ class JobRunner:
             )
         return self._store.get(job.workspace_id, job.id)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether nothing more is begun; `wait` returns at once then."""
+        return self._stopping
+
     def end_all(self, workspace_id: str) -> None:
         """Cancel all that a workspace has, and wait for it."""
         with self._condition:

@@ -128,7 +128,7 @@ class _TextColumn:
         """All cells together, if every one of them is as most are."""
         codec = self.fed.codec
         gaps = cells.count(None)
-        if codec is None or (gaps and self.fed.required):
+        if codec is None or (gaps and self.fed.required) or _rounds(codec, "\n".join(filter(None, cells))):
             return None
         values: Sequence[Any] | None
         if self._is_text and codec.fits is None:
@@ -183,19 +183,25 @@ class _TextColumn:
                 return codec.accept(_bytes(cell.strip()))
             return codec.accept(_bytes(_as_json(cell.strip())))
         with suppress(*UNREADABLE):  # the way of `_at_once`, so that a cell means the same alone
-            value = msgspec.convert(cell, codec.strict, strict=not self._lax)
+            value = None if _rounds(codec, cell) else msgspec.convert(cell, codec.strict, strict=not self._lax)
             if value is not None and _all_fit(codec, [value]):
                 return value
         if self._is_text:
             return codec.accept(_ENCODER.encode(cell))
         text = cell.strip()
-        return codec.accept(_ENCODER.encode(text.lower() if text.lower() in {"true", "false"} else text))
+        if self._lax and text.lower() in {"true", "false"}:
+            return codec.accept(_bytes(text.lower()))
+        return codec.accept(_ENCODER.encode(text))
 
     def _missing_texts(self) -> frozenset[str]:
         if not self._is_text:
             return _MISSING
         nullable = self.fed.codec is not None and self.fed.codec.nullable
         return frozenset({"", _NULL}) if nullable else frozenset({_NULL})
+
+
+def _rounds(codec: Codec, text: str) -> bool:
+    return codec.rounds is not None and codec.rounds.search(_bytes(text)) is not None
 
 
 def _all_fit(codec: Codec, values: Sequence[Any]) -> bool:

@@ -20,15 +20,23 @@ _SETTINGS = (
 )
 
 
-_ADDRESS = re.compile(r"(?:Nullable\(|LowCardinality\()*(IPv[46])\)*")
-_STORED_AS = {"IPv4": "UInt32", "IPv6": "FixedString(16)"}
+_FOREIGN = re.compile(r"(?:Nullable\(|LowCardinality\()*(IPv[46]|U?Int(?:128|256))\)*")
+_STORED_AS = {
+    "IPv4": ("UInt32", "IPv4NumToString({})"),
+    "IPv6": ("FixedString(16)", "IPv6NumToString({})"),
+    **{
+        f"{sign}{bits}": (f"FixedString({bits // 8})", f"toString(reinterpretAs{sign}{bits}({{}}))")
+        for sign in ("Int", "UInt")
+        for bits in (128, 256)
+    },
+}
 
 
 def parquet_to_lines(engine: Engine, parquet: Path, lines: Path, columns: Sequence[Column], limit: int) -> None:
     """Write the rows of a Parquet file to a new file, one JSON object a line. Blocks.
 
-    Moments are written in UTC, decimals and what is no finite number as strings, and so are the addresses that
-    `columns` take: Parquet has no type for these, and the engine writes them as numbers and bytes.
+    Moments are written in UTC, decimals and what is no finite number as strings, and so are the addresses and the
+    widest integers that `columns` take: Parquet has no type for these, and the engine writes them as numbers and bytes.
 
     Raises `UnreadableFile` for what is no Parquet, and `FileTooLarge` for more than about `limit` bytes.
     """
@@ -51,18 +59,17 @@ def parquet_to_lines(engine: Engine, parquet: Path, lines: Path, columns: Sequen
 
 
 def _selected(engine: Engine, file: str, columns: Sequence[Column]) -> str:
-    """All columns of a file, addresses as text."""
+    """All columns of a file, what Parquet has no type for as text."""
     wanted = {
-        (column.jsonpath or column.name).removeprefix("$."): address[1]
+        (column.jsonpath or column.name).removeprefix("$."): _STORED_AS[foreign[1]]
         for column in columns
-        if (address := _ADDRESS.fullmatch(str(column.type)))
+        if (foreign := _FOREIGN.fullmatch(str(column.type)))
     }
     if not wanted:
         return "*"
-    replaced = [
-        f"{wanted[name]}NumToString({identifier(name)}) AS {identifier(name)}"
-        for row in engine.fetch(f"DESCRIBE TABLE {file}")
-        if (name := str(row["name"])) in wanted
-        and str(row["type"]) in {_STORED_AS[wanted[name]], f"Nullable({_STORED_AS[wanted[name]]})"}
-    ]
+    replaced = []
+    for row in engine.fetch(f"DESCRIBE TABLE {file}"):
+        stored, text = wanted.get(name := str(row["name"]), ("", ""))
+        if stored and str(row["type"]) in {stored, f"Nullable({stored})"}:
+            replaced.append(f"{text.format(identifier(name))} AS {identifier(name)}")
     return f"* REPLACE ({', '.join(replaced)})" if replaced else "*"
