@@ -23,6 +23,12 @@ _ENDPOINTS = {
     "filtered": "SELECT secret, n FROM visits WHERE tenant = {{String(tenant)}}",
     "in_a_set": "SELECT secret, n FROM visits WHERE tenant IN (SELECT tenant FROM plans WHERE plan = 'free')",
 }
+#: They hide no row, and what they are made of is not for callers from outside.
+_OF_THE_PROJECT = {
+    "constant": "SELECT 1 AS n, toString({{Int32(n, 7)}}) AS text WHERE 'inner' != 'word'",
+    "failing": "SELECT toUInt8({{String(text, '1')}}) AS n WHERE 'inner' != 'word'",
+    "broken": "SELECT 'inner' AS n {% for each in range(Int32(brackets, 0)) %} ) {% end %}",
+}
 #: Each gives the secrets of `a` in order, and evaluates them somewhere else.
 _STATEMENTS = (
     "SELECT secret FROM {} ORDER BY toUInt32(secret) LIMIT 3",
@@ -58,6 +64,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         }
         judging = "SELECT count() AS c FROM visits WHERE toUInt32(secret) > {{UInt32(least, 0)}} AND tenant = 'a'"
         pipes["endpoints/judging.pipe"] = f"NODE output\nSQL >\n    %\n    {judging}\nTYPE endpoint\n"
+        for name, sql in _OF_THE_PROJECT.items():
+            pipes[f"endpoints/{name}.pipe"] = f"NODE output\nSQL >\n    %\n    {sql}\nTYPE endpoint\n"
         response = server.deploy({**TENANTS_PROJECT, **pipes})
         assert response.status_code == 200, response.text
         server.send("\n".join(map(json.dumps, TENANT_ROWS)), name="visits")
@@ -159,6 +167,28 @@ def test_a_signed_token_sees_how_an_endpoint_is_called_and_not_what_it_reads(
     assert (shown["content"], node["sql"], node["dependencies"]) == ("", "", [])
     assert server.request("GET", "/v1/pipes/filtered.pipe", token=caller).status_code == 403
     assert "visits" in server.request("GET", "/v0/pipes/filtered").text
+
+
+def test_no_error_shows_a_signed_token_the_statement_of_a_pipe(server: RunningServer) -> None:
+    grants = [{"type": "PIPES:READ", "resource": name} for name in _OF_THE_PROJECT]
+    scopes = [*grants, {"type": "DATASOURCES:READ", "resource": "plans"}]
+    params = {"name": "outside", "expiration_time": str(int(time.time()) + 600)}
+    token = server.request("POST", "/v0/tokens", params=params, json={"scopes": scopes}).json()["token"]
+    calls: list[tuple[str, dict[str, str], str]] = [
+        ("/v0/pipes/constant.json", {"q": "SELECT nothing FROM _"}, "Unknown expression identifier `nothing`"),
+        ("/v0/sql", {"q": "SELECT nothing FROM constant"}, "Unknown expression identifier `nothing`"),
+        ("/v0/sql", {"q": "SELECT toUInt8(text, 1) FROM constant"}, ""),
+        ("/v0/pipes/failing.json", {"text": "many"}, "Cannot parse string 'many' as UInt8"),
+        ("/v0/pipes/broken.json", {"brackets": "1"}, "The statement of the pipe cannot be read"),
+        ("/v0/sql", {"q": "SELECT * FROM broken", "brackets": "1"}, "The statement of the pipe cannot be read"),
+    ]
+    for path, asked, expected in calls:
+        whole = server.request("GET", path, params=asked)
+        told = server.request("GET", path, token=token, params=asked)
+        assert whole.status_code == told.status_code == 400, told.text
+        assert told.json()["error"].startswith(expected)
+        assert "inner" not in told.text
+    assert "inner" in server.request("GET", calls[0][0], params=calls[0][1]).text
 
 
 def test_a_static_token_is_told_what_it_lacks(server: RunningServer) -> None:

@@ -96,6 +96,15 @@ def test_answers_are_what_their_schemas_say(
         assert list(faults(response.json(), schema, document)) == []
 
 
+def test_types_are_called_as_in_answers(visits_server: RunningServer, document: dict[str, Any]) -> None:
+    schema = document["paths"]["/v0/pipes/all_types.json"]["get"]["responses"]["200"]["content"]["application/json"]
+    columns = schema["schema"]["properties"]["data"]["items"]["properties"]
+    answer = visits_server.request("GET", "/v0/pipes/all_types.json").json()
+    called = {column["name"]: column["type"] for column in answer["meta"]}
+    assert "Tuple(" in called["named_pair"]
+    assert {name: column["description"] for name, column in columns.items()} == called
+
+
 def _as_admin(server: RunningServer) -> dict[str, str]:
     return {"Authorization": f"Bearer {server.token}"}
 

@@ -26,7 +26,7 @@ from stonechat.query.coalescing import Coalescing
 from stonechat.query.explain import PLAN, Explanation, explaining, node_of, without_secrets
 from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
-from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, without_databases
+from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, unread_as_told, without_databases
 from stonechat.query.prepared import Prepared, PreparedCalls
 from stonechat.query.requests import ANY_ETAG, EndpointRequest, StatementRequest
 from stonechat.query.runs import QueryRuns
@@ -34,7 +34,7 @@ from stonechat.query.spool import SpooledAnswer
 from stonechat.query.statement import compose_own, render_statement
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
-from stonechat.sql.references import References
+from stonechat.sql.references import References, UnreadableStatement
 from stonechat.template.render import Rendered
 
 _MOST_THREADS = os.cpu_count() or 1
@@ -192,7 +192,10 @@ class QueryService:
         """The query of a composed statement; for a caller with filters over just the rows that these let it see."""
         query = self._query(snapshot, composed, output, settings)
         if not self._authored.knows(composed):
-            await self._runs.in_thread(self._authored.require, composed)
+            try:
+                await self._runs.in_thread(self._authored.require, composed)
+            except UnreadableStatement as error:
+                raise unread_as_told(error, caller) from error
         if caller.filters:
             narrowed = partial(self._narrowing.statement, snapshot, caller, composed, query.settings)
             query = replace(query, statement=await self._runs.in_thread(narrowed), database=EMPTY_DATABASE)

@@ -24,7 +24,7 @@ from stonechat.project.workspaces import DATABASE_PREFIX
 from stonechat.sql.fencing import Place, fence
 from stonechat.sql.gate import TABLE_FUNCTIONS, SettingNotAllowed, require_read_only
 from stonechat.sql.quoting import identifier
-from stonechat.sql.references import exact_statement_of, references_of, tree_of
+from stonechat.sql.references import UnreadableStatement, exact_statement_of, references_of, tree_of
 from stonechat.sql.row_filters import InvalidRowFilter, parse_row_filter
 from stonechat.sql.scopes import Node, TableName
 from stonechat.sql.statements import TokenKind, meaningful_tokens
@@ -189,12 +189,19 @@ def as_told(error: EngineFailure, caller: Caller, query: Query, reads: Iterable[
 
     The engine's own words are for those who may read every row behind the query: they quote values of rows that its
     filter, or the endpoint, leaves out, and what is computed of its secrets. No words name the databases in which the
-    engine keeps the tables.
+    engine keeps the tables. Who is outside is not told the statement: the pipes that it is made of are the project's.
     """
     may_read_rows = not caller.filters and all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in reads)
     told = error if may_read_rows and (caller.is_admin or not query.parameters) else without_rows(error)
-    message = without_databases(told.message)
+    message = without_databases(_without_statement(told.message) if caller.is_signed else told.message)
     return told if message == told.message else _reworded(error, message, told.hint)
+
+
+def unread_as_told(error: UnreadableStatement, caller: Caller) -> UnreadableStatement:
+    """Why a composed statement is none, as the caller may see it: the engine quotes what it stumbled over."""
+    if not caller.is_signed:
+        return error
+    return UnreadableStatement("The statement of the pipe cannot be read, with these values of its parameters")
 
 
 def without_databases(text: str) -> str:
@@ -205,11 +212,15 @@ def without_databases(text: str) -> str:
 def without_rows(error: EngineFailure) -> EngineFailure:
     """A failure without anything of a row in its text: only what is about the statement alone is in it."""
     if error.name in _ABOUT_THE_STATEMENT:
-        return _reworded(error, _QUOTED_STATEMENT.split(error.message, maxsplit=1)[0].rstrip("."), error.hint)
+        return _reworded(error, _without_statement(error.message), error.hint)
     if error.kind is not Kind.INVALID:
         return error
     hint = "The engine's own words are for tokens that may read all data behind this."
     return _reworded(error, f"The engine refused the statement: {error.name}", hint)
+
+
+def _without_statement(message: str) -> str:
+    return _QUOTED_STATEMENT.split(message, maxsplit=1)[0].rstrip(".")
 
 
 def _reworded(error: EngineFailure, message: str, hint: str | None) -> EngineFailure:

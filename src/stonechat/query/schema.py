@@ -14,6 +14,7 @@ from stonechat.project.composition import Composed, compose_pipe, compose_placeh
 from stonechat.project.live import Snapshot
 from stonechat.project.parameters import endpoint_parameters, minimal_values
 from stonechat.sql.quoting import parameter_text
+from stonechat.sql.types import InvalidType, parse_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,15 @@ def _columns(engine: Engine, snapshot: Snapshot, compose: Callable[[], Composed]
             raise
         # Dummies suit the types of parameters, not always what an author's own checks ask of their values.
         return None
-    return {row["name"]: row["type"] for row in map(json.loads, result.data.splitlines())}
+    return {row["name"]: _in_one_line(row["type"]) for row in map(json.loads, result.data.splitlines())}
+
+
+def _in_one_line(text: str) -> str:
+    """A type as it stands in the `meta` of answers: where the engine describes columns, it breaks tuples into lines."""
+    try:
+        return str(parse_type(text)) if "\n" in text else text
+    except InvalidType:
+        return text
 
 
 def _united(variants: Sequence[Mapping[str, str]]) -> tuple[ResultColumn, ...]:
