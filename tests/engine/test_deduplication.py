@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from stonechat.engine import windows
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import EngineFailure, Insert
+from stonechat.engine.contract import EngineFailure, FailureUntold, Insert
 
 WINDOW = "SETTINGS non_replicated_deduplication_window = 1000"
 ROWS = [b"".join(b'{"k":%d,"v":%d}\n' % (number, number % 3) for number in range(100))]
@@ -17,13 +18,14 @@ class Workspace:
     def __init__(self, engine: ChdbEngine, database: str) -> None:
         self.engine = engine
         self.database = database
+        self.window = WINDOW
 
     def run(self, *statements: str) -> None:
         for statement in statements:
             self.engine.command(statement, database=self.database)
 
     def table(self, name: str, columns: str = "k UInt64, v UInt64", engine: str = "MergeTree ORDER BY k") -> None:
-        self.run(f"CREATE TABLE {name} ({columns}) ENGINE = {engine} {WINDOW}")
+        self.run(f"CREATE TABLE {name} ({columns}) ENGINE = {engine} {self.window}")
 
     def counts_into(self, target: str, source: str, view: str = "") -> None:
         self.run(
@@ -178,6 +180,54 @@ def test_two_ways_to_one_target_both_count_once(workspace: Workspace) -> None:
     for _ in range(2):
         workspace.insert("t", "one")
         assert workspace.value("sum(c)", "target") == 200
+
+
+@pytest.fixture
+def small(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """One whose tables remember 20 parts, so that a block of 30 partitions is large."""
+    monkeypatch.setattr(windows, "DEDUPLICATION_WINDOW", 20)
+    workspace.window = "SETTINGS non_replicated_deduplication_window = 20"
+    return workspace
+
+
+@pytest.mark.parametrize("form", ["JSONEachRow", "RowBinary"])
+def test_a_block_of_more_partitions_than_a_window_has_places_is_remembered_whole(small: Workspace, form: str) -> None:
+    by_day = "MergeTree PARTITION BY k ORDER BY k"
+    small.table("t", "k UInt64", by_day)
+    small.table("a", "k UInt64", by_day)
+    small.table("b", "k UInt64", by_day)
+    small.run("CREATE MATERIALIZED VIEW av TO a AS SELECT k FROM t")
+    small.run("CREATE MATERIALIZED VIEW bv TO b AS SELECT k + 1 AS k FROM a")
+    lines = [b"".join(b'{"k":%d}\n' % number for number in range(30))]
+    for number in range(3):
+        if form == "RowBinary" and not number:  # as the write path does where the engine does not say what fails
+            binary = [b"".join(number.to_bytes(8, "little") for number in range(30))]
+            with pytest.raises(FailureUntold):
+                small.engine.insert(Insert(small.database, "t", ["k"], form, binary, "one"))
+        small.insert("t", "one", lines, "k")
+        assert [small.value("count()", name) for name in "tab"] == [30] * 3
+    small.insert("t", "two", lines, "k")
+    assert [small.value("count()", name) for name in "tab"] == [60] * 3
+
+
+def test_a_target_whose_partitions_are_finer_than_its_source_remembers_all_of_them(small: Workspace) -> None:
+    small.table("t", "k UInt64")
+    small.table("a", "k UInt64", "MergeTree PARTITION BY k ORDER BY k")
+    small.run("CREATE MATERIALIZED VIEW av TO a AS SELECT k FROM t")
+    lines = [b"".join(b'{"k":%d}\n' % number for number in range(30))]
+    for _ in range(2):
+        small.insert("t", "one", lines, "k")
+        assert [small.value("count()", name) for name in "ta"] == [30] * 2
+
+
+def test_a_table_of_an_earlier_name_remembers_as_much(small: Workspace) -> None:
+    lines = [b"".join(b'{"k":%d}\n' % number for number in range(30))]
+    for _ in range(2):
+        small.table("t", "k UInt64", "MergeTree PARTITION BY k ORDER BY k")
+        for _ in range(2):
+            small.insert("t", "one", lines, "k")
+        assert small.value("count()", "t") == 30
+        small.run("DROP TABLE t SYNC")
 
 
 def test_a_target_without_a_window_counts_a_replay_twice(workspace: Workspace) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.engine.test_cancellation import eventually
 
+from stonechat.engine import windows
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure, Fill, Query, QueryCancelled, QueryLimits, QueryResult, QueryTimeout
 
@@ -60,6 +61,17 @@ def test_a_token_holds_for_all_partitions_and_for_views(engine: ChdbEngine, data
     )
     engine.fill(_fill(database, table, fill.query.statement, token="j/1"))
     assert _value(engine, database, "SELECT sum(n) AS n FROM sums") == 600_000
+
+
+def test_a_fill_of_more_partitions_than_a_window_has_places_is_remembered_whole(
+    engine: ChdbEngine, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "DEDUPLICATION_WINDOW", 20)
+    window = "SETTINGS non_replicated_deduplication_window = 20"
+    engine.command(f"CREATE TABLE days (k UInt64) PARTITION BY k ORDER BY k {window}", database=database)
+    for _ in range(2):
+        engine.fill(_fill(database, "days", "SELECT number AS k FROM numbers(60)", token="j/0"))
+    assert _value(engine, database, "SELECT count() AS n FROM days") == 60
 
 
 def test_values_are_bound_and_comments_end_nothing(engine: ChdbEngine, database: str, table: str) -> None:

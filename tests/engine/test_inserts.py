@@ -136,7 +136,7 @@ def test_a_disk_that_is_nearly_full_takes_no_block(
     engine: ChdbEngine, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(inserts.OPTIONS, "min_free_disk_bytes_to_perform_insert", str(2**60))
-    writer = inserts.Writer(engine._connect)
+    writer = inserts.Writer(engine._connect, engine._windows)
     with pytest.raises(StorageFull) as caught:
         writer.insert(block(table, [b'{"k":1}']))
     writer.close()

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
 from stonechat.engine.synced_parts import SYNCED_PARTS
+from stonechat.engine.windows import DEDUPLICATION_WINDOW
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 from stonechat.sql.leftmost import as_one_select
 from stonechat.sql.quoting import identifier
 
-# How many blocks a table remembers by their tokens. A replay after a crash brings back at most the blocks that were
-# under way, each of at most a dozen partitions, so a thousand is ample; the list is a small file beside the table.
-DEDUPLICATION_WINDOW = 1000
 # Once a block is committed the write-ahead log forgets it, so the table must survive a power loss alone.
 _DURABLE = {"non_replicated_deduplication_window": str(DEDUPLICATION_WINDOW), **SYNCED_PARTS}
 QUARANTINE_DAYS = 30

@@ -34,6 +34,7 @@ from stonechat.engine.pools import Profile, Reader, ReaderPool
 from stonechat.engine.readonly import ReadOnlyStatements
 from stonechat.engine.running import RunningStatements
 from stonechat.engine.token_logs import TokenLogs
+from stonechat.engine.windows import Windows, exceeds_window
 from stonechat.sql.gate import check_settings
 from stonechat.sql.quoting import identifier, literal
 
@@ -57,6 +58,7 @@ _COMMON: Final = {
     **_AS_BEFORE,
 }
 _WITHOUT_ROWS: Final = ("CREATE ", "DROP ")
+_OTHER_TABLES: Final = ("CREATE ", "RENAME ", "EXCHANGE ")
 #: Readers: to write an answer in threads of its own, which it is handed to and back, costs more than it saves.
 #: Groups by texts come in the order of the hash tables of older engines; see decision 20.
 _READER: Final = {
@@ -112,7 +114,8 @@ class ChdbEngine:
         self._running = RunningStatements(kill=self._kill, wake=self._readers.wake)
         self._read_only = ReadOnlyStatements()
         self._anchor_lock = threading.Lock()
-        self._writer = Writer(self._connect)
+        self._windows = Windows(self.fetch, self.command)
+        self._writer = Writer(self._connect, self._windows)
         self._close_lock = threading.Lock()
         self._closed = False
 
@@ -154,6 +157,8 @@ class ChdbEngine:
         if not statement.startswith(_WITHOUT_ROWS):
             self._token_logs.sync_new()
         self._run_alone(statement, "Null", database, query_id)
+        if statement.startswith(_OTHER_TABLES):
+            self._windows.forget()
         if statement.startswith("CREATE TABLE "):
             self._token_logs.expect_new()
 
@@ -174,25 +179,15 @@ class ChdbEngine:
 
     def fill(self, fill: Fill) -> QueryResult:
         """Put the rows of a statement into a table, on a connection of its own; see `Engine.fill`."""
-        query = fill.query
-        check_settings(query.settings)
+        check_settings(fill.query.settings)
         self._token_logs.sync_new()
-        with self._running.run(query.query_id) as run:
-            connection = self._connect(fill_options(fill))
+        while True:
             try:
-                with translated(query.parameters):
-                    self._read_only.require(connection, query.statement)
-                    connection.query(f"USE {identifier(query.database)}")
-                    run.check()
-                    statement = f"{_mark(run.tag)}\n{fill_statement(fill)}"
-                    output = connection.query(statement, "Null", params=dict(query.parameters))
-                    scanned = output.storage_rows_read(), output.storage_bytes_read()
-                    return QueryResult(b"", *scanned, output.elapsed(), rows=output.rows_written())
-            except EngineFailure:
-                self._writer.expect_failures()
-                raise
-            finally:
-                connection.close()
+                return self._fill(fill)
+            except EngineFailure as failure:
+                if not (fill.token and exceeds_window(failure)):
+                    raise
+            self._windows.widen(fill.database, fill.table)
 
     def reading(self, query_id: str) -> Reading | None:
         """How far the statement of that id is; see `Engine.reading`."""
@@ -215,6 +210,25 @@ class ChdbEngine:
             self._writer.close()
             self._anchor.close()
             self._lock.release()
+
+    def _fill(self, fill: Fill) -> QueryResult:
+        query = fill.query
+        with self._running.run(query.query_id) as run:
+            connection = self._connect(fill_options(fill, self._windows.limit(fill.database, fill.table)))
+            try:
+                with translated(query.parameters):
+                    self._read_only.require(connection, query.statement)
+                    connection.query(f"USE {identifier(query.database)}")
+                    run.check()
+                    statement = f"{_mark(run.tag)}\n{fill_statement(fill)}"
+                    output = connection.query(statement, "Null", params=dict(query.parameters))
+                    scanned = output.storage_rows_read(), output.storage_bytes_read()
+                    return QueryResult(b"", *scanned, output.elapsed(), rows=output.rows_written())
+            except EngineFailure:
+                self._writer.expect_failures()
+                raise
+            finally:
+                connection.close()
 
     def _read(self, query: Query, outcome: Callable[[Any], QueryResult], clause: str = "") -> QueryResult:
         """What becomes of the output of a query, run on a connection of the pool with another clause at its end."""

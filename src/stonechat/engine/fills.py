@@ -31,8 +31,8 @@ def fill_statement(fill: Fill) -> str:
     )
 
 
-def fill_options(fill: Fill) -> Mapping[str, str]:
-    """Settings of the connection."""
+def fill_options(fill: Fill, most_partitions: int) -> Mapping[str, str]:
+    """Settings of the connection. A block with a token may have so many partitions."""
     limits = fill.query.limits
     bounds = {
         "max_execution_time": f"{limits.seconds:g}",
@@ -44,4 +44,6 @@ def fill_options(fill: Fill) -> Mapping[str, str]:
     }
     if not fill.token:
         return {**fill.query.settings, **_BLOCKS, **bounds}
+    if not fill.past_failing_views:  # a view that the block has too many for would count as failing
+        bounds["max_partitions_per_insert_block"] = str(most_partitions)
     return {**fill.query.settings, **_ONE_BLOCK, **bounds, "insert_deduplication_token": fill.token}

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from stonechat.engine.contract import FailureUntold, Insert
+from stonechat.engine.contract import EngineFailure, FailureUntold, Insert
 from stonechat.engine.failures import translated
+from stonechat.engine.windows import Windows, exceeds_window
 from stonechat.sql.quoting import identifier, literal
 
 #: One insert is one block, so that its token covers it whole; views run in one thread and repeat exactly. A key that
@@ -41,8 +42,9 @@ _FAILED: Final = "SELECT value FROM system.events WHERE event = 'FailedInsertQue
 class Writer:
     """The one writer of an engine. `connect` opens a connection with the options given."""
 
-    def __init__(self, connect: Callable[[Mapping[str, str]], Any]) -> None:
+    def __init__(self, connect: Callable[[Mapping[str, str]], Any], windows: Windows) -> None:
         self._connect = connect
+        self._windows = windows
         self._lock = threading.Lock()
         self._connection: Any = None
         self._counter: Any = None
@@ -51,16 +53,13 @@ class Writer:
     def insert(self, insert: Insert) -> int:
         """Commit a block; see `Engine.insert`. Other callers wait."""
         with self._lock:
-            expected = self._count_failed() if self._failed is None else self._failed
-            self._failed = None
-            rows = self._send(insert)
-            failed = self._count_failed()
-            if failed != expected:
-                if insert.format != _REPORTED:
-                    raise FailureUntold(f"An insert failed that was not in {_REPORTED}")
-                return self._send_reporting(insert)
-            self._failed = failed
-            return rows
+            while True:
+                try:
+                    return self._insert(insert)
+                except EngineFailure as failure:
+                    if not exceeds_window(failure):
+                        raise
+                self._windows.widen(insert.database, insert.table)
 
     def expect_failures(self) -> None:
         """Somebody else's insert failed: do not take it for one of the writer's."""
@@ -74,11 +73,23 @@ class Writer:
                     connection.close()
             self._connection = self._counter = None
 
+    def _insert(self, insert: Insert) -> int:
+        expected = self._count_failed() if self._failed is None else self._failed
+        self._failed = None
+        rows = self._send(insert)
+        failed = self._count_failed()
+        if failed != expected:
+            if insert.format != _REPORTED:
+                raise FailureUntold(f"An insert failed that was not in {_REPORTED}")
+            return self._send_reporting(insert)
+        self._failed = failed
+        return rows
+
     def _send(self, insert: Insert) -> int:
         connection = self._connection or self._connect(OPTIONS)
         self._connection = None  # until it has served well: after an exception it must not serve again
         try:
-            with translated(), connection.send_insert(_statement(insert), insert.format) as stream:
+            with translated(), connection.send_insert(self._statement(insert), insert.format) as stream:
                 for chunk in insert.data:
                     stream.append(chunk)
                 rows = int(stream.finish().rows_written)
@@ -90,7 +101,7 @@ class Writer:
 
     def _send_reporting(self, insert: Insert) -> int:
         connection = self._connect(OPTIONS)
-        head = f"{_statement(insert)} FORMAT {insert.format}\n".encode()
+        head = f"{self._statement(insert)} FORMAT {insert.format}\n".encode()
         try:
             with translated():
                 return int(connection.query(b"".join([head, *insert.data])).rows_written())
@@ -103,11 +114,12 @@ class Writer:
         with translated():
             return int(self._counter.query(_FAILED, "TabSeparated").bytes() or 0)
 
-
-def _statement(insert: Insert) -> str:
-    columns = ", ".join(map(identifier, insert.columns))
-    past = ", materialized_views_ignore_errors = 1" if insert.past_failing_views else ""
-    return (
-        f"INSERT INTO {identifier(insert.database)}.{identifier(insert.table)} ({columns}) "
-        f"SETTINGS insert_deduplication_token = {literal(insert.token)}{past}"
-    )
+    def _statement(self, insert: Insert) -> str:
+        columns = ", ".join(map(identifier, insert.columns))
+        settings = {"insert_deduplication_token": literal(insert.token)}
+        if insert.past_failing_views:  # one that this were too many partitions for would count as failing
+            settings["materialized_views_ignore_errors"] = "1"
+        else:
+            settings["max_partitions_per_insert_block"] = str(self._windows.limit(insert.database, insert.table))
+        listed = ", ".join(f"{name} = {value}" for name, value in settings.items())
+        return f"INSERT INTO {identifier(insert.database)}.{identifier(insert.table)} ({columns}) SETTINGS {listed}"
