@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,10 @@ def write(folder: Path, texts: Sequence[str], **options: Any) -> None:
 def contents(folder: Path) -> list[str]:
     """What a restart finds undone."""
     return [each.good.decode() for each, _ in recover(folder).undone()]
+
+
+def fails_to_sync(_descriptor: int) -> None:
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def segments(folder: Path) -> list[Path]:
@@ -301,6 +305,36 @@ def test_a_full_log_takes_rows_again_once_all_is_done_although_nothing_came_betw
     assert contents(folder) == ["y" * 800]
 
 
+def test_a_log_that_is_emptied_because_it_was_full_is_opened_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its one segment has no record. Its numbers, and its id, go on: tables remember both."""
+    first = folder / "0000000000000001.wal"
+    with running(folder, limit_bytes=1000) as (log, delivered):
+        append(log, rows("x" * 800)).result(10)
+        log.report(Done(Block("t_1", 1, 1)), delivered)
+        while first.exists():
+            with suppress(LogFull):
+                log.append(rows("y" * 999), lambda _failure: None)
+            time.sleep(0.005)
+        shutil.copytree(folder, tmp_path / "killed")
+    for each in (folder, tmp_path / "killed"):
+        for _ in range(2):
+            with running(each) as (again, _):
+                assert again.id == log.id
+        with running(each) as (again, _):
+            with monkeypatch.context() as patched, pytest.raises(LogWriteFailed):
+                patched.setattr("stonechat.ingest.segment_chain._sync_data", fails_to_sync)
+                append(again, rows("fails")).result(10)
+            shutil.copytree(each, failed := tmp_path / f"{each.name} failed")
+            append(again, rows("kept")).result(10)
+        write(failed, ["kept"])
+        for folder_ in (each, failed):
+            assert contents(folder_) == ["kept"]
+            (segment,) = recover(folder_).segments
+            assert (segment.first, segment.log_id.hex()) == (3, log.id)
+
+
 @pytest.mark.parametrize("written", [0, 1, 20, 60])
 def test_a_failed_write_is_not_acknowledged_and_leaves_no_trace(
     folder: Path, monkeypatch: pytest.MonkeyPatch, written: int
@@ -325,12 +359,9 @@ def test_a_failed_write_is_not_acknowledged_and_leaves_no_trace(
 
 
 def test_a_failed_sync_is_not_acknowledged_and_leaves_no_trace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(_descriptor: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
     with running(folder) as (log, _):
         append(log, rows("first")).result(10)
-        monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", failing)
+        monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", fails_to_sync)
         with pytest.raises(LogWriteFailed, match="Input/output error"):
             append(log, rows("fails")).result(10)
         monkeypatch.undo()

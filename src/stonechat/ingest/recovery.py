@@ -103,7 +103,7 @@ def recover(folder: Path) -> Recovery:
             _log.warning("removed a segment of the log whose header was never completed", file=str(path))
             path.unlink()
             continue
-        if segment.first == recovery.next_sequence:
+        if segment.first == recovery.next_sequence and recovery.segments:
             path.unlink()  # no record in it, and the next segment will have its name
             continue
         if segment.size < path.stat().st_size:

@@ -79,7 +79,7 @@ class SegmentChain:
             self.broken = True  # a later segment would turn what is left here into damage
         finally:
             os.close(descriptor)
-        if segment.size == HEADER_SIZE:
+        if segment.size == HEADER_SIZE and len(self._segments) > 1:  # the last one says which numbers are taken
             segment.path.unlink()
             self._segments.remove(segment)
             self.size -= segment.size
@@ -152,7 +152,11 @@ class SegmentChain:
             _sync_data(active.descriptor)
             os.close(active.descriptor)
             self._active = None
-        self._active = self._new_segment(first)
+        last = self._segments[-1] if self._segments else None
+        if last is not None and last.first == first:  # nothing was written into it
+            self._active = _Active(last, os.open(last.path, os.O_WRONLY))
+        else:
+            self._active = self._new_segment(first)
         return self._active
 
     def _new_segment(self, first: int) -> _Active:
