@@ -93,6 +93,21 @@ def test_a_missing_parameter_of_an_inner_pipe_is_named() -> None:
         compose_pipe(project, project.pipes["outer"], {})
 
 
+def _doubling(levels: int) -> str:
+    nodes = [
+        (f"n{level}", f"SELECT l.a FROM n{level - 1} AS l JOIN n{level - 1} AS r USING a") for level in range(1, levels)
+    ]
+    return _pipe(("n0", "SELECT 1 AS a"), *nodes)
+
+
+def test_nodes_that_double_are_bounded_by_what_the_engine_makes_of_them() -> None:
+    project = _project(p=_doubling(10))
+    assert compose_pipe(project, project.pipes["p"], {}).sql.count("JOIN") == 9
+    project = _project(p=_doubling(41))
+    with pytest.raises(CompositionTooLarge, match="More than 1000 reads of tables stand behind 'n10' of 'p'"):
+        compose_pipe(project, project.pipes["p"], {})
+
+
 def test_pipes_that_multiply_are_bounded() -> None:
     pipes = {f"p{level}": _pipe((f"n{level}", f"SELECT * FROM p{level + 1}, p{level + 2}")) for level in range(40)}
     pipes |= {f"p{level}": _pipe((f"n{level}", "SELECT 1")) for level in (40, 41)}

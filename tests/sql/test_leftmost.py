@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stonechat.sql.leftmost import as_one_select, fed_by_table, leftmost
+from stonechat.sql.leftmost import as_one_select, fed_by_table, leftmost, united_selects
 
 _TABLES = {
     "SELECT a FROM t JOIN u ON 1": "t",
@@ -48,6 +48,35 @@ def test_only_what_is_a_set_operation_gets_a_select_around_it() -> None:
     assert as_one_select(united) == f"SELECT * FROM (\n{united}\n)"
     single = "SELECT * EXCEPT (a) FROM (SELECT 1 FROM t UNION ALL SELECT 2 FROM t)"
     assert as_one_select(single) == single
+
+
+_GIVEN = "1 AS x, c AS (WITH 2 AS y SELECT a FROM t UNION ALL SELECT y FROM u)"
+_SELECTS = {
+    "SELECT a FROM t": [],
+    "SELECT a FROM t UNION ALL SELECT a FROM t": [],
+    "SELECT a FROM t JOIN (SELECT a FROM t UNION ALL SELECT a FROM u) USING a": [],
+    "SELECT a FROM t UNION ALL SELECT b FROM u": [
+        ["SELECT * FROM (SELECT a FROM t)", "SELECT * FROM (SELECT b FROM u)"]
+    ],
+    "SELECT a FROM (SELECT a FROM t UNION ALL (SELECT b FROM u)) WHERE a": [
+        ["SELECT * FROM (SELECT a FROM t)", "SELECT * FROM ((SELECT b FROM u))"]
+    ],
+    "WITH 1 AS x, c AS (WITH 2 AS y SELECT a FROM t UNION ALL SELECT y FROM u) SELECT x FROM c": [
+        [f"WITH {_GIVEN}, 2 AS y SELECT * FROM (SELECT {name} FROM {table})" for name, table in ("at", "yu")]
+    ],
+    "SELECT a FROM t UNION ALL SELECT a FROM (SELECT a FROM u UNION ALL SELECT c FROM v)": [
+        [
+            "SELECT * FROM (SELECT a FROM t)",
+            "SELECT * FROM (SELECT a FROM (SELECT a FROM u UNION ALL SELECT c FROM v))",
+        ],
+        ["SELECT * FROM (SELECT a FROM u)", "SELECT * FROM (SELECT c FROM v)"],
+    ],
+}
+
+
+@pytest.mark.parametrize("statement", _SELECTS)
+def test_what_brings_tables_together_is_found_select_by_select(statement: str) -> None:
+    assert list(united_selects(statement)) == _SELECTS[statement]
 
 
 _FED_BY_U = {

@@ -57,11 +57,10 @@ def gathered(kind: FileKind, lines: Sequence[str], instructions: Sequence[Instru
         command = instruction.command
         given = {command} if command == "NODE" else given | {command}
         index += 1
-        below = list(takewhile(lambda item: _continues(item, lines), instructions[index:]))
         block = block_of(kind, instruction) if command not in KNOWN else None
         found.append(instruction)
         if block or _lacks_mark(kind, instruction):
-            index += len(below)
+            index += sum(1 for _ in takewhile(lambda item: _continues(item, lines), instructions[index:]))
             if block and block not in given and (kind is not FileKind.PIPE or "NODE" in given):
                 found.append(_block(block, lines, instruction, instructions[index : index + 1]))
                 given.add(block)

@@ -57,7 +57,9 @@ def _comments(text: str) -> _Comments:
     begins_line = False
     for token in tokens(text):
         if token.kind is TokenKind.COMMENT:
-            (comments.below if begins_line else comments.behind).append(token.text.rstrip())
+            text = token.text.rstrip()
+            # It takes a blank behind it to make "#" a comment, and none ends a line of this layout.
+            (comments.below if begins_line else comments.behind).append("--" if text == "#" else text)
         elif token.kind is TokenKind.SPACE:
             begins_line = begins_line or "\n" in token.text
         elif token.text != ",":

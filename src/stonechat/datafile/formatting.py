@@ -7,6 +7,7 @@ off by blank lines. SCHEMA has one column a line; SQL and descriptions keep thei
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from stonechat.datafile.format_schema import schema_lines
@@ -42,31 +43,45 @@ def formatted(path: str, text: str) -> str:
 
 def _layout(lines: Sequence[str], instructions: Sequence[Instruction], columns: Sequence[Column]) -> Iterator[str]:
     number = 0
-    before: Instruction | None = None
+    before: _Laid | None = None
     in_node = False
-    starts = [instruction.position.line - 1 for instruction in instructions]
-    for instruction, start, following in zip(instructions, starts, [*starts[1:], len(lines)], strict=True):
+    for laid in _laid(lines, instructions):
+        instruction, start = laid.instruction, laid.instruction.position.line - 1
         in_node = in_node or instruction.command == "NODE"
-        between = lines[number:start]
+        between = _between(lines[number:start])
+        if _set_off(before, laid, in_node=in_node) and between[:1] != [""]:
+            yield ""
+        yield from between
+        yield from _instruction(laid, lines[start], columns)
         number = start + 1
         if instruction.is_block:
             number += instruction.value.text.count("\n") + 1
-        elif _as_block(instruction):  # The comments below it would be part of the block that it becomes.
-            between, number = [*between, *lines[number:following]], following
-        shown = _between(between)
-        if _set_off(before, instruction, in_node=in_node) and shown[:1] != [""]:
-            yield ""
-        yield from shown
-        yield from _instruction(instruction, lines[start], columns)
-        before = instruction
+        before = laid
     yield from _between(lines[number:])
 
 
-def _set_off(before: Instruction | None, instruction: Instruction, *, in_node: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """An instruction, and whether it comes to stand as a block."""
+
+    instruction: Instruction
+    as_block: bool
+
+
+def _laid(lines: Sequence[str], instructions: Sequence[Instruction]) -> Iterator[_Laid]:
+    """A SCHEMA on one line becomes a block, unless comments are below, which would be part of that block."""
+    starts = [instruction.position.line for instruction in instructions]
+    for instruction, start, following in zip(instructions, starts, [*starts[1:], len(lines) + 1], strict=True):
+        unfolds = instruction.command == "SCHEMA" and not any(line.strip() for line in lines[start : following - 1])
+        yield _Laid(instruction, instruction.is_block or unfolds)
+
+
+def _set_off(before: _Laid | None, laid: _Laid, *, in_node: bool) -> bool:
     """Whether a blank line must stand in front: around blocks and nodes, but a node's beginning stays together."""
-    if before is None or (in_node and before.command in {"NODE", "DESCRIPTION"} and instruction.command != "NODE"):
+    command = laid.instruction.command
+    if before is None or (in_node and before.instruction.command in {"NODE", "DESCRIPTION"} and command != "NODE"):
         return False
-    return _as_block(before) or instruction.command == "NODE" or (_as_block(instruction) and not in_node)
+    return before.as_block or command == "NODE" or (laid.as_block and not in_node)
 
 
 def _between(lines: Sequence[str]) -> list[str]:
@@ -77,17 +92,14 @@ def _between(lines: Sequence[str]) -> list[str]:
     return found
 
 
-def _as_block(instruction: Instruction) -> bool:
-    return instruction.is_block or instruction.command == "SCHEMA"
-
-
-def _instruction(instruction: Instruction, line: str, columns: Sequence[Column]) -> Iterator[str]:
+def _instruction(laid: _Laid, line: str, columns: Sequence[Column]) -> Iterator[str]:
+    instruction = laid.instruction
     command = RENAMED.get(instruction.command, instruction.command)
     start, end = _value_bounds(instruction, line)
     comment = line[end:].strip()
-    value = ">" if _as_block(instruction) and not instruction.is_block else line[start:end]
+    value = ">" if laid.as_block and not instruction.is_block else line[start:end]
     yield " ".join(filter(None, (command, value, comment and f" {comment}")))
-    if _as_block(instruction):
+    if laid.as_block:
         yield from _block(instruction, columns)
 
 

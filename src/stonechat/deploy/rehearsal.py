@@ -32,6 +32,7 @@ from stonechat.project.lineage import NodeKey, target_of
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, service_database
+from stonechat.sql.leftmost import united_selects
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal, parameter_text
 from stonechat.sql.references import UnreadableStatement, without_settings
@@ -43,6 +44,7 @@ _STATE = "AggregateFunction("
 _IN_QUOTES = re.compile("'([^']+)'")
 _SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 _ALIKE = "Each SELECT of a UNION over several tables has to name its columns as the first one does, in its order."
+_UNION = re.compile(r"\bUNION\b", re.IGNORECASE)
 _FAILED_AT = re.compile(r"failed at position (\d+)")
 
 
@@ -214,22 +216,34 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
         )
     if mismatches:
         return
-    for view in views:
-        try:
-            found = [str(row["name"]) for row in engine.fetch(f"DESCRIBE ({view.statement})", database=database)]
-            # A UNION puts columns together by their places, a view finds its target's by their names.
-            pairs = zip(found, given, strict=True)
-            if differing := next(((other, first) for other, first in pairs if other != first), None):
-                other, first = differing
-                message = (
-                    f"Materialized pipe '{pipe.name}' has a SELECT of its UNION that gives '{other}', not '{first}'"
-                )
-                yield ViewMismatch(message, name_position(pipe.output, other), hint=_ALIKE)
-            else:
-                engine.command(create_view(view.name, view.target, view.statement, database), database=database)
-        except EngineFailure as error:
-            message = f"Node '{pipe.output.name}': {_said(error)}"
-            yield InvalidNode(message, pipe.output.sql_position, hint=_ALIKE if len(views) > 1 else None)
+    try:
+        if len(views) > 1 and (differing := _differing_names(compose_pipe(project, pipe, {}).sql, engine, database)):
+            other, first = differing
+            message = f"Materialized pipe '{pipe.name}' has a SELECT of its UNION that gives '{other}', not '{first}'"
+            united = (node for node in pipe.nodes if _UNION.search(node.sql) and other in node.sql)
+            yield ViewMismatch(message, name_position(next(united, pipe.output), other), hint=_ALIKE)
+            return
+        for view in views:
+            engine.command(create_view(view.name, view.target, view.statement, database), database=database)
+    except EngineFailure as error:
+        message = f"Node '{pipe.output.name}': {_said(error)}"
+        yield InvalidNode(message, pipe.output.sql_position, hint=_ALIKE if len(views) > 1 else None)
+
+
+def _differing_names(statement: str, engine: Engine, database: str) -> tuple[str, str] | None:
+    """Where a SELECT of a UNION names a column otherwise than the first one does: its name, and that of the first.
+
+    A UNION puts columns together by their places; what is around it, and a target, find them by their names.
+    """
+    for selects in united_selects(statement):
+        first, *others = (
+            [str(row["name"]) for row in engine.fetch(f"DESCRIBE ({select})", database=database)] for select in selects
+        )
+        for names in others:
+            pairs = zip(names, first, strict=True)
+            if differing := next(((other, name) for other, name in pairs if other != name), None):
+                return differing
+    return None
 
 
 def _mismatches(

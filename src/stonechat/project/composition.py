@@ -15,12 +15,13 @@ from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import service_data_sources_in
 from stonechat.sql.statements import with_clause, without_format_clause
-from stonechat.sql.tables import table_names
+from stonechat.sql.tables import table_mentions, table_names
 from stonechat.template.render import Rendered, Template
 
 Values = Mapping[str, str | Sequence[str]]
 
 _MOST_RENDERINGS = 1000
+_MOST_READS = 1000
 
 
 class CompositionTooLarge(StonechatError):
@@ -46,6 +47,14 @@ class Composed:
     cache_ttl: float | None
     used: frozenset[str]
     aborted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A statement, and how many reads of tables the engine makes of it."""
+
+    sql: str
+    reads: int
 
 
 def compose_pipe(
@@ -82,7 +91,7 @@ class Composer:
     def pipe(self, pipe: Pipe, node: Node | None = None) -> Composed:
         """The statement of a pipe's output node, or of another of its nodes."""
         lifetime = pipe.cache_seconds if node is None or node is pipe.output else None
-        return self.finish(self.node(pipe, node or pipe.output, ()), lifetime)
+        return self.finish(self._node(pipe, node or pipe.output, ()).sql, lifetime)
 
     def finish(self, sql: str, lifetime: float | None = None) -> Composed:
         """A statement that was put together here, with what it needs to run.
@@ -100,32 +109,40 @@ class Composer:
         aborted = any(rendered.aborted for rendered in self._renderings)
         return Composed(sql, frozenset(self._reads), bound, settings, cache_ttl, used, aborted)
 
-    def node(self, pipe: Pipe, node: Node, path: tuple[str, ...]) -> str:
+    def _node(self, pipe: Pipe, node: Node, path: tuple[str, ...]) -> _Part:
         """A node's rendered statement with everything that it names in front of it."""
         rendered = self._render(pipe, node)
-        inner = (*path, f"{pipe.name}.{node.name}")
-        return with_clause(self.definitions(rendered, pipe, inner), rendered)
+        found: dict[str, _Part] = {}
+        reads = self._collect(rendered, pipe, node, (*path, f"{pipe.name}.{node.name}"), found)
+        return _Part(with_clause([(name, part.sql) for name, part in found.items()], rendered), reads)
 
-    def definitions(self, statement: str, pipe: Pipe | None, path: tuple[str, ...]) -> list[tuple[str, str]]:
-        """The CTEs that a statement in the scope of `pipe` needs, each after those that it needs itself."""
-        found: dict[str, str] = {}
-        self._collect(statement, pipe, path, found)
-        return list(found.items())
+    def _collect(self, statement: str, pipe: Pipe, node: Node, path: tuple[str, ...], found: dict[str, _Part]) -> int:
+        """Add the CTEs that a node's statement needs, each after those that it needs itself.
 
-    def _collect(self, statement: str, pipe: Pipe | None, path: tuple[str, ...], found: dict[str, str]) -> None:
+        Returns how many reads of tables the engine makes of it: it reads a CTE anew wherever that is named.
+        """
         names = table_names(statement)
         self._note_reads(statement)
-        for node in pipe.nodes if pipe else ():
-            step = f"{pipe.name}.{node.name}" if pipe else ""
+        for other in pipe.nodes:
+            step = f"{pipe.name}.{other.name}"
             # A name on the path is a column or an alias: a node cannot read itself, not even through others.
-            if pipe and node.name in names and node.name not in found and step not in path:
-                rendered = self._render(pipe, node)
-                self._collect(rendered, pipe, (*path, step), found)
-                found[node.name] = without_format_clause(rendered)
+            if other.name in names and other.name not in found and step not in path:
+                rendered = self._render(pipe, other)
+                reads = self._collect(rendered, pipe, other, (*path, step), found)
+                found[other.name] = _Part(without_format_clause(rendered), reads)
         for name in sorted(names & self._project.pipes.keys() - found.keys()):
-            other = self._project.pipes[name]
+            inner = self._project.pipes[name]
             if not any(step.startswith(f"{name}.") for step in path):
-                found[name] = without_format_clause(self.node(other, other.output, path))
+                part = self._node(inner, inner.output, path)
+                found[name] = _Part(without_format_clause(part.sql), part.reads)
+        mentions = table_mentions(statement).items()
+        reads = max(1, sum(times * (found[name].reads if name in found else 1) for name, times in mentions))
+        if reads > _MOST_READS:
+            raise CompositionTooLarge(
+                f"More than {_MOST_READS} reads of tables stand behind '{node.name}' of '{pipe.name}'",
+                hint="A node is read anew wherever it is named: keep rows that are needed often in a data source.",
+            )
+        return reads
 
     def _note_reads(self, statement: str) -> None:
         """A name anywhere in the text may be a table; one too many only makes a kept answer end early."""

@@ -75,6 +75,37 @@ def fed_by_table(statement: str, table: str) -> str:
     return "".join([*parts, statement[done:]])
 
 
+def united_selects(statement: str) -> Iterator[Sequence[str]]:
+    """The SELECTs, each a statement of its own, of each UNION that brings several of the leftmost tables together."""
+    yield from _united(statement, meaningful_tokens(statement), {}, "")
+
+
+def _united(statement: str, listed: Sequence[Token], definitions: _Definitions, outer: str) -> Iterator[Sequence[str]]:
+    """`outer` is what stands behind the WITH of all the statements around."""
+    listed = _bare(listed)
+    definitions = {**definitions, **dict(_definitions(listed))}
+    if listed and _word(listed[0]) == "WITH":
+        begin = _behind_with(listed)
+        own = statement[listed[0].start + len("WITH") : begin.start].strip()
+        outer = ", ".join(filter(None, [outer, own]))
+        listed = listed[listed.index(begin) :]
+    operators = [index for index, _ in _outer(listed) if _unites(listed, index)]
+    if not operators:
+        _, inner, known = _first_from(listed, definitions)
+        yield from () if inner is None else _united(statement, inner, known, outer)
+        return
+    members = _members(listed, operators)
+    if len({_leftmost(member, definitions, _Bounds()).tables for member in members}) > 1:
+        given = f"WITH {outer} " if outer else ""
+        yield [f"{given}SELECT * FROM ({_text(statement, member)})" for member in members]
+    for member in members:
+        yield from _united(statement, member, definitions, outer)
+
+
+def _text(statement: str, listed: Sequence[Token]) -> str:
+    return statement[listed[0].start : listed[-1].start + len(listed[-1].text)]
+
+
 def _left_out(listed: Sequence[Token], definitions: _Definitions, table: str) -> set[tuple[int, int, str]]:
     """Where the members that begin with other tables stand, each with an operator beside it; and what to put there."""
     listed = _bare(listed)

@@ -6,7 +6,8 @@ too many costs a definition that the engine does not evaluate. What a caller may
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,13 +47,22 @@ def table_names(statement: str) -> frozenset[str]:
 
     Statements that differ in their strings alone, as the calls of an endpoint do, are looked through once.
     """
+    return _found(statement)[0]
+
+
+def table_mentions(statement: str) -> Mapping[str, int]:
+    """How often each of these names stands there."""
+    return _found(statement)[1]
+
+
+def _found(statement: str) -> tuple[frozenset[str], Mapping[str, int]]:
     found = skeleton(statement)
-    return _remembered(found) if len(found) <= _LONGEST_REMEMBERED else _table_names(found)
+    return _remembered(found) if len(found) <= _LONGEST_REMEMBERED else _searched(found)
 
 
-def _table_names(statement: str) -> frozenset[str]:
+def _searched(statement: str) -> tuple[frozenset[str], Mapping[str, int]]:
     listed = meaningful_tokens(statement)
-    found: set[str] = set()
+    found: Counter[str] = Counter()
     levels = [_Level()]
     for index, token in enumerate(listed):
         level = levels[-1]
@@ -68,13 +78,15 @@ def _table_names(statement: str) -> frozenset[str]:
         elif token.kind in {TokenKind.WORD, TokenKind.QUOTED}:
             called = index + 1 < len(listed) and listed[index + 1].text == "("
             _step(level, token, listed[index - 1] if index else None, found, called=called)
-    return frozenset(found - _defined(listed))
+    for name in _defined(listed):
+        del found[name]
+    return frozenset(found), found
 
 
-_remembered = lru_cache(2000)(_table_names)
+_remembered = lru_cache(2000)(_searched)
 
 
-def _step(level: _Level, token: Token, before: Token | None, found: set[str], *, called: bool) -> None:
+def _step(level: _Level, token: Token, before: Token | None, found: Counter[str], *, called: bool) -> None:
     keyword = token.text.upper() if token.kind is TokenKind.WORD else ""
     if keyword in _TABLES_BEGIN:
         # ARRAY JOIN takes columns.
@@ -85,7 +97,7 @@ def _step(level: _Level, token: Token, before: Token | None, found: set[str], *,
         level.in_tables = level.expects_table = False
     elif level.expects_table:
         if not called:  # a table function is no table, whatever pipe has its name
-            found.add(token.name)
+            found[token.name] += 1
         level.expects_table = False
 
 
