@@ -17,6 +17,7 @@ from stonechat.ingest.feeding import FedColumn, fed_columns
 from stonechat.ingest.files.batches import BATCH_BYTES, Judge, UnreadableFile
 from stonechat.ingest.files.cells import CellReader, Row
 from stonechat.ingest.files.dialect import Dialect, DialectParameters
+from stonechat.ingest.infer_types import STRING, cell_type
 from stonechat.ingest.quarantine import quarantine_row
 from stonechat.ingest.rows import LONGEST_ROW
 from stonechat.ingest.verdicts import Reason, Verdicts
@@ -109,7 +110,11 @@ class CsvFile:
         return CellReader(self._fed, header), len(first)
 
     def _header(self, first: Sequence[str]) -> Sequence[tuple[int, FedColumn]] | None:
-        """Which cells are whose, if most cells of the first row are names of columns, or their keys in events."""
+        """Which cells are whose, if the first row is a header.
+
+        It is one if half of its cells are names of columns, or their keys in events. But a value may be called like a
+        column: where a cell is no title, as numbers are none, and the row fits as one, it is a row.
+        """
         names = {key: column for column in reversed(self._fed) for key in _keys(column)}
         names |= {column.name: column for column in self._fed}
         found: dict[str, tuple[int, FedColumn]] = {}
@@ -117,7 +122,18 @@ class CsvFile:
             column = names.get(cell.strip())
             if column is not None:
                 found.setdefault(column.name, (index, column))
-        return list(found.values()) if found and len(found) * 2 >= len(first) else None
+        if not found or len(found) * 2 < len(first):
+            return None
+        others = [cell.strip() for cell in first if cell.strip() not in names]
+        has_values = any(cell and cell_type([cell]) != STRING for cell in others)
+        return None if has_values and self._fits(first) else list(found.values())
+
+    def _fits(self, first: Sequence[str]) -> bool:
+        """Whether the first row is a row of the data source, cell by cell."""
+        if len(first) != len(self._fed):
+            return False
+        reader = CellReader(self._fed, list(enumerate(self._fed)))
+        return reader.judge([Row(first, "")], self._import_id, 0.0).good_rows == 1
 
 
 def _keys(column: FedColumn) -> list[str]:
