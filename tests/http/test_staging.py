@@ -270,14 +270,17 @@ def test_a_deployment_under_way_is_discarded(server: RunningServer) -> None:
         assert not answers, answers[0].text
     assert server.deploy(_WANTED).json()["code"] == "SC703"
     path = f"/v1/deployments/{listed[1]['id']}"
-    (job,) = server.request("GET", "/v0/jobs", params={"status": "working"}).json()["jobs"]
+    filling, job = server.request("GET", "/v0/jobs", params={"status": "working"}).json()["jobs"]
+    assert (filling["kind"], filling["pipe_name"], filling["is_cancellable"]) == ("populateview", "summing", False)
+    assert server.request("POST", f"/v0/jobs/{filling['id']}/cancel").json()["code"] == "SC831"
     assert (job["deployment_id"], job["is_cancellable"]) == (listed[1]["id"], True)
     assert server.request("POST", f"/v0/jobs/{job['id']}/cancel").status_code == 200
     assert server.request("DELETE", path).status_code == 200
     deploying.join()
     assert (answers[0].status_code, answers[0].json()["code"]) == (409, "SC707")
     assert server.request("GET", path).json()["deployment"]["status"] == "deleted"
-    assert server.request("GET", f"/v0/jobs/{job['id']}").json()["status"] == "cancelled"
+    for each in (job, filling):
+        assert server.request("GET", f"/v0/jobs/{each['id']}").json()["status"] == "cancelled"
     server.send(_rows(100), name="events")
     assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [sum(range(1, 90)) + 100]
     assert server.deploy(_WANTED).json()["result"] == "success"
@@ -299,8 +302,24 @@ def test_deployments_are_jobs_that_clients_find_by_kind_and_id(server: RunningSe
     assert server.request("GET", f"/v0/jobs/{staged['id']}").json()["status"] == "cancelled"
     failing = _SUMMING.replace("sum(n)", "toUInt64(sum(n) + throwIf(max(n) > 1))")
     assert server.deploy({**_PROJECT, "summing.pipe": failing}).status_code == 400
-    (failed,) = server.request("GET", "/v0/jobs", params={"status": "error"}).json()["jobs"]
-    assert "Error migrating data" in failed["error"]
+    failed = server.request("GET", "/v0/jobs", params={"status": "error"}).json()["jobs"]
+    assert [job["kind"] for job in failed] == ["populateview", "deployment"]
+    assert all("Error migrating data" in job["error"] for job in failed)
+
+
+def test_views_that_a_deployment_fills_are_jobs_of_their_own(server: RunningServer) -> None:
+    assert server.request("GET", "/v0/jobs", params={"kind": "populateview"}).json()["jobs"] == []
+    added = {"more.datasource": _SUMS, "more_summing.pipe": _SUMMING.replace("DATASOURCE sums", "DATASOURCE more")}
+    assert server.deploy({**_PROJECT, **added}).json()["result"] == "success"
+    (job,) = server.request("GET", "/v0/jobs", params={"kind": "populateview"}).json()["jobs"]
+    assert (job["pipe_name"], job["datasource"]["name"], job["status"]) == ("more_summing", "more", "done")
+    assert (job["statistics"], job["progress_percentage"]) == ({"row_count": 1}, 100.0)
+    assert (job["deployment_id"], job["error"]) == (_live(server), None)
+    assert job["created_at"] <= job["updated_at"]
+    assert job["datasource"]["id"] == server.request("GET", "/v0/datasources/more").json()["id"]
+    assert server.request("GET", f"/v0/jobs/{job['id']}").json() == job
+    assert server.deploy({**_PROJECT, **added, "sums.datasource": "DESCRIPTION more\n" + _SUMS}).status_code == 200
+    assert [each["id"] for each in server.request("GET", "/v0/jobs?kind=populateview").json()["jobs"]] == [job["id"]]
 
 
 def test_who_may_not_deploy_sees_no_deployments_among_the_jobs(server: RunningServer) -> None:

@@ -309,6 +309,7 @@ class Deployer:
                 self._live,
                 plan(),
                 progress=record.progress,
+                populations=record.populations,
                 telemetry=self._telemetry,
                 going_on=self._going_on,
             )

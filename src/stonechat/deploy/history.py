@@ -31,6 +31,7 @@ _deployments = sa.Table(
     sa.Column("errors", sa.Text),
     sa.Column("progress", sa.Text),
     sa.Column("promoted_at", sa.String(26)),
+    sa.Column("populations", sa.Text),
 )
 
 
@@ -70,6 +71,7 @@ MIGRATIONS = (
     Migration("deployments-3", _fill_in),
     add_columns("deployments-4", _deployments.c.promoted_at),
     Migration("deployments-5", _note_promotion),
+    add_columns("deployments-6", _deployments.c.populations),
 )
 
 
@@ -85,7 +87,9 @@ class DeploymentRecord:
     """One deployment: its files, how far it is and, if it failed, why.
 
     `promoted_at` is empty until it is live for the first time. `progress` is what the one who carries it out has noted;
-    `errors` are as the API shows them.
+    `errors` are as the API shows them. `populations` are the views whose targets it filled, or fills, in order: the
+    `view`, its `pipe` and its target, `data_source` (each as id and name), when it `began` and, once it has, when it
+    `ended`, and the `rows` of the target then.
     """
 
     id: int
@@ -98,6 +102,7 @@ class DeploymentRecord:
     errors: Sequence[Mapping[str, Any]]
     progress: Mapping[str, Any]
     promoted_at: str
+    populations: Sequence[Mapping[str, Any]]
 
     @property
     def is_candidate(self) -> bool:
@@ -171,6 +176,12 @@ def record_progress(connection: sa.Connection, identity: int, progress: Mapping[
     connection.execute(_deployments.update().where(_deployments.c.id == identity).values(**values))
 
 
+def record_populations(connection: sa.Connection, identity: int, populations: Sequence[Mapping[str, Any]]) -> None:
+    """Note which views have their targets filled, and which did; it stays there."""
+    values = {"populations": json.dumps([dict(each) for each in populations]), "updated_at": now()}
+    connection.execute(_deployments.update().where(_deployments.c.id == identity).values(**values))
+
+
 def record_live(connection: sa.Connection, workspace_id: str, identity: int) -> None:
     """Make a deployment the live one, inside the transaction that makes it so."""
     mine = _deployments.c.workspace_id == workspace_id
@@ -199,4 +210,5 @@ def _record(row: sa.Row[Any]) -> DeploymentRecord:
         json.loads(row.errors),
         json.loads(row.progress),
         row.promoted_at or "",
+        json.loads(row.populations or "[]"),
     )

@@ -30,7 +30,7 @@ from stonechat.deploy.ddl import (
     table,
 )
 from stonechat.deploy.filling import JOINING, Filler, Filling
-from stonechat.deploy.history import Status, record_progress, record_status
+from stonechat.deploy.history import Status, record_populations, record_progress, record_status
 from stonechat.deploy.plan import (
     Backfill,
     CloneDataSource,
@@ -40,6 +40,7 @@ from stonechat.deploy.plan import (
     RenewDataSource,
     RewriteDataSource,
     Table,
+    pipe_of_view,
 )
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
@@ -47,7 +48,7 @@ from stonechat.project.live import Candidate, LiveProject, Snapshot
 from stonechat.project.places import Boundary, Place, database_of, keep_places
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.quoting import identifier, literal
-from stonechat.state import StateStore
+from stonechat.state import StateStore, now
 from stonechat.telemetry.recorder import Telemetry
 
 _QUIET_SECONDS = 60.0
@@ -96,6 +97,7 @@ class Staging:
         plan: Plan,
         *,
         progress: Mapping[str, Any],
+        populations: Sequence[Mapping[str, Any]],
         telemetry: Telemetry,
         going_on: Callable[[], None],
     ) -> None:
@@ -113,6 +115,7 @@ class Staging:
         self._own = database_of(self._snapshot.workspace, self._snapshot.deployment_id)
         self._filling = {item["name"]: Filling(**item) for item in progress.get("filling", [])}
         self._filled: set[str] = set()
+        self._populations = {each["view"]: dict(each) for each in populations}
 
     @property
     def query_id(self) -> str:
@@ -130,10 +133,28 @@ class Staging:
             self._going_on()
             filler = Filler(self._engine, self._snapshot, filling, noted=self._noted, query_id=self.query_id)
             identity, workspace = self._snapshot.identities[name].id, self._snapshot.workspace
+            self._note_populations(name)
             with self._telemetry.operation(workspace, "deployment_backfill", identity, name) as operation:
                 filler.fill(self._tables[name], self._backfills(name))
-                operation.rows(self._rows(name, filling.database))
+                rows = self._rows(name, filling.database)
+                operation.rows(rows)
+            self._note_populations(name, ended=now(), rows=rows)
             self._filled.add(name)
+
+    def _note_populations(self, name: str, **outcome: Any) -> None:
+        """Keep that a data source is being filled by views, or what came of it."""
+        for step in self._backfills(name):
+            view = step.view.name
+            pipe = pipe_of_view(view)
+            noted = {
+                "view": view,
+                "pipe": [self._snapshot.identities[pipe].id, pipe],
+                "data_source": [self._snapshot.identities[name].id, name],
+                "began": now(),
+            }
+            self._populations[view] = {**self._populations.get(view, noted), **outcome}
+        with self._store.transaction() as connection:
+            record_populations(connection, self._snapshot.deployment_id, list(self._populations.values()))
 
     def _rows(self, name: str, database: str) -> int:
         places = f"database = {literal(database)} AND name = {literal(name)}"

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
-from stonechat.http.deployment_jobs import DEPLOYMENT, DeploymentJobs
+from stonechat.http.deployment_jobs import DEPLOYMENT, OF_DEPLOYMENTS, DeploymentJobs
 from stonechat.http.import_progress import block_log
 from stonechat.http.observing import REQUEST_ID
 from stonechat.jobs.imports import IMPORT
@@ -80,7 +80,7 @@ class _Jobs:
         job = await asyncio.to_thread(self._get, caller.workspace_id, identity)
         if not _may_see(caller, job) or (act != self.jobs.get and not _may_change(caller, job)):
             raise UnknownJob(f"The job '{identity}' does not exist")
-        act = act_on_deployment if job.kind == DEPLOYMENT else act
+        act = act_on_deployment if job.kind in OF_DEPLOYMENTS else act
         return JSONResponse(job_json(request, self.jobs, await asyncio.to_thread(act, caller.workspace_id, identity)))
 
 
@@ -144,7 +144,7 @@ def _may_change(caller: Caller, job: Job) -> bool:
 
 
 def _deploys(caller: Caller, job: Job) -> bool:
-    return job.kind == DEPLOYMENT and caller.may(ScopeType.DEPLOY)
+    return job.kind in OF_DEPLOYMENTS and caller.may(ScopeType.DEPLOY)
 
 
 def _asked_for(caller: Caller, job: Job) -> bool:
