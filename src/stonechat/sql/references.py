@@ -21,6 +21,10 @@ from stonechat.sql.tuning import is_tuning
 #: Runs one statement that reads no table, with no right to change anything, and gives its answer as plain text.
 Ask = Callable[[str], str]
 _MOST_ALTERNATIVES = 200
+# The engine writes floats that are whole as integers: -0.0 loses its sign, and what no integer can hold is not read.
+_WHOLE_FLOAT = literal(r'("field_type":"Float64","value":-?[0-9]+)([,}])')
+_WITH_A_POINT = literal(r"\1.0\2")
+_FLOATS_KEPT = f"replaceRegexpAll(parseQueryToJSON(text), {_WHOLE_FLOAT}, {_WITH_A_POINT})"
 _NO_TREE = re.compile(r"AST node of type '(\w+?)(?:Query\w*)?' does not support|(INSERT) with inline data")
 
 
@@ -149,7 +153,7 @@ def tree_of(statement: str, ask: Ask) -> dict[str, Any]:
     """
     try:
         answer = ask(
-            f"WITH {literal(statement)} AS text, parseQueryToJSON(text) AS tree, "
+            f"WITH {literal(statement)} AS text, {_FLOATS_KEPT} AS tree, "
             "translate(formatQueryFromJSON(tree), '() ', '') AS again, "
             "translate(formatQuerySingleLine(text), '() ', '') AS first "
             "SELECT if(again = first, tree, '')"
