@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Insert
-from stonechat.engine.synced_parts import SYNCED_PARTS
+from stonechat.engine.table_settings import LEAN_MERGES, SYNCED_PARTS
 
 WINDOW = "SETTINGS non_replicated_deduplication_window = 1000"
 TABLES = (
@@ -43,10 +43,11 @@ def insert_until_killed(folder: Path) -> None:
         os.write(1, f"{token}\n".encode())
 
 
-def merge_until_killed(folder: Path, change: str) -> None:
+def merge_until_killed(folder: Path, change: str, *given: str) -> None:
     """Insert blocks, make other parts of them, have the disk catch up with what it was told to sync, and wait."""
     engine = ChdbEngine(folder, server_memory_bytes=1_000_000_000)
-    settings = ", ".join(f"{name} = {value}" for name, value in SYNCED_PARTS.items())
+    own = [f"{name} = {value}" for name, value in (LEAN_MERGES | SYNCED_PARTS).items()]
+    settings = ", ".join([*own, *given])
     engine.command("CREATE DATABASE w")
     engine.command(f"CREATE TABLE w.t (k UInt64, c UInt64 DEFAULT k) ENGINE = MergeTree ORDER BY k SETTINGS {settings}")
     for token in range(20):
@@ -80,8 +81,8 @@ if __name__ == "__main__":
             replay(Path(folder), int(tokens))
         case ["insert-until-killed", folder]:
             insert_until_killed(Path(folder))
-        case ["merge-until-killed", folder, change]:
-            merge_until_killed(Path(folder), change)
+        case ["merge-until-killed", folder, change, *given]:
+            merge_until_killed(Path(folder), change, *given)
         case ["look", folder]:
             look(Path(folder))
         case arguments:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
-from stonechat.engine.synced_parts import SYNCED_PARTS
+from stonechat.engine.table_settings import LEAN_MERGES, SYNCED_PARTS
 from stonechat.engine.windows import DEDUPLICATION_WINDOW
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 from stonechat.sql.leftmost import as_one_select
@@ -30,7 +30,7 @@ def create_quarantine(source: DataSource, database: str) -> str:
     return (
         f"CREATE TABLE {table(database, source.name + QUARANTINE_SUFFIX)}\n(\n    {body}\n)\n"
         f"ENGINE = MergeTree ORDER BY insertion_date TTL insertion_date + toIntervalDay({QUARANTINE_DAYS})\n"
-        f"{_settings(_DURABLE)}"
+        f"{_settings(LEAN_MERGES | _DURABLE)}"
     )
 
 
@@ -140,9 +140,13 @@ def _engine(engine: TableEngine) -> str:
         clauses.append(f"SAMPLE BY ({engine.sampling_key})")
     if engine.ttl:
         clauses.append(f"TTL {engine.ttl}")
-    settings = dict(engine.settings) | _DURABLE
-    clauses.append(_settings(settings))
+    clauses.append(_settings(table_settings(engine)))
     return "\n".join(clauses)
+
+
+def table_settings(engine: TableEngine) -> Mapping[str, str]:
+    """All settings of a data source's table: those of its file, and what it has besides or in their stead."""
+    return LEAN_MERGES | dict(engine.settings) | _DURABLE
 
 
 def _settings(settings: Mapping[str, str]) -> str:

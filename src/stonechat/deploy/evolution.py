@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stonechat.datafile.resources import Column, DataSource, TableEngine
-from stonechat.deploy.ddl import column_definition, index_definition
+from stonechat.deploy.ddl import column_definition, index_definition, table_settings
 from stonechat.project.quarantine import quarantine_columns
 from stonechat.sql.quoting import identifier, literal
 from stonechat.sql.statements import meaningful_tokens
@@ -155,7 +155,7 @@ def _alterations(live: DataSource, wanted: DataSource) -> Iterator[str]:
         if index not in live.indexes:
             yield f"ADD {index_definition(index)}"
             yield f"MATERIALIZE INDEX {identifier(index.name)}"
-    yield from _setting_alterations(dict(live.engine.settings), dict(wanted.engine.settings))
+    yield from _setting_alterations(table_settings(live.engine), table_settings(wanted.engine))
 
 
 def _column_alterations(before: Mapping[str, Column], after: Mapping[str, Column]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
-from stonechat.engine.synced_parts import SYNCED_PARTS
+from stonechat.engine.table_settings import SYNCED_PARTS
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import Table
 from stonechat.sql.quoting import identifier, literal

@@ -21,7 +21,7 @@ from stonechat.deploy.retention import QuarantineRetention
 from stonechat.deploy.workspaces import Workspaces, restore_all
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import QueryLimits
-from stonechat.engine.synced_parts import sync_merged_parts_of_older_tables
+from stonechat.engine.table_settings import bring_older_tables_up
 from stonechat.engine.token_logs import sync_refusal
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.gathering import BlockLimits
@@ -105,7 +105,7 @@ class Parts:
             reader_connections=self.settings.query_connections,
         )
         undo.callback(self.engine.close)
-        sync_merged_parts_of_older_tables(self.engine)
+        bring_older_tables_up(self.engine)
         if reason := sync_refusal(home):
             _log.warning("a power loss may double rows: the file system syncs no single files", reason=reason)
         self.store = StateStore(f"sqlite:///{home / 'state.sqlite'}", _MIGRATIONS)
