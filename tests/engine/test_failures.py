@@ -92,3 +92,12 @@ def test_a_short_parameter_is_taken_out_where_it_is_quoted(engine: ChdbEngine) -
     assert (
         str(raised.value) == "Unknown expression identifier `nothing`. In scope SELECT nothing, {key} FROM (SELECT 1)."
     )
+
+
+def test_a_text_that_a_statement_makes_long_is_cut_and_keeps_its_name(engine: ChdbEngine) -> None:
+    statement = "SELECT throwIf(1, concat('begin', repeat('x', 1000000)))"
+    with pytest.raises(EngineFailure) as raised:
+        engine.query(Query(statement, "default"))
+    assert raised.value.message.startswith("beginxxx")
+    assert 9_000 < len(raised.value.message) < 11_000
+    assert raised.value.name == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"

@@ -21,6 +21,8 @@ _MARK = re.compile(r"\s*/\* stonechat [0-9a-f]*(?: \*/)?")  # what `running` add
 # A statement that was only to be parsed is quoted a second time, as the argument of the function that parsed it.
 _PARSED = re.compile(r":? In scope (?:WITH|SELECT) .*\b(?:formatQuery(?:SingleLine)?|parseQueryToJSON)\(.*", re.DOTALL)
 _EXECUTING = re.compile(r":\s+While executing \w+\.?$")
+_LONGEST, _TAIL = 10_000, 300
+"""Characters. The tail has the name of the error and the version."""
 _SHORTEST_ALONE = 4
 """Bytes; a shorter value stands in ordinary words too, and is looked for within quotation marks alone."""
 
@@ -59,6 +61,7 @@ def _without_values(text: str, parameters: Mapping[str, str]) -> str:
 
 def failure(text: str) -> EngineFailure:
     """The contract's error for an exception text; a text that is not ClickHouse's becomes a plain `EngineFailure`."""
+    text = _shortened(text)
     front = _PREFIX.match(text)
     if front is None:
         return EngineFailure(text.strip() or "The engine failed without saying why.")
@@ -69,6 +72,14 @@ def failure(text: str) -> EngineFailure:
     message = " ".join(body.split())
     message = message[:-1] if message.endswith("..") else message
     return FAILURES_BY_NUMBER.get(number, EngineFailure)(message or name, number=number, name=name)
+
+
+def _shortened(text: str) -> str:
+    """What is too long without its end, but for the name there: statements decide how long the engine's texts are."""
+    if len(text) <= _LONGEST:
+        return text
+    name = _NAME.search(_VERSION.sub("", text[-_TAIL:]))
+    return f"{text[:_LONGEST]} ...{name[0] if name else ''}"
 
 
 def _without_front(text: str) -> str:

@@ -79,7 +79,7 @@ def note_call(scope: Scope, call: Call) -> None:
 
 def note_error(request: Request, error: Exception) -> None:
     """Note why the request failed."""
-    request.scope[_ERROR] = str(error)
+    request.scope[_ERROR] = str(error)[:_LONGEST_TEXT]
 
 
 def record_call(telemetry: Telemetry, scope: Scope, status: int, seconds: float) -> None:
