@@ -203,7 +203,11 @@ def failure_offset(error: EngineFailure, statement: str) -> int | None:
 def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -> Iterator[StonechatError]:
     views = views_of(project, pipe)
     target = project.data_sources[views[0].target]
-    described = engine.fetch(f"DESCRIBE ({compose_pipe(project, pipe, {}).sql})", database=database)
+    try:
+        described = engine.fetch(f"DESCRIBE ({compose_pipe(project, pipe, {}).sql})", database=database)
+    except EngineFailure as error:
+        yield InvalidNode(f"Node '{pipe.output.name}': {_said(error)}", pipe.output.sql_position)
+        return
     given = {str(row["name"]): str(row["type"]) for row in described}
     stored = engine.fetch(f"DESCRIBE {table(database, target.name)}", database=database)
     wanted = {str(row["name"]): str(row["type"]) for row in stored}
