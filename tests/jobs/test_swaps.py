@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ from tests.engine.shared import shared_engine
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure
+from stonechat.jobs import swaps
 from stonechat.jobs.swaps import MIGRATIONS, complete_swaps, swap
 from stonechat.project.live import Table
 from stonechat.state import StateStore
@@ -73,3 +76,40 @@ def test_what_the_engine_refuses_half_way_is_taken_back_and_takes_no_later_row_a
     _add(engine, _FIRST, 3)
     complete_swaps(store, engine)  # as the next start does
     assert _numbers(engine, _FIRST) == [1, 3]
+
+
+@dataclass
+class _Refusing:
+    """An engine that carries out so many exchanges and refuses all further ones."""
+
+    engine: ChdbEngine
+    exchanges: int
+
+    def command(self, statement: str, **arguments: str) -> None:
+        if statement.startswith("EXCHANGE"):
+            self.exchanges -= 1
+            if self.exchanges < 0:
+                raise EngineFailure("not now")
+        self.engine.command(statement, **arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+
+def test_what_cannot_be_taken_back_does_not_come_back_over_a_later_exchange(
+    engine: ChdbEngine, store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swaps, "_PAUSES", ())
+    with pytest.raises(EngineFailure, match="not now"):
+        swap(store, cast("ChdbEngine", _Refusing(engine, exchanges=1)), _STAGING, [_FIRST, _SECOND])
+    later = f"{_STAGING}_later"
+    engine.command(f"CREATE DATABASE {later}")
+    try:
+        engine.command(f"CREATE TABLE {later}.first AS {_FIRST}")
+        _add(engine, Table(later, "first"), 9)
+        swap(store, engine, later, [_FIRST])
+        assert _numbers(engine, _FIRST) == [9]
+        complete_swaps(store, engine)  # as the next start does
+        assert _numbers(engine, _FIRST) == [9]
+    finally:
+        engine.command(f"DROP DATABASE {later} SYNC")

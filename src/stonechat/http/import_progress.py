@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from stonechat.jobs.runner import JobRunner
-from stonechat.jobs.store import Job
+from stonechat.jobs.store import Job, UnknownJob
 
 _SECONDS_BETWEEN_LINES: Final = 0.5
 _COUNTS: Final = ("lines", "quarantine", "invalid_lines")
@@ -32,7 +32,11 @@ async def progress_lines(
             shown = block
         if job.status.ended or jobs.is_stopping:
             break
-        job = await loop.run_in_executor(threads, partial(jobs.wait, job, seconds=_SECONDS_BETWEEN_LINES))
+        try:
+            job = await loop.run_in_executor(threads, partial(jobs.wait, job, seconds=_SECONDS_BETWEEN_LINES))
+        except UnknownJob as error:  # its workspace is gone
+            yield _line({"job_id": job.id, "error": str(error)})
+            return
     if job.error is None and job.status.ended:
         yield _line(await asyncio.to_thread(answer, job))
     else:

@@ -62,7 +62,9 @@ def swap(
     `along` writes something of its caller's in the transaction from which on this will happen, whatever ends early.
     Raises `EngineFailure` where the engine refuses: all live tables are in their places again then, the others are
     gone, and `along` has been told False. What waited for the next start would take rows away that have come by then.
+    Where the engine refuses even that, the next swap or start completes this one before anything else changes places.
     """
+    complete_swaps(store, engine)
     exchanges = [Exchange(table, staging, uuid_of(engine, Table(staging, table.name))) for table in tables]
     noted = json.dumps([[each.live.database, each.live.name, each.uuid] for each in exchanges])
     with store.transaction() as connection:
