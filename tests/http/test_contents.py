@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -159,6 +160,48 @@ def test_equal_rows_of_a_replacement_are_all_kept(server: RunningServer) -> None
     assert _amounts(server) == [2, 2, 2, 4, 8]
     assert _replace(server, content).status_code == 200
     assert _amounts(server) == [2, 2, 2]
+
+
+_PICKY = _FILL_DAYS.replace("sum(amount)", "sum(amount + toUInt8(if(amount = 666, shop, '0')))")
+
+
+def test_a_file_that_a_view_cannot_take_is_there_and_told_with_its_counts(running: RunningServer) -> None:
+    server = _filled(running, {**_PLAIN, "fill.pipe": _PICKY})
+    params = {"mode": "append", "name": "sales"}
+    content = "2024-01-01,secret,666\n2024-01-02,c,32\nnever,c,1\n"
+    answer = server.request("POST", "/v0/datasources", params=params, content=content)
+    assert answer.status_code == 422, answer.text
+    body = answer.json()
+    assert (body["code"], body["successful_rows"], body["quarantine_rows"]) == ("SC661", 2, 1)
+    assert "1 row in quarantine. The rows are in the data source, but the materialized view 'fill'" in body["error"]
+    assert "secret" not in answer.text
+    job = _ended(
+        server, server.request("POST", "/v1/datasources/sales/append", params={"format": "csv"}, content=content)
+    )
+    assert (job["status"], job["successful_rows"]) == ("error", 2)
+    assert "the materialized view 'fill' cannot take all of them" in job["error"]
+    again = server.request("POST", f"/v0/jobs/{job['id']}/retry")
+    assert (_ended(server, again)["status"], server.value("SELECT count() FROM sales")) == ("error", 4 + 2 * 2)
+    *_, last = server.request(
+        "POST", "/v0/datasources", params=params | {"progress": "true"}, content=content
+    ).text.splitlines()
+    assert "cannot take all of them" in server.request("GET", f"/v0/jobs/{json.loads(last)['job_id']}").json()["error"]
+    assert server.value("SELECT count() FROM sales") == 4 + 3 * 2
+    assert server.sql("SELECT day, sum(total) AS total FROM by_day WHERE day = '2024-01-02' GROUP BY day") == [
+        {"day": "2024-01-02", "total": 2 + 3 * 32}
+    ]
+
+
+def test_a_replacement_that_a_view_cannot_take_changes_nothing_and_quotes_no_row(running: RunningServer) -> None:
+    server = _filled(running, {**_PLAIN, "fill.pipe": _PICKY})
+    assert server.send('{"day": "2024-01-05", "shop": "secret", "amount": 666}', name="sales").status_code == 422
+    for condition in ({}, {"replace_condition": "amount = 1"}):
+        answer = _replace(server, "2024-01-01,private,666\n" if not condition else "2024-01-01,a,1\n", **condition)
+        assert (answer.status_code, answer.json()["code"]) == (400, "SC662"), answer.text
+        assert "the materialized view 'fill' cannot take the rows" in answer.json()["error"].lower()
+        assert "secret" not in answer.text
+        assert "private" not in answer.text
+    assert server.sql("SELECT count() AS n, sum(amount) AS s FROM sales") == [{"n": 5, "s": 15 + 666}]
 
 
 def test_a_replacement_goes_through_a_chain_of_views(running: RunningServer) -> None:

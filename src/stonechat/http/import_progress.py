@@ -34,8 +34,8 @@ async def progress_lines(
             break
         try:
             job = await loop.run_in_executor(threads, partial(jobs.wait, job, seconds=_SECONDS_BETWEEN_LINES))
-        except UnknownJob as error:  # its workspace is gone
-            yield _line({"job_id": job.id, "error": str(error)})
+        except UnknownJob as gone:  # with its workspace
+            yield _line({"job_id": job.id, "error": str(gone)})
             return
     if job.error is None and job.status.ended:
         yield _line(await asyncio.to_thread(answer, job))

@@ -14,6 +14,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import CALLER
 from stonechat.http.headers import Headers
 from stonechat.http.observing import new_request_id, note_error
+from stonechat.jobs.kinds import JobFailed
 from stonechat.project.live import UnknownDataSource, UnknownPipe
 from stonechat.project.model import InvalidProject
 from stonechat.template.errors import TemplateCustomError
@@ -51,8 +52,9 @@ _DOCUMENTATION: Mapping[str, str] = {
 
 
 def problem_body(error: StonechatError) -> dict[str, object]:
-    """The JSON body of an error."""
-    body: dict[str, object] = {"error": str(error), "code": error.code}
+    """The JSON body of an error; of a job that failed, with what it has done."""
+    done = error.result if isinstance(error, JobFailed) else {}
+    body: dict[str, object] = {**done, "error": str(error), "code": error.code}
     if error.hint:
         body["hint"] = error.hint
     if documentation := _DOCUMENTATION.get(error.code[:3]):

@@ -34,6 +34,7 @@ Take = Callable[[str, Verdicts], "Future[None]"]
 class Tally:
     """What became of the rows of a file so far. `batches` are taken; `trouble` is what went wrong behind them.
 
+    `views_failed`: the rows are in the data source, but a view could not take all of them.
     `bytes` and `quarantined_bytes` are those of the rows as lines of JSON, as the write-ahead log has them.
     """
 
@@ -44,6 +45,7 @@ class Tally:
     trouble: str | None = None
     bytes: int = 0
     quarantined_bytes: int = 0
+    views_failed: bool = False
 
     def plus(self, verdicts: Verdicts) -> Tally:
         """With one batch more."""
@@ -143,7 +145,8 @@ def _settled(future: Future[None], tally: Tally) -> Tally:
     try:
         future.result()
     except (ViewFailed, CommitDelayed) as error:
-        return replace(tally, trouble=error.message)
+        failed = tally.views_failed or isinstance(error, ViewFailed)
+        return replace(tally, trouble=error.message, views_failed=failed)
     return tally
 
 

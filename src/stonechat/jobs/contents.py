@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import structlog
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine, EngineFailure
 from stonechat.errors import Kind, StonechatError
+from stonechat.ingest.destinations import is_transient, is_view_failure, view_of
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.segments import sync_path
 from stonechat.jobs.renewal import Renewal
@@ -50,6 +51,13 @@ class RowsNotDeleted(StonechatError):
     """The engine cannot delete the rows that a condition holds for."""
 
     code = "SC659"
+    kind = Kind.INVALID
+
+
+class RowsNotReplaced(StonechatError):
+    """A materialized view behind a data source cannot take the rows that are to be there. Nothing was changed."""
+
+    code = "SC662"
     kind = Kind.INVALID
 
 
@@ -172,12 +180,14 @@ class Contents:
             decided(connection, replaced if decision else None)
 
         try:
-            write(staging, source)
+            with _views_named(staging):
+                write(staging, source)
             with self._ingestion.settled(_SETTLING_SECONDS):
                 if not staging.fits(self._projects.of(workspace_id).snapshot):
                     return None
                 self._projects.of(workspace_id).require_unstaged(self._affected(workspace_id, source))
-                replaced = Replaced(staging.complete(), staging.outside_condition())
+                with _views_named(staging):
+                    replaced = Replaced(staging.complete(), staging.outside_condition())
                 try:
                     staging.swap(self._store, note)
                 finally:
@@ -315,6 +325,21 @@ class Contents:
 
     def _changed(self, snapshot: Snapshot, source: DataSource) -> None:
         self._versions.raise_for(snapshot.workspace.id, affected_by_writes(snapshot.project)[source.name])
+
+
+@contextmanager
+def _views_named(staging: Renewal) -> Iterator[None]:
+    """Say which view cannot take rows, without the engine's words, which quote rows that the caller may not see."""
+    try:
+        yield
+    except EngineFailure as failure:
+        if not is_view_failure(failure) or is_transient(failure):
+            raise
+        _log.warning("rows cannot be replaced", database=staging.database, reason=failure.message)
+        raise RowsNotReplaced(
+            f"The materialized view '{view_of(failure)}' cannot take the rows ({failure.name})",
+            hint="Nothing was changed. The server's log has the reason.",
+        ) from failure
 
 
 def rewriting(data_source_id: str) -> str:

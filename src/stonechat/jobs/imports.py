@@ -26,7 +26,7 @@ from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.segments import sync_path
 from stonechat.ingest.verdicts import Verdicts
 from stonechat.jobs.contents import Contents, Replaced, Replacement, rewriting
-from stonechat.jobs.kinds import JobFailed, JobKind, Progress
+from stonechat.jobs.kinds import JobFailed, JobKind, Progress, ViewsBehindFailed
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.store import Job, NewJob, Subject
 from stonechat.project.live import LiveProjects, Snapshot, UnknownDataSource
@@ -152,6 +152,8 @@ class Importer:
             result = self._append(work) if order.replacement is None else self._replace(work, order.replacement)
             operation.rows(result["successful_rows"], result["quarantined_rows"])
             operation.bytes(work.tally.bytes, work.tally.quarantined_bytes)
+            if work.tally.views_failed:
+                raise views_failed(work.tally, result)
         progress.note(result=result)  # a kill may come before the job's end is written: the file is not missed then
         path.unlink(missing_ok=True)
         return result
@@ -214,6 +216,9 @@ class Importer:
                 told = f"{error.message} ({work.tally.successful_rows} rows before it are appended)"
                 raise JobFailed(told, hint=error.hint, result=import_result(work.order.file, work.tally)) from error
             raise
+        work.tally = tally
+        if tally.trouble:
+            work.progress.note(tally=tally.noted)
         return import_result(work.order.file, tally)
 
     def _replace(self, work: _Import, replacement: Replacement) -> dict[str, Any]:
@@ -344,6 +349,15 @@ def import_result(import_id: str, tally: Tally) -> dict[str, Any]:
             }
         ],
     }
+
+
+def views_failed(tally: Tally, result: Mapping[str, Any]) -> ViewsBehindFailed:
+    """What tells that a view could not take all the rows, which are in their data source for all that."""
+    return ViewsBehindFailed(
+        str(tally.error),
+        hint="Do not send them again. Once the view's query is mended and deployed, what it fills is computed again.",
+        result=result,
+    )
 
 
 def _remove_old(folder: Path, clock: Callable[[], float] = time.time) -> None:

@@ -42,6 +42,13 @@ class JobFailed(StonechatError):
         self.result = dict(result or {})
 
 
+class ViewsBehindFailed(JobFailed):
+    """The rows of a job are in the data source, but a materialized view behind it could not take all of them."""
+
+    code = "SC661"
+    kind = Kind.HALF_DONE
+
+
 class Progress:
     """A handler's line to the runner. Its methods are called in the handler's thread, `stop` in any."""
 

@@ -10,6 +10,7 @@ from stonechat.ingest.imports import Tally, append_batches, into_data_source
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.retrying import QuarantineReader
 from stonechat.jobs.contents import Contents
+from stonechat.jobs.imports import views_failed
 from stonechat.jobs.kinds import JobKind, Progress
 from stonechat.jobs.store import Job, NewJob, Subject
 from stonechat.project.live import LiveProjects, Snapshot
@@ -78,6 +79,8 @@ class QuarantineRetrier:
             )
             operation.rows(tally.successful_rows)
             operation.bytes(tally.bytes)
+            if tally.views_failed:
+                raise views_failed(tally, _result(tally))
         progress.note(result=_result(tally))  # a kill may come before the job's end is written
         path.unlink(missing_ok=True)
         return _result(tally)
