@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from stonechat.auth.access import InvalidToken, Scope
 from stonechat.auth.secrets import SecretBox, WrongKey
+from stonechat.auth.token_table import MIGRATIONS
 from stonechat.auth.tokens import (
     ADMIN_TOKEN_NAME,
-    MIGRATIONS,
     InvalidTokenRequest,
     TokenExists,
     TokenIsKept,

@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import Caller, GrantRefused, Scope, ScopeType
-from stonechat.auth.tokens import InvalidTokenRequest, Token, TokenRegistry, UnknownToken, check_name
+from stonechat.auth.token_table import Token
+from stonechat.auth.tokens import InvalidTokenRequest, TokenRegistry, UnknownToken, check_name
 from stonechat.auth.web_tokens import InvalidClaims
 from stonechat.http.attributes import asked_for, only
 from stonechat.http.authentication import Authenticator

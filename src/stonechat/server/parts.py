@@ -11,7 +11,7 @@ from typing import Self
 import structlog
 
 from stonechat.auth.secrets import SecretBox
-from stonechat.auth.tokens import MIGRATIONS as TOKEN_MIGRATIONS
+from stonechat.auth.token_table import MIGRATIONS as TOKEN_MIGRATIONS
 from stonechat.auth.tokens import TokenRegistry
 from stonechat.auth.variables import MIGRATIONS as VARIABLE_MIGRATIONS
 from stonechat.auth.variables import Variables
