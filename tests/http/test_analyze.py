@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -83,6 +84,11 @@ def test_a_preview_has_ten_rows_of_many(messaging_server: RunningServer) -> None
         ({"files": {"ndjson": ("rows.ndjson", '{"a":1}')}}, "a Int16 `json:$.a`"),
         ({"files": {"file": ("anything", '{"a":1}')}}, "a Int16 `json:$.a`"),
         ({"files": {"csv": (None, _CSV)}}, "id Int16, name Nullable(String)"),
+        ({"files": {"csv": ("rows.ndjson", '{"a":1}')}}, "a Int16 `json:$.a`"),
+        ({"files": {"csv": (None, '{"a":1}')}}, "a Int16 `json:$.a`"),
+        ({"files": {"csv": ("x", '{"a":1}')}, "params": {"format": "csv"}}, "column_1 String"),
+        ({"files": {"csv": ("rows.csv.gz", gzip.compress(_CSV.encode()))}}, "id Int16, name Nullable(String)"),
+        ({"content": gzip.compress(b'{"a":1}')}, "a Int16 `json:$.a`"),
     ],
 )
 def test_rows_come_as_a_body_or_a_field(messaging_server: RunningServer, arguments: Any, schema: str) -> None:

@@ -159,7 +159,8 @@ async def _sample(request: Request, limit: int) -> _Sample:
     body = await read_body(request, limit)
     if not body.strip():
         raise NothingToAnalyze("The request has no rows", hint=_HINT)
-    return _Sample(_format(request.query_params.get("format") or kind, body), body)
+    rows = await asyncio.to_thread(_beginning, body)
+    return _Sample(_format(request.query_params.get("format") or kind, rows), rows)
 
 
 async def _uploaded(request: Request) -> _Sample:
@@ -167,8 +168,15 @@ async def _uploaded(request: Request) -> _Sample:
         for name, part in form.multi_items():
             body = await part.read() if isinstance(part, UploadFile) else part.encode()
             if body.strip():
-                return _Sample(_format(name, body), body)
+                rows = await asyncio.to_thread(_beginning, body)
+                return _Sample(_format(request.query_params.get("format") or _called(name, part), rows), rows)
     raise NothingToAnalyze("The request has no rows", hint=_HINT)
+
+
+def _called(field: str, part: UploadFile | str) -> str:
+    """What a file in a form is called, or its field. The field `csv` says nothing: clients use it for every format."""
+    named = format_by_name(part.filename or "", part.content_type or "") if isinstance(part, UploadFile) else None
+    return named or ("" if field == "csv" else field)
 
 
 def _format(name: str, body: bytes) -> SampleFormat:
