@@ -224,6 +224,14 @@ def test_what_a_filter_is_about_depends_on_no_setting_of_the_caller(server: Runn
     assert _sql(server, token, "SELECT n FROM visits SETTINGS join_use_nulls = 1").status_code == 200
 
 
+@pytest.mark.parametrize("depth", [150, 200, 250, 300, 350, 500])
+def test_a_nested_statement_is_answered_or_refused(server: RunningServer, visitor: str, depth: int) -> None:
+    statement = f"SELECT {'abs(' * depth}n{')' * depth} AS n FROM visits ORDER BY n LIMIT 1"
+    answer = server.request("GET", "/v0/sql", token=visitor, params={"q": statement})
+    assert answer.status_code in {200, 400}, answer.text
+    assert depth > 200 or answer.status_code == 200
+
+
 def test_errors_of_the_filter_itself_say_nothing_of_rows(server: RunningServer) -> None:
     token = _signed(server, {**_OF_A, "filter": "toUInt32(secret) < 100"}, *_PIPES)
     for answer in (_sql(server, token, "SELECT * FROM visits"), _get(server, "/v0/pipes/all_visits.json", token)):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from tests.engine.shared import shared_engine
 
@@ -162,3 +164,20 @@ def test_a_changed_tree_that_its_text_does_not_say_is_refused() -> None:
 
     with pytest.raises(UnreadableStatement, match="cannot be checked"):
         exact_statement_of(tree, careless)
+
+
+@pytest.mark.parametrize("depth", [10, 150, 200, 250, 300, 400, 990])
+def test_a_statement_is_read_whole_or_said_to_be_nested_too_deeply(depth: int) -> None:
+    ask = shared_engine().explain
+    statement = f"SELECT {'abs(' * depth}1{')' * depth} SETTINGS final = 1"
+
+    def ways() -> set[str]:
+        tree = tree_of(statement, ask)
+        return {exact_statement_of(tree, ask).rpartition(" SETTINGS")[0], without_settings(statement, ask)[0]}
+
+    whole = {statement.rpartition(" SETTINGS")[0]}
+    if depth <= 250:
+        assert ways() == whole
+        return
+    with suppress(UnreadableStatement):
+        assert ways() == whole

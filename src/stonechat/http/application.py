@@ -95,9 +95,10 @@ class EveryAnswer:
                 await send(begun)
             await send(message)
 
-        refused = _early_answer(scope) or await self._minimum.refusal(scope)
-        early = refused or self._repeats.answer(scope) or self._beaten.find(scope)
+        early: ASGIApp | None = None
         try:
+            refused = _early_answer(scope) or await self._minimum.refusal(scope)
+            early = refused or self._repeats.answer(scope) or self._beaten.find(scope)
             await (early or self._app)(scope, receive, send_with_headers)
         except ClientDisconnect:
             pass  # nobody is there to be told

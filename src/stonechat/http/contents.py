@@ -146,7 +146,7 @@ async def _values(request: Request) -> Mapping[str, str]:
     if body.lstrip().startswith(b"{"):
         try:
             document = json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnreadableParameters("The body is not valid JSON") from error
         fields = {
             name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in document.items()

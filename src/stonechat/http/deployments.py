@@ -16,13 +16,14 @@ from stonechat.auth.access import Caller, ScopeType
 from stonechat.deploy.apply import Deployer, Outcome
 from stonechat.deploy.diff import Changes, Difference
 from stonechat.deploy.explanation import data_movements, explanation
-from stonechat.deploy.history import DeploymentRecord, Status, deployment, deployments
+from stonechat.deploy.history import DeploymentRecord, Status, UnknownDeployment, deployment, deployments
 from stonechat.deploy.token_changes import TokenChange
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.connections import connection_id
 from stonechat.http.problems import STATUS_BY_KIND, problem_body
+from stonechat.http.snapshots import deployment_number
 from stonechat.project.model import InvalidProject
 from stonechat.state import StateStore
 
@@ -77,7 +78,7 @@ class _Deployments:
     async def roll_back(self, request: Request) -> Response:
         """The files of an earlier deployment, deployed again as a new one."""
         caller = self._authorised(request)
-        record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, request.path_params["id"])
+        record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, _number(request))
         return await self._run(caller, record.files, "deployment", _Asked.of(request))
 
     async def promote(self, request: Request) -> Response:
@@ -88,7 +89,7 @@ class _Deployments:
 
     async def _change(self, request: Request, change: Callable[[Deployer, int], None]) -> Response:
         caller = self._authorised(request)
-        identity = request.path_params["id"]
+        identity = _number(request)
         deployer = self.workspaces.deployer(caller.workspace_id)
         await asyncio.to_thread(change, deployer, identity)
         record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, identity)
@@ -106,7 +107,7 @@ class _Deployments:
 
     async def show(self, request: Request) -> Response:
         caller = self._authorised(request)
-        identity = request.path_params["id"]
+        identity = _number(request)
         record = await asyncio.to_thread(deployment, self.store, caller.workspace_id, identity)
         return JSONResponse({"deployment": _record_json(record)})
 
@@ -148,11 +149,20 @@ def routes(authenticator: Authenticator, workspaces: Workspaces, store: StateSto
         Route("/v1/build", handlers.build, methods=["POST"]),
         Route("/v1/deploy", handlers.deploy, methods=["POST"]),
         Route("/v1/deployments", handlers.list_all, methods=["GET"]),
-        Route("/v1/deployments/{id:int}", handlers.show, methods=["GET"]),
-        Route("/v1/deployments/{id:int}", handlers.discard, methods=["DELETE"]),
-        Route("/v1/deployments/{id:int}/rollback", handlers.roll_back, methods=["POST"]),
-        Route("/v1/deployments/{id:int}/set-live", handlers.promote, methods=["POST"]),
+        Route("/v1/deployments/{id}", handlers.show, methods=["GET"]),
+        Route("/v1/deployments/{id}", handlers.discard, methods=["DELETE"]),
+        Route("/v1/deployments/{id}/rollback", handlers.roll_back, methods=["POST"]),
+        Route("/v1/deployments/{id}/set-live", handlers.promote, methods=["POST"]),
     ]
+
+
+def _number(request: Request) -> int:
+    """The deployment that the path names. Raises `UnknownDeployment` for what names none."""
+    named = request.path_params["id"]
+    number = deployment_number(named)
+    if number is None:
+        raise UnknownDeployment(f"The deployment '{named}' does not exist")
+    return number
 
 
 async def _project_files(request: Request) -> Mapping[str, str]:

@@ -13,6 +13,7 @@ from starlette.types import Scope
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator, token_of
 from stonechat.http.problems import on_stonechat_error
+from stonechat.http.snapshots import deployment_number
 from stonechat.project.live import LiveProjects
 
 _PARAMETER = "__tb__min_deployment"
@@ -40,11 +41,11 @@ class MinimumDeployment:
         if _IN_QUERY not in scope["query_string"]:
             return None
         request = Request(scope)
-        wanted = request.query_params.get(_PARAMETER, "")
-        if not (wanted.isascii() and wanted.isdecimal()):
+        wanted = deployment_number(request.query_params.get(_PARAMETER, ""))
+        if wanted is None:
             return None
         try:
-            await self._reached(self.authenticator.identified(token_of(request)).workspace_id, int(wanted))
+            await self._reached(self.authenticator.identified(token_of(request)).workspace_id, wanted)
         except DeploymentNotLive as error:
             return await on_stonechat_error(request, error)
         except StonechatError:

@@ -46,7 +46,7 @@ class _Handlers:
         source = snapshot.data_source(request.path_params["name"])
         caller.require_all_rows(source.name + QUARANTINE_SUFFIX)
         limit = request.query_params.get("limit", "20")
-        if not limit.isdecimal() or int(limit) > _MOST_ROWS:
+        if not limit.isdecimal() or len(limit) > len(str(_MOST_ROWS)) or int(limit) > _MOST_ROWS:
             raise InvalidLimit(f"'{limit}' is no number of rows", hint=f"limit is at most {_MOST_ROWS}.")
         table = snapshot.table(source.name + QUARANTINE_SUFFIX)
         shown = await asyncio.to_thread(self._shown, table, int(limit), request.query_params.get("import_id"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,11 +86,10 @@ def references_of(tree: Node, parameters: Mapping[str, str] | None = None) -> Re
         return References(kind)
     walk = Walk(parameters or {})
     try:
-        walk.visit(tree, Scope())
+        with _within_depth():
+            walk.visit(tree, Scope())
     except UnboundName as error:
         raise UnreadableStatement(f"The parameter '{error}' names a table and has no value.") from error
-    except RecursionError:
-        raise UnreadableStatement("The statement is nested too deeply.") from None
     return References(
         "SELECT",
         tables=walk.tables(),
@@ -111,7 +111,9 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
         return statement, {}
     tree = tree_of(statement, ask)
     settings: dict[str, str] = {}
-    for node in _nodes(tree):
+    with _within_depth():
+        nodes = list(_nodes(tree))
+    for node in nodes:
         for key in ("settings", "settings_ast"):
             clause = node.pop(key, None)
             for change in (clause or {}).get("changes", ()):
@@ -123,7 +125,8 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
 
 def statement_of(tree: Node, ask: Ask) -> str:
     """The statement of a syntax tree, as the engine formats it. Raises `UnreadableStatement`."""
-    text = json.dumps(tree, ensure_ascii=False)
+    with _within_depth():
+        text = json.dumps(tree, ensure_ascii=False)
     require_text(text)
     return ask(f"SELECT formatQueryFromJSON({literal(text)})").rstrip("\n")
 
@@ -134,7 +137,9 @@ def exact_statement_of(tree: Node, ask: Ask) -> str:
     Raises `UnreadableStatement`.
     """
     statement = statement_of(tree, ask)
-    if _meaning(tree_of(statement, ask)) != _meaning(tree):
+    with _within_depth():
+        same = _meaning(tree_of(statement, ask)) == _meaning(tree)
+    if not same:
         raise UnreadableStatement("The statement cannot be checked.", hint="Write it in a simpler form.")
     return statement
 
@@ -160,10 +165,8 @@ def tree_of(statement: str, ask: Ask) -> dict[str, Any]:
         )
     except StonechatError as error:
         return _tree_of_refused(error)
-    try:
+    with _within_depth():
         tree: dict[str, Any] = json.loads(answer.strip() or "{}")
-    except RecursionError:
-        raise UnreadableStatement("The statement is nested too deeply.") from None
     if not tree:
         raise UnprovenTree
     return tree
@@ -183,11 +186,22 @@ def _tree_of_refused(error: StonechatError) -> dict[str, Any]:
     raise UnreadableStatement(what + expected + alternatives) from error
 
 
+@contextmanager
+def _within_depth() -> Iterator[None]:
+    """Raise `UnreadableStatement` for trees that are deeper than Python follows."""
+    try:
+        yield
+    except RecursionError:
+        raise UnreadableStatement("The statement is nested too deeply.") from None
+
+
 def _meaning(value: Any) -> Any:
     """A tree without what only says how it was written."""
+    # A comprehension around each call would halve the depth that Python lets a tree have.
     if isinstance(value, dict):
-        return {key: _meaning(part) for key, part in value.items() if part is not False and key != "is_operator"}
-    return [_meaning(part) for part in value] if isinstance(value, list) else value
+        meant = {key: part for key, part in value.items() if part is not False and key != "is_operator"}
+        return dict(zip(meant, map(_meaning, meant.values()), strict=True))
+    return list(map(_meaning, value)) if isinstance(value, list) else value
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
