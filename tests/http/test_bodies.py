@@ -66,7 +66,9 @@ def test_a_bomb_is_refused_early(encoding: str) -> None:
         decompressed(bomb, encoding, 1_000_000)
 
 
-@pytest.mark.parametrize(("encoding", "empty"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))])
+@pytest.mark.parametrize(
+    ("encoding", "empty"), [("gzip", gzip.compress(b"")), ("zstd", zstandard.compress(b""))], ids=["gzip", "zstd"]
+)
 def test_a_body_of_many_empty_parts_is_read_and_one_of_too_many_refused(encoding: str, empty: bytes) -> None:
     assert decompressed(empty * 100_000, encoding, _LIMIT) == b""
     with pytest.raises(InvalidEncoding, match="more than 100000 parts"):
