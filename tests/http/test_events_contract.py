@@ -67,6 +67,12 @@ def test_parameters_that_only_other_clients_know_are_ignored(server: RunningServ
     assert answer.status_code == 200
 
 
+def test_parameters_without_a_value_are_as_if_they_were_not_there(server: RunningServer) -> None:
+    answer = server.request("POST", "/v0/events?name=hits&format=&wait=&idempotency_key=", content='{"n":2}\n{"n":3}')
+    assert (answer.status_code, answer.json()["successful_rows"]) == (202, 2)
+    assert server.request("GET", "/v0/jobs?status=&kind=").json() == server.request("GET", "/v0/jobs").json()
+
+
 def test_a_string_that_holds_json_stays_the_string_that_was_sent(server: RunningServer) -> None:
     payload = json.dumps({"href": "https://example.com/?a=1", "quote": '"\\'})
     server.send(json.dumps({"n": 77, "payload": payload}), name="hits")

@@ -93,7 +93,7 @@ class _Targets:
         snapshot = self._snapshots.of(request, caller)
         source = snapshot.data_source(name)
         caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
-        form = _format(query.get("format", "ndjson"))
+        form = _format(query.get("format") or "ndjson")
         wait = _boolean("wait", query.get("wait", "false"))
         return _Target(token_of(request), caller, snapshot, source, snapshot.identities[source.name].id, form, wait)
 

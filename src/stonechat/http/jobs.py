@@ -46,7 +46,7 @@ class _Jobs:
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
-        status, kind = request.query_params.get("status"), request.query_params.get("kind")
+        status, kind = (request.query_params.get(name) or None for name in ("status", "kind"))
         if status is not None and status not in set(JobStatus):
             raise UnknownStatus(f"There is no status '{status}'", hint=f"A job is {', '.join(JobStatus)}.")
         found = await asyncio.to_thread(self._found, caller.workspace_id, status, kind)

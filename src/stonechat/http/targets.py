@@ -19,6 +19,10 @@ from stonechat.sql.conditions import InvalidCondition, checked_condition
 
 _QUOTED_STATEMENT = re.compile(r"[.:,]? in (?:scope|query)\b", re.IGNORECASE)
 
+_PLACE = re.compile(
+    r" failed at position \d+(?: \(.*?\))? \(line \d+, col \d+\)| at position \d+ \(line \d+, col \d+\)", re.DOTALL
+)
+
 
 class OnlyByDeployment(StonechatError):
     """Data sources and pipes are made, changed and removed by deploying their files, and not over the API."""
@@ -73,7 +77,13 @@ class Target:
             if caller.may(ScopeType.READ_DATA_SOURCE, name) and name not in caller.filters
             for suffix in ("", QUARANTINE_SUFFIX)
         }
-        condition = checked_condition(text, self.source.name, readable, engine.explain)
+        try:
+            condition = checked_condition(text, self.source.name, readable, engine.explain)
+        except EngineFailure as error:
+            if error.kind is not Kind.INVALID:
+                raise
+            # The places are those of a statement that the caller has not written.
+            raise InvalidCondition(f"The condition cannot be read: {_PLACE.sub('', error.message)}") from error
         table = self.snapshot.table(self.source.name)
         statement = f"EXPLAIN QUERY TREE SELECT count() FROM {table} WHERE {placed(self.snapshot, condition)}"
         try:
