@@ -33,6 +33,7 @@ def test_what_is_no_template_is_refused_as_its_file_says(case: dict[str, Any]) -
         Template.compile(case["template"], name="node")
     assert failure.value.message == case["error"]
     assert (failure.value.line, failure.value.code) == (case["line"], case["code"])
+    assert failure.value.hint == case.get("hint", failure.value.hint)
 
 
 def _assert_renders(template: Template, call: dict[str, Any]) -> None:

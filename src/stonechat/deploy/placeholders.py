@@ -14,7 +14,7 @@ from stonechat.project.composition import Composed
 from stonechat.template.values import NO_VALUE
 
 _SCALAR_SUBQUERY = 125
-_UNKNOWN_TABLE, _UNKNOWN_FUNCTION, _UNKNOWN_IDENTIFIER, _SYNTAX_ERROR = 60, 46, 47, 62
+_UNKNOWN_TABLE, _UNKNOWN_FUNCTION, _UNKNOWN_IDENTIFIER, SYNTAX_ERROR = 60, 46, 47, 62
 # Those that a value can cause: it does not parse, is out of bounds, does not convert, is no pattern, makes no sense.
 _OF_VALUES = frozenset(
     {
@@ -66,7 +66,7 @@ def says_nothing(failure: EngineFailure, composed: Composed, pipe: Pipe) -> bool
     if not composed.used:
         return False
     # A syntax error quotes what stands behind it.
-    if failure.number != _SYNTAX_ERROR and NO_VALUE in _STATEMENT.split(failure.message, maxsplit=1)[0]:
+    if failure.number != SYNTAX_ERROR and NO_VALUE in _STATEMENT.split(failure.message, maxsplit=1)[0]:
         return True
     if failure.number == _UNKNOWN_IDENTIFIER:
         return _in_another_branch(unknown_name(failure), composed, pipe)

@@ -19,7 +19,7 @@ from stonechat.datafile.spans import place_in
 from stonechat.deploy.branches import Branches
 from stonechat.deploy.copies import copy_problems
 from stonechat.deploy.ddl import create_view, table
-from stonechat.deploy.placeholders import says_nothing, unknown_name
+from stonechat.deploy.placeholders import SYNTAX_ERROR, says_nothing, unknown_name
 from stonechat.deploy.plan import views_of
 from stonechat.deploy.tables import tried_tables
 from stonechat.deploy.untried import Untried, untried
@@ -134,7 +134,10 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
                 yield InvalidNode(message, place, hint=broken.failure.hint)
         else:
             place = _position(node, failure, composed.sql, node.sql_position)
-            yield InvalidNode(f"Node '{node.name}': {_said(failure)}", place, hint=failure.hint)
+            # In a string, it may be no template's.
+            unmarked = failure.number == SYNTAX_ERROR and "{%" in node.sql and not node.sql.startswith("%")
+            hint = "Begin the SQL with a line that is just %" if unmarked else failure.hint
+            yield InvalidNode(f"Node '{node.name}': {_said(failure)}", place, hint=hint)
     except StonechatError as error:
         yield InvalidNode(f"Node '{node.name}': {error.message}", _named_position(node, error), hint=error.hint)
 

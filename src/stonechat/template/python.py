@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
+from keyword import kwlist
 
 from stonechat.template.errors import TemplateSyntaxError
 
 MAX_SOURCE = 20_000
+_KEYWORD_AS_NAME = re.compile(rf"[(,]\s*({'|'.join(kwlist[3:])})\s*[,)]")
 
 Target = ast.Name | ast.Tuple | ast.List | ast.Subscript
 """What `set` and `for` may bind: names, tuples of them, and for `set` elements of containers."""
@@ -86,7 +89,10 @@ def _parse(source: str, line: int) -> ast.Module:
         return ast.parse(source)
     except SyntaxError as error:
         at = line + max((error.lineno or 1) - 1, 0)
-        raise TemplateSyntaxError.because(f"{error.msg}, line {at}", at) from None
+        failure = TemplateSyntaxError.because(f"{error.msg}, line {at}", at)
+        if taken := _KEYWORD_AS_NAME.search(source):
+            failure.hint = f"'{taken[1]}' is a word of Python's own: give the parameter another name"
+        raise failure from None
     except (ValueError, MemoryError, RecursionError):
         raise TemplateSyntaxError.because(
             f"the expression is nested too deeply or not text, line {line}", line
