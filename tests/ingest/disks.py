@@ -1,4 +1,6 @@
-"""File systems of their own for tests, which only root may mount; tests are skipped where that is refused."""
+"""What disks keep: file systems of their own for tests, which only root may mount (tests are skipped where that is
+refused), and what of a log is synced.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,15 @@ import fcntl
 import os
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
+
+from stonechat.ingest import segment_chain
+from stonechat.ingest.segments import SUFFIX
 
 _EXT4_SHUTDOWN = 0x8004587D
 _WITHOUT_FLUSHING = 2
@@ -53,3 +59,34 @@ def lose_power(folder: Path) -> None:
         fcntl.ioctl(descriptor, _EXT4_SHUTDOWN, struct.pack("I", _WITHOUT_FLUSHING))
     finally:
         os.close(descriptor)
+
+
+class SyncedLog:
+    """Knows, as long as the block lasts, what of the log in a folder would be there after a power loss."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._synced: dict[str, int] = {}
+        self._patch = pytest.MonkeyPatch()
+
+    def __enter__(self) -> Self:
+        for owner, name in ((segment_chain, "_sync_data"), (os, "fsync")):
+            self._patch.setattr(owner, name, self._noting(getattr(owner, name)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patch.undo()
+
+    def _noting(self, sync: Callable[[int], None]) -> Callable[[int], None]:
+        def noting(descriptor: int) -> None:
+            sync(descriptor)
+            self._synced[Path(f"/proc/self/fd/{descriptor}").readlink().name] = os.fstat(descriptor).st_size
+
+        return noting
+
+    def copy_to(self, folder: Path) -> None:
+        """Make a folder with the log as the disk has it now."""
+        folder.mkdir()
+        for path in self._folder.iterdir():
+            size = self._synced.get(path.name, 0) if path.suffix == SUFFIX else None
+            (folder / path.name).write_bytes(path.read_bytes()[:size])

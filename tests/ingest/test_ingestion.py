@@ -6,13 +6,15 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.ingest.conftest import Feed
+from tests.ingest.disks import SyncedLog
 from tests.ingest.engines import Fault, FaultyEngine
 from tests.ingest.tables import Fed, create_tables, data_source
 
@@ -53,17 +55,30 @@ def start(fed: Fed, faulty: FaultyEngine, folder: Path) -> Iterator[Open]:
     """Open the write path over the test's folder and tables; closed at the end."""
     with ExitStack() as stack:
 
-        def opened(*, gone: bool = False, in_folder: Path = folder, **settings: object) -> Ingestion:
+        def opened(
+            *, gone: bool = False, in_folder: Path = folder, beside: Sequence[Fed] = (), **settings: object
+        ) -> Ingestion:
+            others = [replace(each.destination, version=f"_d{number}") for number, each in enumerate(beside)]
+            destination = replace(fed.destination, beside=tuple(others))
             ingestion = Ingestion.open(
                 in_folder,
                 faulty,
-                lambda identity: None if gone or identity != "t_1" else fed.destination,
+                lambda identity: None if gone or identity != "t_1" else destination,
                 IngestionSettings(**settings),  # type: ignore[arg-type]  # each test names fields of the settings
             )
             stack.callback(ingestion.close)
             return ingestion
 
         yield opened
+
+
+@pytest.fixture
+def staged(fed: Fed) -> Iterator[Fed]:
+    """Tables of another deployment for the same data source."""
+    database = f"{fed.database}_staged"
+    fed.engine.command(f"CREATE DATABASE {database}")
+    yield create_tables(fed.engine, database, fed.source)
+    fed.engine.command(f"DROP DATABASE {database} SYNC")
 
 
 def events(*numbers: int) -> bytes:
@@ -245,32 +260,99 @@ def test_a_replay_loses_nothing_when_segments_go_while_it_reads_on(start: Open, 
 
 
 def test_a_replay_from_any_point_of_the_log_adds_nothing_twice(
-    start: Open, fed: Fed, faulty: FaultyEngine, folder: Path, tmp_path: Path
+    start: Open, fed: Fed, staged: Fed, faulty: FaultyEngine, folder: Path
 ) -> None:
-    """The log as it would be after a kill behind each of its records, against an engine that has seen all tokens."""
-    ingestion = start()
+    """The log as it would be after a kill behind each of its records, against an engine that has seen all tokens.
+
+    The rows go to a second table, too, as they do while a deployment is staged.
+    """
+    ingestion = start(beside=[staged])
     _refuse_over(faulty, 1000)
     for body in (events(1, 2), events(3, 2000, 4, 3000, 5) + b"\nbroken", events(6)):
         send(ingestion, fed, body)
     (path,) = sorted(folder.glob("*.wal"))
     whole = path.read_bytes()
-    stored = numbers(fed)
-    assert stored == [1, 2, 3, 4, 5, 6]
-    assert fed.count("t_quarantine") == 3
+    stored = [1, 2, 3, 4, 5, 6]
+    for each in (fed, staged):
+        assert (numbers(each), each.count("t_quarantine")) == (stored, 3)
     replayed = 0
     for index, end in enumerate(_record_ends(path)):
-        copy = tmp_path / f"copy{index}"
+        copy = folder.with_name(f"copy{index}")
         copy.mkdir()
         (copy / path.name).write_bytes(whole[:end])
         if any(planned is None for _, planned in recover(copy).undone()):
             continue  # a block is planned, and that is synced, before the engine gets any of it
         replayed += 1
-        start(in_folder=copy).close()
-        assert numbers(fed) == stored
-        assert fed.count("t_quarantine") == 3
+        start(in_folder=copy, beside=[staged]).close()
+        for each in (fed, staged):
+            assert (numbers(each), each.count("t_quarantine")) == (stored, 3)
         assert not list(recover(copy).undone())
         shutil.rmtree(copy)
     assert replayed > 10
+
+
+def test_rows_and_what_is_decided_about_them_are_on_the_disk_before_the_engine_gets_them(
+    start: Open, fed: Fed, staged: Fed, faulty: FaultyEngine, folder: Path
+) -> None:
+    """A power loss before each insert: the log's end that is not synced goes, and what the engine has stays."""
+    _refuse_over(faulty, 1000)
+    refuse, kept = faulty.fault, SyncedLog(folder)
+    copies: list[Path] = []
+
+    def fault(insert: Insert) -> None:
+        copies.append(folder.with_name(f"copy{len(copies)}"))
+        kept.copy_to(copies[-1])
+        refuse(insert)
+
+    with kept:
+        faulty.fault = fault
+        ingestion = start(beside=[staged])
+        for body in (events(1, 2), events(3, 2000, 4) + b"\nbroken", events(6)):
+            send(ingestion, fed, body)
+        faulty.fault = refuse
+    assert len(copies) > 10
+    for copy in copies:
+        assert all(planned for _, planned in recover(copy).undone())
+        start(in_folder=copy, beside=[staged]).close()
+        for each in (fed, staged):
+            assert (numbers(each), each.count("t_quarantine")) == ([1, 2, 3, 4, 6], 2)
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_a_start_completes_a_block_whose_process_ended_between_two_of_its_tables(
+    start: Open, fed: Fed, staged: Fed, faulty: FaultyEngine, done: int
+) -> None:
+    def fault(_insert: Insert) -> None:
+        if len(faulty.tokens) >= done:
+            raise StorageFull("no space", number=243)
+
+    faulty.fault = fault
+    ingestion = start(beside=[staged])
+    send(ingestion, fed, events(1, 2) + b"\nbroken", wait=False)
+    ingestion.close(timeout=0.1)
+    assert len(faulty.tokens) == done
+    faulty.fault = lambda _insert: None
+    start(beside=[staged])
+    for each in (fed, staged):
+        assert (numbers(each), each.count("t_quarantine")) == ([1, 2], 1)
+
+
+def test_a_table_that_was_cloned_gets_no_block_again_that_it_began_with(
+    start: Open, fed: Fed, staged: Fed, folder: Path, tmp_path: Path
+) -> None:
+    ingestion = start()
+    send(ingestion, fed, events(1, 2))
+    with ingestion.paused():
+        boundary = ingestion.boundary("t_1")
+    fed.engine.command(f"INSERT INTO {staged.database}.t SELECT * FROM {fed.database}.t")
+    clone = replace(staged, destination=replace(staged.destination, boundary=boundary))
+    (path,) = sorted(folder.glob("*.wal"))
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    (cut / path.name).write_bytes(path.read_bytes()[: _record_ends(path)[1]])  # the rows and their plan
+    second = start(in_folder=cut, beside=[clone])
+    send(second, fed, events(3))
+    assert numbers(fed) == numbers(staged) == [1, 2, 3]
 
 
 def test_a_log_that_lost_its_end_gives_later_rows_tokens_of_their_own(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.ingest.disks import SyncedLog
 
 from stonechat.errors import StonechatError
 from stonechat.ingest.log import Log, LogFull, LogWriteFailed
@@ -273,6 +274,29 @@ def test_a_start_continues_with_the_plans_and_refusals_of_the_log(folder: Path) 
     assert planned.refusals == {"": Refused(one, "", Fate.SPLIT, "why")}
     assert found[1][1] is None
     assert found[3][1] is None
+
+
+def test_a_decision_is_on_the_disk_before_anything_follows_from_it(folder: Path, tmp_path: Path) -> None:
+    block = Block("t_1", 1, 1)
+    with SyncedLog(folder) as disk, running(folder) as (log, _):
+        append(log, rows("row")).result(10)
+        for number, note in enumerate(
+            [Plan(block), Refused(block, "", Fate.SPLIT, "why"), Refused(block, "0", Fate.QUARANTINE, "why")]
+        ):
+            log.note(note)
+            disk.copy_to(tmp_path / f"{number}")
+    for number in range(3):
+        ((_, planned),) = recover(tmp_path / f"{number}").undone()
+        assert planned is not None
+        assert list(planned.refusals) == ["", "0"][:number]
+
+
+def test_what_a_start_finds_is_on_the_disk_before_anything_follows_from_it(folder: Path, tmp_path: Path) -> None:
+    """A kill may have come between the write and its sync."""
+    write(folder, ["row"], sync=False)
+    with SyncedLog(folder) as disk, running(folder):
+        disk.copy_to(tmp_path / "power lost")
+    assert contents(tmp_path / "power lost") == ["row"]
 
 
 def test_a_full_log_refuses_rows_and_takes_them_again_later(folder: Path) -> None:
