@@ -20,7 +20,7 @@ from tests.ingest.disks import SyncedLog
 from stonechat.errors import StonechatError
 from stonechat.ingest.log import Log, LogFull, LogWriteFailed
 from stonechat.ingest.manifest import MANIFEST_FILE
-from stonechat.ingest.records import Block, Done, Fate, Plan, Refused, Rows
+from stonechat.ingest.records import Block, Done, Fate, Note, Plan, Refused, Rows
 from stonechat.ingest.recovery import recover
 from stonechat.ingest.segments import HEADER_SIZE, LogCorrupt, SegmentFile
 
@@ -278,11 +278,11 @@ def test_a_start_continues_with_the_plans_and_refusals_of_the_log(folder: Path) 
 
 def test_a_decision_is_on_the_disk_before_anything_follows_from_it(folder: Path, tmp_path: Path) -> None:
     block = Block("t_1", 1, 1)
+    split, quarantined = Refused(block, "", Fate.SPLIT, "why"), Refused(block, "0", Fate.QUARANTINE, "why")
+    notes: list[Note] = [Plan(block), split, quarantined]
     with SyncedLog(folder) as disk, running(folder) as (log, _):
         append(log, rows("row")).result(10)
-        for number, note in enumerate(
-            [Plan(block), Refused(block, "", Fate.SPLIT, "why"), Refused(block, "0", Fate.QUARANTINE, "why")]
-        ):
+        for number, note in enumerate(notes):
             log.note(note)
             disk.copy_to(tmp_path / f"{number}")
     for number in range(3):

@@ -1,7 +1,8 @@
 """kill -9 or a power loss while events come in: nothing that was acknowledged is lost, and nothing is there twice.
 
-Half of the writers give each request an idempotency key, and send what got no answer to the next server: of theirs
-each event is there, once. A reader looks for events that are there twice all the while.
+Some requests have an event beside that does not fit: it is in the quarantine, once. Half of the writers give each
+request an idempotency key, and send what got no answer to the next server: of theirs each event is there, once. A
+reader looks for events that are there twice all the while.
 
 STONECHAT_CRASH_CYCLES sets the number of kills, STONECHAT_POWER_CUTS that of power losses; 20 and 3 by default.
 """
@@ -14,7 +15,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class _Writer(threading.Thread):
         self._wait = wait
         self.sent: list[str] = []
         self.acknowledged: list[str] = []
+        self.quarantined: list[str] = []
 
     def run(self) -> None:
         headers = {"Authorization": f"Bearer {self._server.token}"}
@@ -61,6 +63,7 @@ class _Writer(threading.Thread):
                     return
                 if answer.status_code in {200, 202} and answer.json()["successful_rows"] == len(ids):
                     self.acknowledged += ids
+                    self.quarantined += _misfits(ids)
                     self.unanswered = None
 
 
@@ -86,7 +89,13 @@ class _Reader(threading.Thread):
 
 
 def _body(ids: list[str]) -> str:
-    return "\n".join(map(_event, ids))
+    misfits = (json.dumps({"message_id": identity, "timestamp": "never"}) for identity in _misfits(ids))
+    return "\n".join([*map(_event, ids), *misfits])
+
+
+def _misfits(ids: list[str]) -> list[str]:
+    """The ids of the events beside these, in the same request, that do not fit."""
+    return [f"{ids[0]}-misfit"] if len(ids) != 1 else []
 
 
 def _event(identity: str) -> str:
@@ -148,6 +157,7 @@ def _crash_under_load(server: RunningServer, crashed: Callable[[RunningServer], 
     rng = random.Random(7)
     sent: set[str] = set()
     acknowledged: set[str] = set()
+    misfits: set[str] = set()
     for cycle in range(cycles):
         writers = [
             _Writer(server, f"c{cycle}w{number}", wait=number % 2 == 0, keyed=number >= 2) for number in range(_WRITERS)
@@ -161,28 +171,37 @@ def _crash_under_load(server: RunningServer, crashed: Callable[[RunningServer], 
             writer.join()
             sent.update(writer.sent)
             acknowledged.update(writer.acknowledged)
+            misfits.update(writer.quarantined)
         reader.join()
         assert reader.wrong is None
-        acknowledged.update(_send_again(server, writers))
-        stored = [str(row["message_id"]) for row in server.sql("SELECT message_id FROM messages")]
-        assert len(stored) == len(set(stored)), "an event is there twice"
-        assert acknowledged <= set(stored), f"lost: {sorted(acknowledged - set(stored))[:5]}"
+        for ids in _send_again(server, writers):
+            acknowledged.update(ids)
+            misfits.update(_misfits(ids))
+        stored = _stored(server, "messages", acknowledged)
+        _stored(server, "messages_quarantine", misfits)
         assert set(stored) <= sent
         _check_views(server, len(stored))
     assert len(acknowledged) > cycles
+    assert len(misfits) > cycles
     assert server.stop() == 0
 
 
-def _send_again(server: RunningServer, writers: list[_Writer]) -> list[str]:
-    """Send what got no answer once more, under its key, twice; the ids, which are there once now."""
-    ids: list[str] = []
+def _stored(server: RunningServer, table: str, acknowledged: set[str]) -> list[str]:
+    """The ids of the events in a table: all that were acknowledged, each once."""
+    stored = [str(row["message_id"]) for row in server.sql(f"SELECT message_id FROM {table}")]
+    assert len(stored) == len(set(stored)), f"an event is there twice in {table}"
+    assert acknowledged <= set(stored), f"lost in {table}: {sorted(acknowledged - set(stored))[:5]}"
+    return stored
+
+
+def _send_again(server: RunningServer, writers: list[_Writer]) -> Iterator[list[str]]:
+    """Send what got no answer once more, under its key, twice; the ids of each request, which are there once now."""
     for key, unanswered in (writer.unanswered for writer in writers if writer.unanswered):
         for _ in range(2):
             answer = server.send(_body(unanswered), headers={"Idempotency-Key": key})
             assert answer.json()["successful_rows"] == len(unanswered)
         assert answer.headers["Idempotency-Replayed"] == "true"
-        ids += unanswered
-    return ids
+        yield unanswered
 
 
 def _check_views(server: RunningServer, stored: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -115,7 +115,6 @@ class Importer:
         self._folder = folder
         self._limits = limits
         folder.mkdir(mode=0o700, exist_ok=True)
-        _remove_old(folder)
 
     @property
     def kind(self) -> JobKind:
@@ -125,6 +124,17 @@ class Importer:
     def new_file(self) -> Path:
         """Where to write a file that is to be imported. Its name is the import's id."""
         return self._folder / str(uuid.uuid4())
+
+    def remove_old(self, unfinished: Iterable[Job], clock: Callable[[], float] = time.time) -> None:
+        """Forget the files of imports that ended long ago. A clock that was set forward ends none that has not.
+
+        Other files in the folder hold rows that are nowhere else.
+        """
+        needed = {ImportOrder.of(job.payload).file for job in unfinished if job.kind == IMPORT}
+        for path in self._folder.iterdir():
+            is_old = path.stat().st_mtime < clock() - _KEPT_SECONDS
+            if is_old and not path.suffix and path.name not in needed:
+                path.unlink()
 
     def remove(self, order: ImportOrder) -> None:
         """Forget a file, for one that nobody will try again."""
@@ -358,12 +368,6 @@ def views_failed(tally: Tally, result: Mapping[str, Any]) -> ViewsBehindFailed:
         hint="Do not send them again. Once the view's query is mended and deployed, what it fills is computed again.",
         result=result,
     )
-
-
-def _remove_old(folder: Path, clock: Callable[[], float] = time.time) -> None:
-    for path in folder.iterdir():
-        if path.stat().st_mtime < clock() - _KEPT_SECONDS:
-            path.unlink()
 
 
 def _without_query(url: str) -> str:

@@ -157,6 +157,7 @@ class Parts:
             folder=home / "imports",
             limits=_import_limits(self.settings),
         )
+        self.importer.remove_old(JobStore(self.store).unfinished())
         copier = Copier(
             self.engine,
             self.contents,
