@@ -60,6 +60,22 @@ def test_an_exception_text_becomes_a_class_a_name_and_a_plain_message(text: str)
     assert (type(error), error.number, error.name, error.message) == CASES[text]
 
 
+def test_a_table_of_another_database_is_not_suggested(engine: ChdbEngine) -> None:
+    engine.command("CREATE DATABASE IF NOT EXISTS neighbour")
+    engine.command("CREATE TABLE IF NOT EXISTS neighbour.invoices (a UInt8) ENGINE = Memory")
+    for statement, told in (
+        ("SELECT * FROM invoice", "Unknown table expression identifier 'invoice'. In scope SELECT * FROM invoice."),
+        ("SELECT * FROM neighbor.x", ""),
+        ("SELECT * FROM neighbour.invoice", ""),
+    ):
+        with pytest.raises(EngineFailure) as raised:
+            engine.query(Query(statement, "default"))
+        assert raised.value.message.startswith(told)
+        assert "invoices" not in raised.value.message
+        assert "meant" not in raised.value.message
+        assert statement.count("neighbour") or "neighbour" not in raised.value.message
+
+
 def test_only_what_the_engine_raises_is_translated() -> None:
     with pytest.raises(EngineFailure, match="Gone"), translated():
         raise RuntimeError("Code: 1. DB::Exception: Gone. (X)")

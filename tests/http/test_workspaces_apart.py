@@ -105,3 +105,13 @@ def test_service_data_sources_and_rows_that_are_made_stay_open(neighbours: Neigh
         deployed = neighbours.deploy(sql)
         assert deployed.status_code == 200, deployed.text
         assert neighbours.call().json() == {"n": n}
+
+
+def test_no_error_suggests_a_table_of_another_workspace(neighbours: Neighbours) -> None:
+    assert neighbours.deploy("%\nSELECT * FROM {{table(String(place, 'system.one'))}}").status_code == 200
+    for name in ("order", "orderz", "orders"):
+        refused = neighbours.call(place=name)
+        assert refused.status_code == 400
+        assert (
+            refused.json()["error"] == f"Unknown table expression identifier '{name}'. In scope SELECT * FROM {name}."
+        )

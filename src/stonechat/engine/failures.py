@@ -20,6 +20,9 @@ _NAME = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\.?$")
 _MARK = re.compile(r"\s*/\* stonechat [0-9a-f]*(?: \*/)?")  # what `running` adds to a statement, as errors quote it
 # A statement that was only to be parsed is quoted a second time, as the argument of the function that parsed it.
 _PARSED = re.compile(r":? In scope (?:WITH|SELECT) .*\b(?:formatQuery(?:SingleLine)?|parseQueryToJSON)\(.*", re.DOTALL)
+#: Where a table or a database is unknown, the engine suggests any that it has: also those of other workspaces.
+_UNKNOWN_PLACES = frozenset({60, 81})
+_MEANT = re.compile(r" Maybe you meant .*?\?(?=[ .]|$)", re.DOTALL)
 _EXECUTING = re.compile(r":\s+While executing \w+\.?$")
 _LONGEST, _TAIL = 10_000, 300
 """Characters. The tail has the name of the error and the version."""
@@ -67,7 +70,7 @@ def failure(text: str) -> EngineFailure:
         return EngineFailure(text.strip() or "The engine failed without saying why.")
     number = int(front[1])
     body, name = _without_tail(_without_front(text).strip())
-    for noise in (_EXECUTING, _PARSED, _MARK):
+    for noise in (_EXECUTING, _PARSED, _MARK, *([_MEANT] if number in _UNKNOWN_PLACES else [])):
         body = noise.sub("", body)
     message = " ".join(body.split())
     message = message[:-1] if message.endswith("..") else message
