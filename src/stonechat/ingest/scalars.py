@@ -136,10 +136,14 @@ def address(label: str, version: int) -> Codec:
         return "%" not in value
 
     def lenient(text: bytes) -> str:
-        value = f"::ffff:{_as_text(text)}"
-        if version == 4 or not fits(value):
+        value = _as_text(text)
+        if version == 4:
             raise Misfit
-        return value
+        try:
+            ipaddress.IPv4Address(value)
+        except ValueError:
+            raise Misfit from None
+        return f"::ffff:{value}"
 
     return Codec(label, str, lenient, fits=each(fits))
 

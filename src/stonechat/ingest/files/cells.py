@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from stonechat.ingest.codecs import UNREADABLE, Codec
+from stonechat.ingest.codecs import NEGATIVE_ZERO, UNREADABLE, Codec
 from stonechat.ingest.feeding import FedColumn
 from stonechat.ingest.quarantine import quarantine_row
 from stonechat.ingest.verdicts import Misfit, Reason, Verdicts
@@ -101,6 +101,8 @@ class _TextColumn:
         self._all: Any = None
         self._documents = msgspec.json.Decoder(codec.strict) if codec is not None and self._is_document else None
         self._lax = self._is_number or inner == "Bool"
+        rounds = codec.rounds if codec is not None else None
+        self._odd = NEGATIVE_ZERO if inner == "Bool" else rounds
         if codec is not None and not self._is_document:
             self._all = list[codec.strict | None]  # type: ignore[name-defined]  # a run-time type
 
@@ -128,7 +130,7 @@ class _TextColumn:
         """All cells together, if every one of them is as most are."""
         codec = self.fed.codec
         gaps = cells.count(None)
-        if codec is None or (gaps and self.fed.required) or _rounds(codec, "\n".join(filter(None, cells))):
+        if codec is None or (gaps and self.fed.required) or self._rounds("\n".join(filter(None, cells))):
             return None
         values: Sequence[Any] | None
         if self._is_text and codec.fits is None:
@@ -183,7 +185,7 @@ class _TextColumn:
                 return codec.accept(_bytes(cell.strip()))
             return codec.accept(_bytes(_as_json(cell.strip())))
         with suppress(*UNREADABLE):  # the way of `_at_once`, so that a cell means the same alone
-            value = None if _rounds(codec, cell) else msgspec.convert(cell, codec.strict, strict=not self._lax)
+            value = None if self._rounds(cell) else msgspec.convert(cell, codec.strict, strict=not self._lax)
             if value is not None and _all_fit(codec, [value]):
                 return value
         if self._is_text:
@@ -193,15 +195,15 @@ class _TextColumn:
             return codec.accept(_bytes(text.lower()))
         return codec.accept(_ENCODER.encode(text))
 
+    def _rounds(self, text: str) -> bool:
+        """Whether some of these cells, one a line, may be converted to another value than theirs."""
+        return self._odd is not None and self._odd.search(_bytes(text)) is not None
+
     def _missing_texts(self) -> frozenset[str]:
         if not self._is_text:
             return _MISSING
         nullable = self.fed.codec is not None and self.fed.codec.nullable
         return frozenset({"", _NULL}) if nullable else frozenset({_NULL})
-
-
-def _rounds(codec: Codec, text: str) -> bool:
-    return codec.rounds is not None and codec.rounds.search(_bytes(text)) is not None
 
 
 def _all_fit(codec: Codec, values: Sequence[Any]) -> bool:
