@@ -66,6 +66,20 @@ def test_tokens_of_parts_that_are_there_or_were_merged_are_remembered(tmp_path: 
     assert _insert(folder, *blocks) == [1, 2, 3, 100, 101, 103]
 
 
+@pytest.mark.parametrize("torn", ["\0" * 30, "1", "1\t0_5_5_0", "1\t2_1_1_0\t2_1", "\xff\t\n"])
+def test_a_log_of_tokens_that_a_power_loss_has_torn_is_read_up_to_there(tmp_path: Path, torn: str) -> None:
+    folder = tmp_path / "engine"
+    _insert(folder, _BLOCK)
+    (log,) = folder.glob("store/*/*/deduplication_logs/deduplication_log_*.txt")
+    with log.open("ab") as file:
+        file.write(torn.encode("latin-1"))
+    blocks = [("first", [100, 101]), ("merged", [103]), _BLOCK]
+    for number in range(2):
+        block = f"later {number}", [200 + number]
+        blocks.append(block)
+        assert _insert(folder, *blocks, block) == [1, 2, 3, 100, 101, 103, *range(200, 201 + number)]
+
+
 def test_tokens_of_all_tables_are_written_through_to_the_disk(tmp_path: Path) -> None:
     folder = tmp_path / "engine"
     _insert(folder, _BLOCK)

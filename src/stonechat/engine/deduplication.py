@@ -19,6 +19,7 @@ import structlog
 _log = structlog.get_logger(__name__)
 
 _PART = re.compile(r"(?!tmp_|delete_tmp_)(?P<partition>.+?)_(?P<first>\d+)_(?P<last>\d+)_\d+(?:_\d+)?")
+_RECORD = re.compile(r"(?P<operation>\d)\t(?P<name>[^\t\n]+)\t[^\t\n]+\n")
 _ADD = "1"
 
 
@@ -46,9 +47,9 @@ def _ranges(names: Iterable[str]) -> dict[str, list[tuple[int, int]]]:
 
 
 def _strike(log: Path, present: dict[str, list[tuple[int, int]]]) -> int:
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
     kept = list(_kept(lines, present))
-    if len(kept) < len(lines):
+    if kept != lines:
         _log.warning("forgot tokens of parts that were never committed", file=str(log), tokens=len(lines) - len(kept))
         replacement = log.with_suffix(".new")
         with replacement.open("w", encoding="utf-8") as file:
@@ -60,10 +61,13 @@ def _strike(log: Path, present: dict[str, list[tuple[int, int]]]) -> int:
 
 
 def _kept(lines: Sequence[str], present: dict[str, list[tuple[int, int]]]) -> Iterator[str]:
-    for line in lines:
-        operation, name, *_ = line.split("\t")
-        part = _PART.fullmatch(name)
-        if operation == _ADD and part is not None:
+    for written in lines:
+        line = written.lstrip("\0")  # room for what a power loss took, where the file system does not sync single files
+        record = _RECORD.fullmatch(line)
+        if record is None:
+            continue
+        part = _PART.fullmatch(record["name"])
+        if record["operation"] == _ADD and part is not None:
             number = int(part["first"])
             if not any(first <= number <= last for first, last in present.get(part["partition"], ())):
                 continue
