@@ -158,7 +158,7 @@ class _ColumnReader:
         if SECRET.search(text):
             return DataType(text)
         try:
-            return parse_type(text)
+            return _with_null_inside(parse_type(text))
         except InvalidType as error:
             where = self._schema.at(first.start + error.offset)
             raise InvalidColumnType(error.message, where, hint=error.hint) from error
@@ -220,6 +220,23 @@ class _ColumnReader:
 
     def _at(self, token: Token) -> Position:
         return self._schema.at(token.start)
+
+
+def _with_null_inside(kind: DataType) -> DataType:
+    """A nullable SimpleAggregateFunction as one of a nullable type: around it, the engine would forget the function."""
+    match kind:
+        case DataType("Nullable", (DataType("SimpleAggregateFunction", (str(function), DataType() as value)),)):
+            return DataType("SimpleAggregateFunction", (function, _nullable(value)))
+    return kind
+
+
+def _nullable(kind: DataType) -> DataType:
+    match kind:
+        case DataType("Nullable"):
+            return kind
+        case DataType("LowCardinality", (DataType() as inner,)):
+            return DataType("LowCardinality", (_nullable(inner),))
+    return DataType("Nullable", (kind,))
 
 
 def _is_jsonpath(token: Token) -> bool:
