@@ -1,8 +1,8 @@
 """Tables get their database where a statement names them, and nowhere else.
 
-A case of the corpus is a statement, a line `---`, and the statement as it must be with `m`, `n` and `odd name` in the
-database `d5`, and `d6` in the place of the database `tinybird`. The engine's own parser is the judge: no table that the
-statement names without a database may be one of these afterwards, and all others must be as they were.
+A case of the corpus is a statement, a line `---`, and the statement as it must be with `m`, `n`, `odd name` and
+`settings` in the database `d5`, and `d6` in the place of the database `tinybird`. The engine's own parser is the judge:
+no table that it names without a database may be one of these afterwards, and all others must be as they were.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from stonechat.sql.qualifying import Placing
 from stonechat.sql.references import classify
 
 _CASES = sorted((Path(__file__).parent / "corpus" / "qualifying").glob("*.sql"))
-_PLACING = Placing(dict.fromkeys(("m", "n", "odd name"), "d5"), frozenset({"n"}), {"tinybird": "d6"})
+_PLACING = Placing(dict.fromkeys(("m", "n", "odd name", "settings"), "d5"), frozenset({"n"}), {"tinybird": "d6"})
 
 
 @pytest.mark.parametrize("path", _CASES, ids=lambda path: path.stem)

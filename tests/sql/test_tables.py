@@ -32,6 +32,9 @@ _CASES = {
     "SELECT \u2018it's\u2019 FROM t -- \u2019": "t",
     "SELECT $$ 'FROM u $$ FROM t /* FROM v /* */ FROM w */ // FROM x": "t",
     "SELECT in(x, t), notIn(y, (u)) FROM v WHERE (a, b) IN (c, d) AND a IN (1, e)": "x t y u v c",
+    "SELECT a FROM settings, order AS o JOIN window USING (a) WHERE x IN limit ORDER BY format": (
+        "settings order window limit"
+    ),
     "SELECT 1": "",
     "": "",
     ")))(((": "",

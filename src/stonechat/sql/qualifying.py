@@ -20,7 +20,7 @@ from itertools import pairwise
 
 from stonechat.sql.quoting import identifier
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
-from stonechat.sql.tables import TABLES_END, calls_in
+from stonechat.sql.tables import TABLE_FOLLOWS, TABLES_END, calls_in
 
 _NAMES = {TokenKind.WORD, TokenKind.QUOTED}
 _BEGINS_QUERY = {"SELECT", "WITH", "FROM", "("}
@@ -204,7 +204,7 @@ def _step(level: _Level, tokens: Sequence[Token], index: int) -> str:
         level.expects = level.after_comma = "" if argument else "FROM"
     elif word == "IN":
         level.expects = "IN"
-    elif word in TABLES_END:
+    elif word in TABLES_END and not (level.expects and before in TABLE_FOLLOWS):
         level.expects = level.after_comma = ""
         if word in _SET_OPERATORS and _begins_query(tokens, index):
             level.member = _Member()

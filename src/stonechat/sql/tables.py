@@ -20,6 +20,8 @@ TABLES_END = {
     *("SELECT", "WHERE", "PREWHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT"),
     *("WINDOW", "QUALIFY", "SETTINGS", "FORMAT", "USING", "WITH", "ARRAY", "SAMPLE"),
 }
+#: Directly behind these such a keyword is the name of a table, as in FROM settings.
+TABLE_FOLLOWS = {"FROM", "JOIN", "IN", ","}
 # IN as a function: a name among its arguments may be a table. As an operator it follows a value, or NOT or GLOBAL.
 _IN_FUNCTIONS = {
     f"{scope}{negation}{null}IN{ending}"
@@ -93,7 +95,7 @@ def _step(level: _Level, token: Token, before: Token | None, found: Counter[str]
         level.in_tables = level.expects_table = before is None or before.text.upper() != "ARRAY"
     elif keyword == "IN":
         level.expects_table = True
-    elif keyword in TABLES_END:
+    elif keyword in TABLES_END and not (level.expects_table and before and before.text.upper() in TABLE_FOLLOWS):
         level.in_tables = level.expects_table = False
     elif level.expects_table:
         if not called:  # a table function is no table, whatever pipe has its name
