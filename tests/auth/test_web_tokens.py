@@ -157,6 +157,7 @@ def test_a_forgery_is_an_unknown_token(world: _World, forgery: str) -> None:
         ({"scopes": [{"type": "PIPES:READ", "resource": ""}]}, "no resource"),
         ({"scopes": [{"type": "PIPES:READ", "resource": "p", "fixedParams": {"a": 1}}]}, "fixedParams"),
         ({"scopes": [{"type": "PIPES:READ", "resource": "p", "filter": "a = 1"}]}, "a filter belongs to"),
+        ({"scopes": [{"type": "DATASOURCES:READ", "resource": "p", "filter": " \t"}]}, "is blank"),
         ({"scopes": [{"type": "DATASOURCES:READ", "resource": "p", "fixed_params": {"a": 1}}]}, "belong to PIPES:READ"),
         ({"scopes": [{"type": "PIPES:READ", "resource": "p", "fixed_params": {"a": None}}]}, "null"),
         ({"scopes": [{"type": "DATASOURCES:READ", "resource": "p", "filter": ["a"]}]}, "filter"),

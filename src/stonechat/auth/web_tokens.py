@@ -200,9 +200,11 @@ def _caller(claims: _Claims, digest: str) -> Caller:
     for grant in claims.scopes:
         scope = _scope(grant)
         scopes.add(scope)
-        if grant.filter and grant.filter.strip():
+        if grant.filter:
             if scope.type is not ScopeType.READ_DATA_SOURCE:
                 raise InvalidClaims(f"a filter belongs to {ScopeType.READ_DATA_SOURCE.value}, not to {scope}")
+            if not grant.filter.strip():  # a slip, which must not come to mean all rows
+                raise InvalidClaims(f"the filter of {scope} is blank")
             filters[scope.resource] = (*filters.get(scope.resource, ()), grant.filter)
         if grant.fixed_params:
             if scope.type is not ScopeType.READ_PIPE:
