@@ -70,6 +70,36 @@ def test_files_of_every_kind_are_appended(server: RunningServer, tmp_path: Path,
     assert _values(server) == [1, 2]
 
 
+_DAYS = """SCHEMA >
+    `total` Int32
+
+ENGINE "MergeTree"
+ENGINE_SORTING_KEY "total"
+"""
+_PICKY = """NODE n
+SQL >
+    SELECT toInt32(throwIf(value = 666, 'no') + value) AS total FROM readings
+
+TYPE materialized
+DATASOURCE totals
+"""
+
+
+def test_a_file_that_a_view_cannot_take_is_told_with_its_counts_and_not_to_be_tried_again(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    files = {"readings.datasource": _READINGS}
+    assert server.deploy({**files, "totals.datasource": _DAYS, "picky.pipe": _PICKY}).status_code == 200
+    path = tmp_path / "rows.csv"
+    path.write_text("sensor,value\na,1\nb,666\nc,[red]\n")
+    told = _stonechat(server, "append", "readings", str(path), code=1)
+    assert server.deploy(files, allow_destructive_operations="true").status_code == 200
+    assert "2 rows appended to readings" in told
+    assert "1 row did not fit" in told
+    assert "Do not send them again" in told
+    assert "job retry" not in told
+
+
 def test_rows_that_do_not_fit_are_told_of_shown_and_tried_again(server: RunningServer, tmp_path: Path) -> None:
     assert "All quarantines are empty" in _stonechat(server, "quarantine", "ls")
     path = tmp_path / "rows.csv"

@@ -178,7 +178,8 @@ def test_a_file_that_a_view_cannot_take_is_there_and_told_with_its_counts(runnin
     job = _ended(
         server, server.request("POST", "/v1/datasources/sales/append", params={"format": "csv"}, content=content)
     )
-    assert (job["status"], job["successful_rows"]) == ("error", 2)
+    assert (job["status"], job["successful_rows"], job["code"]) == ("error", 2, "SC661")
+    assert job["hint"].startswith("Do not send them again")
     assert "the materialized view 'fill' cannot take all of them" in job["error"]
     again = server.request("POST", f"/v0/jobs/{job['id']}/retry")
     assert (_ended(server, again)["status"], server.value("SELECT count() FROM sales")) == ("error", 4 + 2 * 2)

@@ -210,6 +210,10 @@ def test_output_settings_come_as_parameters(messaging_server: RunningServer) -> 
     params = {"conversation_id": "conv1", "q": "SELECT count() AS n FROM _", "limit": "1"}
     quoted = {**params, "output_format_json_quote_64bit_integers": "1"}
     assert messaging_server.request("GET", f"{_PATH}.json", params=quoted).json()["data"] == [{"n": "1"}]
+    unsure = messaging_server.request(
+        "GET", f"{_PATH}.json", params={**params, "output_format_json_quote_64bit_integers": "maybe"}
+    )
+    assert "may be 1, 0, true or false, not 'maybe'" in _error(unsure, 400)
     bare = {**params, "__tb__csv_header": "0"}
     assert messaging_server.request("GET", f"{_PATH}.csv", params=bare).text == "1\n"
 

@@ -223,10 +223,12 @@ def test_a_staged_deployment_outlives_a_kill(start_server: StartServer, tmp_path
     assert _values(server, "SELECT toInt32(sum(total)) FROM sums") == [6]
 
 
-def test_a_staged_deployment_that_nobody_promotes_is_discarded(start_server: StartServer) -> None:
-    server = start_server(STONECHAT_STAGING_HOURS="0.0005")
+def test_a_staged_deployment_that_nobody_promotes_is_discarded(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(tmp_path / "home")
     assert server.deploy(_PROJECT).status_code == 200
     identity = _stage(server)
+    assert server.stop() == 0
+    server = start_server(tmp_path / "home", STONECHAT_STAGING_HOURS="0.000001")
     deadline = time.monotonic() + 60
     while server.request("GET", f"/v1/deployments/{identity}").json()["deployment"]["status"] != "deleted":
         assert time.monotonic() < deadline

@@ -12,7 +12,7 @@ import pytest
 from stonechat.ingest.files import addresses
 from stonechat.ingest.files.addresses import AddressRefused, is_public
 from stonechat.ingest.files.batches import FileTooLarge
-from stonechat.ingest.files.fetching import FetchFailed, FetchLimits, fetch
+from stonechat.ingest.files.fetching import FetchFailed, FetchLimits, fetch, require_url
 
 
 class _Site(BaseHTTPRequestHandler):
@@ -99,6 +99,22 @@ def test_what_never_ends_is_cut_or_refused(port: int) -> None:
     file = io.BytesIO()
     fetch(url, file, FetchLimits(10_000, silence=2.0, private_allowed=True, cut=True))
     assert len(file.getvalue()) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("file:///etc/passwd", "file:///etc/passwd"),
+        ("ftp://ann:sesame@host/a/b?key=sesame#sesame", "ftp://host/a/b"),
+        ("s3://ann:ses@ame@bucket/x@y", "s3://bucket/x@y"),
+        ("http://ann:sesame@[::1/x", "http://[::1/x"),
+        ("rows.csv", "rows.csv"),
+    ],
+)
+def test_a_url_that_is_refused_is_told_as_it_was_given_without_its_secrets(url: str, shown: str) -> None:
+    with pytest.raises(FetchFailed) as told:
+        require_url(url)
+    assert f"'{shown}'" in str(told.value)
 
 
 def test_secrets_in_a_url_are_not_told(port: int) -> None:

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.shared import shared_engine
 
-from stonechat.engine.contract import EngineFailure
+from stonechat.engine.contract import EngineFailure, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.sql.gate import (
     COPY_TABLE_FUNCTIONS,
     HARMLESS_SETTINGS,
     SYSTEM_TABLES,
+    InvalidSwitch,
     SettingNotAllowed,
     TableNotAllowed,
     check_settings,
@@ -174,3 +175,15 @@ def test_settings_beside_a_statement_are_checked_too(given_settings: dict[str, s
     check_settings({"final": "1", "session_timezone": "America/Argentina/Buenos_Aires"})
     with pytest.raises(SettingNotAllowed):
         check_settings(given_settings)
+
+
+def test_settings_of_the_output_are_switches_for_the_engine_and_for_the_gate() -> None:
+    rows = shared_engine().fetch("SELECT name FROM system.settings WHERE type = 'Bool'")
+    switches = {name for name in HARMLESS_SETTINGS if name.startswith("output_format_")}
+    assert {str(row["name"]) for row in rows} >= switches
+    for value in ["0", "1", "true", "False", "TRUE", ""]:
+        shared_engine().query(Query("SELECT 1", DATABASE, settings=dict.fromkeys(switches, value)))
+    for value in ["maybe", "2", "yes", "1 ", "1&readonly=0"]:
+        for name in switches:
+            with pytest.raises(InvalidSwitch, match=f"'{name}' may be 1, 0, true or false, not '{value}'"):
+                check_settings({name: value})

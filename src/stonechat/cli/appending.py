@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import counted, err, out, progress_bar
-from stonechat.cli.imports import import_file, is_events, show_import
+from stonechat.cli.imports import import_file, is_events
 from stonechat.cli.rows import RowSource, row_source
 from stonechat.client import Remote
 from stonechat.errors import StonechatError
@@ -37,7 +37,7 @@ def append(
         if is_events(source):
             show_totals(data_source, append_rows(remote, data_source, row_source(source)))
         else:
-            show_import(data_source, import_file(remote, data_source, source))
+            import_file(remote, data_source, source)
 
 
 def append_rows(remote: Remote, data_source: str, rows: RowSource) -> Totals:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.cli.console import counted, err, out
-from stonechat.cli.imports import import_file, is_url, show_import
+from stonechat.cli.imports import import_file, is_url
 from stonechat.cli.jobs import waited_for
 from stonechat.cli.rows import UnreadableRows
 from stonechat.cli.writing import writing
@@ -72,7 +72,7 @@ def replace(  # noqa: PLR0917 - the parameters are the command's options
     if skip_incompatible:
         parameters["skip_incompatible_partition_key"] = "true"
     with Remote(url, token) as remote:
-        show_import(data_source, import_file(remote, data_source, source, replace=True, **parameters))
+        import_file(remote, data_source, source, replace=True, **parameters)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from rich.progress import Progress, TaskID
 
 from stonechat.cli.console import counted, err, out, progress_bar
-from stonechat.cli.jobs import waited_for
+from stonechat.cli.jobs import JobNotDone, waited_for
 from stonechat.cli.rows import UnreadableRows
 from stonechat.client import Remote
 
@@ -29,10 +29,20 @@ def is_events(text: str) -> bool:
     return not Path(text).is_file() or _format(Path(text)) == "ndjson"
 
 
-def import_file(
-    remote: Remote, data_source: str, source: str, *, replace: bool = False, **parameters: str
+def import_file(remote: Remote, data_source: str, source: str, *, replace: bool = False, **parameters: str) -> None:
+    """Import a file or URL, and say what became of its rows. Raises `UnreadableRows` or `JobNotDone`."""
+    try:
+        _show_import(data_source, _imported(remote, data_source, source, replace=replace, parameters=parameters))
+    except JobNotDone as not_done:
+        if not_done.has_appended:
+            _show_import(data_source, not_done.job)
+        raise
+
+
+def _imported(
+    remote: Remote, data_source: str, source: str, *, replace: bool, parameters: dict[str, str]
 ) -> Mapping[str, Any]:
-    """Import a file or URL, and return the job as it ended. Raises `UnreadableRows` or `JobNotDone`."""
+    """The job of a file, which is sent first, or of a URL, as it ended."""
     path = f"/v1/datasources/{quote(data_source, safe='')}/{'replace' if replace else 'append'}"
     if is_url(source):
         return waited_for(remote, remote.ask("POST", path, params={**parameters, "url": source}))
@@ -49,7 +59,7 @@ def import_file(
     return waited_for(remote, began)
 
 
-def show_import(data_source: str, job: Mapping[str, Any]) -> None:
+def _show_import(data_source: str, job: Mapping[str, Any]) -> None:
     """Say what became of the rows of a file, and where those are that did not fit."""
     replaced = job.get("rows_replaced")
     what = "appended to" if replaced is None else f"in the place of {replaced:,} in"

@@ -18,6 +18,7 @@ from stonechat.errors import Kind, StonechatError
 app = typer.Typer(help="Look after jobs.", no_args_is_help=True)
 JobId = Annotated[str, typer.Argument(help="The job's id, as `stonechat job ls` shows it.")]
 _POLL_SECONDS = 0.25
+_VIEW_FAILED = "SC661"
 _ENDED = {"done", "error", "cancelled"}
 _COLOURS = {"done": "green", "error": "red", "cancelled": "yellow"}
 
@@ -27,6 +28,17 @@ class JobNotDone(StonechatError):
 
     code = "SC967"
     kind = Kind.CONFLICT
+
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        reason = job["error"] or f"it is {job['status']}"
+        hint = job.get("hint") or f"Try `stonechat job retry {job['id']}`."
+        super().__init__(f"The job {job['id']} is not done: {reason}", hint=hint)
+        self.job = job
+
+    @property
+    def has_appended(self) -> bool:
+        """Whether all rows of a file are there, and only a materialized view behind them failed."""
+        return self.job.get("code") == _VIEW_FAILED
 
 
 @app.command("ls")
@@ -85,8 +97,7 @@ def waited_for(remote: Remote, job: Mapping[str, Any]) -> Mapping[str, Any]:
             job = remote.job(job["id"])
             progress.update(task, completed=job["progress_percentage"] or 0)
     if job["status"] != "done":
-        reason = job["error"] or f"it is {job['status']}"
-        raise JobNotDone(f"The job {job['id']} is not done: {reason}", hint=f"Try `stonechat job retry {job['id']}`.")
+        raise JobNotDone(job)
     return job
 
 

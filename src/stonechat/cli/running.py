@@ -44,6 +44,8 @@ def serve(settings: Settings) -> None:
 
 def _log_plainly(settings: Settings) -> None:
     """Log lines on standard error. Tracebacks are plain: with local variables they would show tokens and events."""
+    # Each fault of a form is a line for it, as many as a caller likes to send; the caller is told of the first.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     structlog.configure(
         processors=[

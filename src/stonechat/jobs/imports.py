@@ -363,11 +363,10 @@ def import_result(import_id: str, tally: Tally) -> dict[str, Any]:
 
 def views_failed(tally: Tally, result: Mapping[str, Any]) -> ViewsBehindFailed:
     """What tells that a view could not take all the rows, which are in their data source for all that."""
-    return ViewsBehindFailed(
-        str(tally.error),
-        hint="Do not send them again. Once the view's query is mended and deployed, what it fills is computed again.",
-        result=result,
-    )
+    hint = "Do not send them again. Once the view's query is mended and deployed, what it fills is computed again."
+    # Whoever asks for the job is told as well: to run it again would change nothing.
+    told = {"code": ViewsBehindFailed.code, "hint": hint}
+    return ViewsBehindFailed(str(tally.error), hint=hint, result={**result, **told})
 
 
 def _without_query(url: str) -> str:

@@ -51,6 +51,8 @@ HARMLESS_SETTINGS = frozenset(
     }
 )
 _SETTING_VALUE = re.compile(r"[A-Za-z0-9_./-]{0,64}")
+_LONGEST_SHOWN = 100
+_SWITCH_VALUE = re.compile(r"(?:[01]|true|false)?", re.IGNORECASE)
 
 #: Scalar functions that read tables, files or other systems, tell about the machine or the session, or only waste time.
 FORBIDDEN_FUNCTIONS = frozenset(
@@ -154,6 +156,17 @@ class SettingNotAllowed(SQLNotAllowed):
         super().__init__(f"The setting '{name}' is not allowed.", hint=hint)
 
 
+class InvalidSwitch(StonechatError):
+    """A setting of the output is neither on nor off. No such value reaches the engine, whose words would mislead."""
+
+    code = "SC520"
+    kind = Kind.INVALID
+
+    def __init__(self, name: str, value: str) -> None:
+        shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}..."
+        super().__init__(f"'{name}' may be 1, 0, true or false, not '{shown}'.")
+
+
 def require_read_only(
     references: References,
     *,
@@ -197,9 +210,15 @@ def require_read_only(
 
 
 def check_settings(settings: Mapping[str, str]) -> None:
-    """Raise `SettingNotAllowed` unless each setting is harmless and its value a plain word or number."""
+    """Raise `SettingNotAllowed` unless each setting is harmless and its value a plain word or number.
+
+    Those of the output are on or off: `InvalidSwitch` for all else. An empty value is on, as the engine has it.
+    """
     for name, value in settings.items():
-        if name not in HARMLESS_SETTINGS or not _SETTING_VALUE.fullmatch(value):
+        if name in HARMLESS_SETTINGS and name.startswith("output_format_"):
+            if not _SWITCH_VALUE.fullmatch(value):
+                raise InvalidSwitch(name, value)
+        elif name not in HARMLESS_SETTINGS or not _SETTING_VALUE.fullmatch(value):
             raise SettingNotAllowed(name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # imported by the functions that use it: most servers never f
 _MOST_REDIRECTS: Final = 5
 _PORTS: Final = {"http": 80, "https": 443}
 _CHUNK: Final = 1 << 18
+_USER: Final = re.compile(r"^([^/]*//)[^/]*@")
+_LONGEST_SHOWN: Final = 200
 
 
 class FetchFailed(StonechatError):
@@ -133,18 +136,12 @@ def _checked(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, ValueError) as error:
-        raise FetchFailed(f"'{text[:200]}' is no URL") from error
+        raise FetchFailed(f"'{_shown(text)}' is no URL") from error
     if url.scheme not in _PORTS or not url.host:
-        raise FetchFailed(f"'{_shown(url)}' is no URL of a file", hint="URLs begin with http:// or https://.")
+        raise FetchFailed(f"'{_shown(text)}' is no URL of a file", hint="URLs begin with http:// or https://.")
     return url
 
 
 def _shown(url: str | httpx.URL) -> str:
-    """A URL without what may be secret in it: the user and the query."""
-    import httpx  # noqa: PLC0415
-
-    try:
-        parsed = httpx.URL(url)
-        return str(parsed.copy_with(userinfo=b"", query=None, fragment=None))
-    except (httpx.InvalidURL, ValueError):
-        return "The URL"
+    """A URL as it was given, but for what may be secret in it: the user and the query."""
+    return _USER.sub(r"\1", str(url).partition("#")[0].partition("?")[0])[:_LONGEST_SHOWN]
