@@ -24,7 +24,7 @@ _WITHOUT_FLUSHING = 2
 
 @contextmanager
 def mounted(folder: Path, *options: str) -> Iterator[Path]:
-    """A file system in a folder, as long as the block lasts."""
+    """A file system in a folder, as long as the block lasts. It goes even where what failed holds files of it open."""
     folder.mkdir(exist_ok=True)
     mount = subprocess.run(["mount", *options, str(folder)], capture_output=True, check=False)
     if os.geteuid() != 0 or mount.returncode != 0:
@@ -32,7 +32,10 @@ def mounted(folder: Path, *options: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        unmount = subprocess.run(["umount", str(folder)], check=False)
+        if unmount.returncode != 0:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    unmount.check_returncode()
 
 
 class Ext4:

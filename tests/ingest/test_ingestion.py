@@ -638,10 +638,15 @@ def test_a_block_of_too_many_partitions_is_split(engine: ChdbEngine, database: s
     assert fed.count("t_quarantine") == 0
 
 
-def test_rows_of_a_removed_data_source_are_kept_in_a_file(start: Open, fed: Fed, folder: Path) -> None:
+def test_rows_of_a_removed_data_source_are_kept_in_a_file(
+    start: Open, fed: Fed, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ingestion = start(gone=True)
+    synced: list[Path] = []
+    monkeypatch.setattr("stonechat.ingest.blocks.sync_path", synced.append)
     with pytest.raises(DataSourceGone, match=r"orphaned-0000000000000001\.ndjson"):
         send(ingestion, fed, events(1, 2))
+    assert synced == [folder], "a file whose name is lost is lost"
     assert (folder / "orphaned-0000000000000001.ndjson").read_bytes() == events(1, 2) + b"\n"
     assert ingestion.block_counters.orphaned_rows == 2
     ingestion.close()

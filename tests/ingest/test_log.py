@@ -18,7 +18,8 @@ import pytest
 from tests.ingest.disks import SyncedLog
 
 from stonechat.errors import StonechatError
-from stonechat.ingest.log import Log, LogFull, LogWriteFailed
+from stonechat.http.problems import STATUS_BY_KIND
+from stonechat.ingest.log import Log, LogFull, LogOutcomeUnknown, LogWriteFailed
 from stonechat.ingest.manifest import MANIFEST_FILE
 from stonechat.ingest.records import Block, Done, Fate, Note, Plan, Refused, Rows
 from stonechat.ingest.recovery import recover
@@ -391,6 +392,30 @@ def test_a_failed_sync_is_not_acknowledged_and_leaves_no_trace(folder: Path, mon
         monkeypatch.undo()
         append(log, rows("second")).result(10)
     assert contents(folder) == ["first", "second"]
+
+
+@pytest.mark.parametrize("taken_back", [True, False], ids=["truncated", "as it was"])
+def test_whether_a_group_that_cannot_be_taken_back_was_kept_is_told_as_unknown(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, taken_back: bool
+) -> None:
+    def fails_to_truncate(_descriptor: int, _size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with running(folder) as (log, _):
+        append(log, rows("first")).result(10)
+        monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", fails_to_sync)
+        if taken_back:
+            monkeypatch.setattr(os, "fsync", fails_to_sync)
+        else:
+            monkeypatch.setattr(os, "ftruncate", fails_to_truncate)
+        with pytest.raises(LogOutcomeUnknown, match="is not known") as raised:
+            append(log, rows("perhaps")).result(10)
+        assert STATUS_BY_KIND[raised.value.kind] == 500, "a 503 says that nothing was kept"
+        monkeypatch.undo()
+        with pytest.raises(LogWriteFailed, match="until the server is started again") as refused:
+            append(log, rows("never")).result(10)
+        assert STATUS_BY_KIND[refused.value.kind] == 503
+    assert contents(folder) == ["first", *([] if taken_back else ["perhaps"])]
 
 
 def test_a_note_that_nobody_waits_for_is_written_later_if_it_fails(

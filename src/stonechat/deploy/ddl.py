@@ -91,14 +91,6 @@ def drop_table(name: str, database: str) -> str:
     return f"DROP TABLE IF EXISTS {table(database, name)} SYNC"
 
 
-def backfill(name: str, target: str, columns: tuple[str, ...], statement: str, database: str) -> str:
-    """INSERT SELECT that gives a new view's target the rows that its source holds already."""
-    names = ", ".join(map(identifier, columns))
-    return (
-        f"INSERT INTO {table(database, target)} ({names})\nSELECT {names} FROM\n(\n{statement}\n) AS {identifier(name)}"
-    )
-
-
 def rows_of(select: str, name: str, database: str, condition: str = "") -> str:
     """The statement that gives rows of a table as a SELECT without FROM wants them: all, or those of a condition."""
     return f"{select}\nFROM {table(database, name)}" + (f"\nWHERE {condition}" if condition else "")

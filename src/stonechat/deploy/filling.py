@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from stonechat.deploy.ddl import alter_table, backfill, clone_table, create_table, drop_table, rows_of, thaw_table
+from stonechat.deploy.ddl import alter_table, clone_table, create_table, drop_table, rows_of, thaw_table
 from stonechat.deploy.plan import (
     Backfill,
     CloneDataSource,
@@ -20,7 +20,7 @@ from stonechat.deploy.plan import (
     Table,
 )
 from stonechat.deploy.trial import failing_columns
-from stonechat.engine.contract import Engine, EngineFailure, QueryCancelled
+from stonechat.engine.contract import Engine, EngineFailure, Fill, Query, QueryCancelled, QueryLimits
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import Snapshot
 from stonechat.project.live import Table as StoredTable
@@ -32,17 +32,8 @@ STEP_BYTES = 64_000_000
 MOST_STEP_ROWS = 500_000
 _TABLE = ""
 """The key of the rows that do not come from a view."""
-# One insert is one block, so that its token covers it whole.
-_SETTINGS = {
-    "insert_deduplicate": "1",
-    "async_insert": "0",
-    "max_threads": "1",
-    "max_insert_threads": "1",
-    "max_partitions_per_insert_block": "0",
-    "min_insert_block_size_rows": "1000000000",
-    "min_insert_block_size_bytes": "0",
-    "min_free_disk_bytes_to_perform_insert": "268435456",
-}
+_LIMITS = QueryLimits(seconds=0.0, memory_bytes=0)
+"""None: a step is bounded by its rows."""
 
 
 class FillingFailed(StonechatError):
@@ -155,7 +146,6 @@ class Filler:
         base = self._snapshot.workspace.database
         described = self._engine.fetch(f"DESCRIBE ({statement})", database=base)
         columns = tuple(str(row["name"]) for row in described)
-        insert = backfill(key or "frozen", self._filling.name, columns, statement, self._filling.database)
         parts = self._parts(source)
         stretches = list(_stretches(parts))
         self._filling.steps[key] = len(stretches)
@@ -163,19 +153,15 @@ class Filler:
             if number >= self._filling.done.get(key, 0):
                 self._require(parts, source)
                 self._stretch = stretch
-                settings = self._settings(key, number, source, stretch.condition)
-                self._command(f"{insert}\nSETTINGS {settings}")
+                bounded = _bounded(statement, StoredTable(self._filling.frozen, source), stretch)
+                self._fill(key, number, columns, bounded)
                 self._note(key, number + 1)
 
-    def _settings(self, key: str, number: int, source: str, condition: str) -> str:
-        token = f"{self._snapshot.deployment_id}/{self._filling.name}/{key}/{number}"
-        filters = f"{{{literal(f'{self._filling.frozen}.{source}')}: {literal(condition)}}}"
-        settings = {
-            **_SETTINGS,
-            "insert_deduplication_token": literal(token),
-            "additional_table_filters": literal(filters),
-        }
-        return ", ".join(f"{name} = {value}" for name, value in settings.items())
+    def _fill(self, key: str, number: int, columns: Sequence[str], statement: str) -> None:
+        filling, database = self._filling, self._snapshot.workspace.database
+        token = f"{self._snapshot.deployment_id}/{filling.name}/{key}/{number}"
+        query = Query(statement, database, limits=_LIMITS, query_id=self._query_id)
+        self._engine.fill(Fill(filling.database, filling.name, columns, query, token))
 
     def _parts(self, source: str) -> Sequence[Mapping[str, Any]]:
         return self._engine.fetch(
@@ -194,6 +180,12 @@ class Filler:
 
     def _command(self, statement: str) -> None:
         self._engine.command(statement, database=self._snapshot.workspace.database, query_id=self._query_id)
+
+
+def _bounded(statement: str, table: StoredTable, stretch: Stretch) -> str:
+    """A statement that reads a table, of which it finds one stretch. It may end in a comment."""
+    filters = f"{{{literal(f'{table.database}.{table.name}')}: {literal(stretch.condition)}}}"
+    return f"SELECT * FROM\n(\n{statement}\n)\nSETTINGS additional_table_filters = {filters}"
 
 
 def _stretches(parts: Sequence[Mapping[str, Any]]) -> Iterator[Stretch]:

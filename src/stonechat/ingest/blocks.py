@@ -32,6 +32,7 @@ from stonechat.ingest.log import Log
 from stonechat.ingest.quarantine import REFUSED, quarantine_row
 from stonechat.ingest.records import Fate, Refused, Rows, Taken
 from stonechat.ingest.recovery import PlannedBlock
+from stonechat.ingest.segments import sync_path
 from stonechat.ingest.verdicts import Reason, Verdicts
 from stonechat.project.quarantine import RAW_COLUMN
 
@@ -176,6 +177,7 @@ class BlockCommitter:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
+        sync_path(self._folder)
         _logger.error("kept rows in a file", file=str(path), data_source=planned.block.data_source, reason=reason)
         return path
 

@@ -33,7 +33,8 @@ class Entrance:
 
         With `wait`, the future that it gives ends with their commit.
 
-        Raises `IngestionBusy`, `LogFull` and `LogWriteFailed`: nothing was kept, and their key is free again.
+        Raises `IngestionBusy`, `LogFull` and `LogWriteFailed`: nothing was kept, and their key is free again. Of a
+        `LogOutcomeUnknown` only the next start knows, and then the key with it.
         """
         mailbox = self.mailbox
         synced, committed = mailbox.future(), mailbox.future() if wait else None

@@ -128,8 +128,8 @@ class Ingestion:
         `staged` is the data source as a deployment that is not live yet has it: its table gets the events, too.
 
         A request with a key that was kept before is answered as it was, and counts once. Raises `IngestionBusy`,
-        `LogFull`, `LogWriteFailed` and `KeyReused` (nothing was kept); with `wait` also `CommitDelayed`, `ViewFailed`
-        and `DataSourceGone` (everything was).
+        `LogFull`, `LogWriteFailed` and `KeyReused` (nothing was kept), `LogOutcomeUnknown` (see there); with `wait`
+        also `CommitDelayed`, `ViewFailed` and `DataSourceGone` (everything was).
         """
         if not idempotency_key:
             return await self._accept(data_source_id, data_source, body, format, wait=wait, staged=staged)

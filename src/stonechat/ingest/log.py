@@ -39,6 +39,20 @@ class LogWriteFailed(StonechatError):
     kind = Kind.UNAVAILABLE
 
 
+class LogOutcomeUnknown(LogWriteFailed):
+    """What was written of a group could neither be synced nor taken back: the next start finds it, or does not."""
+
+    code = "SC613"
+    kind = Kind.INTERNAL
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The write-ahead log could neither be written nor be put back: whether this was kept is not known",
+            hint="The server must be started again. Events that are sent again then are there once if they have an "
+            "idempotency key, and else perhaps twice.",
+        )
+
+
 @dataclass(slots=True)
 class _Entry:
     """Something to write: rows, or a note. `finished` are the rows that a note of their end is about."""
@@ -204,7 +218,7 @@ class Log:
         except Exception:
             _log.exception("the log failed in an unforeseen way and takes nothing more")
             self._files.broken = True
-            failure = _broken()
+            failure = LogOutcomeUnknown()
         self._settle(group, failure)
 
     def _take_group(self) -> tuple[list[_Entry], list[_Barrier], bool]:
@@ -236,7 +250,8 @@ class Log:
             segment = self._files.write(pieces, first, sync=sync)
         except (OSError, MemoryError) as error:
             self.counters.failures += 1
-            self._files.abandon()
+            if not self._files.abandon():
+                return LogOutcomeUnknown()
             return LogWriteFailed(
                 f"The write-ahead log could not be written: {getattr(error, 'strerror', 'no memory')}"
             )

@@ -64,12 +64,12 @@ class SegmentChain:
         if self._active is not None:
             _sync_data(self._active.descriptor)
 
-    def abandon(self) -> None:
-        """Take back what a failed group has written. The next goes to a new file: this one may have lost what it was
-        given.
+    def abandon(self) -> bool:
+        """Take back what a failed group has written; False where it may be found all the same. The next goes to a new
+        file: this one may have lost what it was given.
         """
         if self._active is None:
-            return
+            return True
         segment, descriptor = self._active.segment, self._active.descriptor
         self._active = None
         try:
@@ -83,6 +83,7 @@ class SegmentChain:
             segment.path.unlink()
             self._segments.remove(segment)
             self.size -= segment.size
+        return not self.broken
 
     def finish(self, rows: Sequence[Rows]) -> None:
         """Note that rows are all in the engine. Their segment goes once the records that say so are synced."""
