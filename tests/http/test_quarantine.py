@@ -141,6 +141,22 @@ def test_what_fits_after_a_change_of_the_schema_goes_in_once_and_the_rest_stays(
     assert len(server.sql(stored)) == 5
 
 
+def test_rows_that_a_view_cannot_take_are_in_and_leave_no_file(server: RunningServer) -> None:
+    query = "SELECT sensor, toUInt8(sensor) AS value FROM readings"
+    view = f"NODE n\nSQL >\n    {query}\nTYPE materialized\nDATASOURCE picky\n"
+    target = "SCHEMA >\n    `sensor` String,\n    `value` UInt8\n\nENGINE MergeTree\nENGINE_SORTING_KEY sensor\n"
+    server.send('{"id": "a"}\n', name="readings")
+    relaxed = _STRICT.format(more="").replace("`value` Int32", "`value` Nullable(Int32)")
+    files = {"readings.datasource": relaxed, "picky.datasource": target, "fill.pipe": view}
+    assert server.deploy(files).status_code == 200
+    job = _retried(server)
+    assert (job["status"], job["code"], job["successful_rows"]) == ("error", "SC661", 1)
+    assert not list((server.home / "imports").glob("*.quarantine"))
+    job = _ended(server, server.request("POST", f"/v0/jobs/{job['id']}/retry"))
+    assert (job["status"], job["code"]) == ("error", "SC661"), "it would change nothing"
+    assert server.value("SELECT count() FROM readings") == 1
+
+
 def _relax(server: RunningServer) -> None:
     """Let values be missing, in place."""
     text = _STRICT.format(more="").replace("`value` Int32", "`value` Nullable(Int32)")

@@ -12,8 +12,10 @@ from stonechat.engine.contract import EngineFailure, Insert, StorageFull
 from stonechat.ingest.destinations import insert_rows
 from stonechat.ingest.files.batches import Batch
 from stonechat.ingest.imports import append_batches
+from stonechat.ingest.log import LogFull
 from stonechat.ingest.rows import RowReader
 from stonechat.ingest.verdicts import Verdicts
+from stonechat.jobs.kinds import JobInterrupted
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,33 @@ def test_rows_beside_the_live_ones_wait_for_the_engine_as_others_do(
         with pytest.raises(EngineFailure, match="no such row"):
             append_batches(batches, take, "key")
     assert fed.count() == stored
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_who_waits_is_asked_before_each_further_try_and_goes_on_without_an_end(
+    monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    monkeypatch.setattr("stonechat.ingest.imports._PATIENCE", -1)
+    asked: list[str] = []
+
+    def take(_key: str, _verdicts: Verdicts) -> Future[None]:
+        if len(asked) < 2:
+            raise LogFull("the log is full")
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def waiting() -> None:
+        asked.append("again")
+        if ends:
+            raise JobInterrupted("The server stops")
+
+    batch = Batch(lambda: Verdicts(b"{}\n", 1, b"", 0))
+    with pytest.raises(LogFull):
+        append_batches([batch], take, "key")
+    if ends:
+        with pytest.raises(JobInterrupted):
+            append_batches([batch], take, "key", waiting=waiting)
+    else:
+        assert append_batches([batch], take, "key", waiting=waiting).successful_rows == 1
+        assert len(asked) == 2

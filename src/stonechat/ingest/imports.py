@@ -88,12 +88,14 @@ def append_batches(
     *,
     tally: Tally = Tally(),
     taken: Callable[[Tally, float], None] = lambda _tally, _position: None,
+    waiting: Callable[[], None] | None = None,
 ) -> Tally:
     """Hand every batch to `take`, those before `tally` excepted. Returns when queries see all of them. Blocks.
 
     `taken` hears after each batch that is kept for good, and how much of the file that is; it may raise to end it: what
     it has heard of is in. Equal keys name equal batches. A batch that cannot be taken at the moment is tried again for
-    a minute, then its error is raised.
+    a minute, then its error is raised; with `waiting`, which is called before each further try and may raise to end it,
+    as long as it takes.
     """
     in_flight: deque[Future[None]] = deque()
     try:
@@ -102,7 +104,7 @@ def append_batches(
                 continue
             verdicts = batch.judge()
             if verdicts.good_rows or verdicts.quarantined_rows:
-                in_flight.append(_patiently(take, f"{key}/{number}", verdicts))
+                in_flight.append(_patiently(take, f"{key}/{number}", verdicts, waiting))
             tally = tally.plus(verdicts)
             taken(tally, batch.position)
             if len(in_flight) >= _IN_FLIGHT:
@@ -123,14 +125,16 @@ def into_data_source(ingestion: Ingestion, data_source_id: str, source: DataSour
     return take
 
 
-def _patiently(take: Take, key: str, verdicts: Verdicts) -> Future[None]:
+def _patiently(take: Take, key: str, verdicts: Verdicts, waiting: Callable[[], None] | None) -> Future[None]:
     end = time.monotonic() + _PATIENCE
     while True:
         try:
             return take(key, verdicts)
         except StonechatError as failure:
-            if not _passes(failure) or time.monotonic() > end:
+            if not _passes(failure) or (waiting is None and time.monotonic() > end):
                 raise
+            if waiting is not None:
+                waiting()
             time.sleep(_PAUSE)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
+import structlog
 
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.contract import Engine
@@ -32,6 +33,8 @@ from stonechat.jobs.store import Job, NewJob, Subject
 from stonechat.project.live import LiveProjects, Snapshot, UnknownDataSource
 from stonechat.telemetry.events import ImportedBlock
 from stonechat.telemetry.recorder import Operation, Telemetry
+
+_log = structlog.get_logger(__name__)
 
 IMPORT = "import"
 _KEPT_SECONDS = 7 * 24 * 3600
@@ -128,10 +131,14 @@ class Importer:
     def remove_old(self, unfinished: Iterable[Job], clock: Callable[[], float] = time.time) -> None:
         """Forget the files of imports that ended long ago. A clock that was set forward ends none that has not.
 
-        Other files in the folder hold rows that are nowhere else.
+        Other files in the folder hold rows that are nowhere else: those that no job brings back are named in the log.
         """
-        needed = {ImportOrder.of(job.payload).file for job in unfinished if job.kind == IMPORT}
+        jobs = list(unfinished)
+        needed = {ImportOrder.of(job.payload).file for job in jobs if job.kind == IMPORT}
+        under_way = {job.id for job in jobs}
         for path in self._folder.iterdir():
+            if path.suffix == ".quarantine" and path.stem not in under_way:
+                _log.warning("rows of a quarantine are in a file that no job brings back", file=str(path))
             is_old = path.stat().st_mtime < clock() - _KEPT_SECONDS
             if is_old and not path.suffix and path.name not in needed:
                 path.unlink()

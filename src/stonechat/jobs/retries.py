@@ -45,7 +45,7 @@ class QuarantineRetrier:
         path = self._folder / f"{job.id}.quarantine"
         if result := job.notes.get("result"):
             path.unlink(missing_ok=True)
-            return dict(result)
+            return _ended(Tally.of(job.notes["tally"]), result)
         if "tally" not in job.notes:
             self._contents.move_quarantine(
                 job.workspace_id,
@@ -76,14 +76,14 @@ class QuarantineRetrier:
                 job.id,
                 tally=Tally.of(job.notes.get("tally", {})),
                 taken=taken,
+                waiting=progress.check,  # without an end, for the rows are nowhere else
             )
             operation.rows(tally.successful_rows)
             operation.bytes(tally.bytes)
-            if tally.views_failed:
-                raise views_failed(tally, _result(tally))
-        progress.note(result=_result(tally))  # a kill may come before the job's end is written
-        path.unlink(missing_ok=True)
-        return _result(tally)
+            # A kill may come before the job's end is written.
+            progress.note(tally=tally.noted, result=_result(tally))
+            path.unlink(missing_ok=True)
+            return _ended(tally, _result(tally))
 
 
 def retry_job(snapshot: Snapshot, source: DataSource, token_id: str) -> NewJob:
@@ -92,6 +92,13 @@ def retry_job(snapshot: Snapshot, source: DataSource, token_id: str) -> NewJob:
     return NewJob(
         snapshot.workspace.id, RETRY, exclusive=f"quarantine {subject.id}", data_source=subject, token_id=token_id
     )
+
+
+def _ended(tally: Tally, result: dict[str, Any]) -> dict[str, Any]:
+    """The result of a retry whose rows are all in the tables. Raises `ViewsBehindFailed`."""
+    if tally.views_failed:
+        raise views_failed(tally, result)
+    return result
 
 
 def _result(tally: Tally) -> dict[str, Any]:

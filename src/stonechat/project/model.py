@@ -27,6 +27,7 @@ from stonechat.project.checks import (
     unknown_targets,
 )
 from stonechat.project.connection_checks import shared_groups, wrong_connections
+from stonechat.project.doubling import doubling
 from stonechat.project.lineage import Lineage, NodeKey, lineage_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.secrets import Resource, Secrets, filled, secret_problems
@@ -128,6 +129,8 @@ class Project:
         resources: list[Resource] = [*self.data_sources.values(), *self.pipes.values(), *self.connections.values()]
         for resource in resources:
             yield from resource.notices
+        for source in self.data_sources.values():
+            yield from doubling(source)
         for pipe in self.pipes.values():
             for node in pipe.nodes:
                 for name in self.template(pipe, node).service_names:

@@ -18,31 +18,8 @@ from stonechat.engine.contract import Query, QueryLimits, QueryResult
 from stonechat.project.composition import Composed
 from stonechat.project.model import Project
 from stonechat.sql.skeletons import skeleton
-from stonechat.sql.statements import words_of
+from stonechat.sql.unrepeatable import is_repeatable
 
-#: Functions whose value another call would not repeat, in lower case. What they stand in is kept only on `cache_ttl`.
-_UNREPEATABLE = frozenset(
-    {
-        *("now", "now64", "nowinblock", "nowinblock64", "today", "yesterday", "current_date", "current_timestamp"),
-        *("curdate", "localtimestamp", "utctimestamp", "utc_timestamp", "utc_date", "unix_timestamp", "timeslots"),
-        *("rand", "rand32", "rand64", "randconstant", "randomstring", "randomfixedstring", "randomprintableascii"),
-        *("randomstringutf8", "fuzzbits", "generateuuidv4", "generateuuidv7", "generaterandom", "generatesnowflakeid"),
-        *("randuniform", "randnormal", "randlognormal", "randexponential", "randchisquared", "randstudentt"),
-        *("randfisherf", "randbernoulli", "randbinomial", "randnegativebinomial", "randpoisson", "rand_canonical"),
-        *("randcanonical", "generateulid", "rownumberinallblocks", "rownumberinblock", "blocknumber", "system"),
-        *("blocksize", "runningaccumulate", "runningdifference", "groupuniqarraysample", "grouparraysample"),
-        *("localtime", "arrayshuffle", "arraypartialshuffle", "arrayrandomsample", "datetimetouuidv7"),
-        *("generaterandomstructure", "obfuscatequery", "neighbor", "runningdifferencestartingwithfirstvalue"),
-        # A text without a year is of the last twelve months.
-        *(
-            f"parsedatetime{bits}besteffort{order}{otherwise}"
-            for bits in ("", "32", "64")
-            for order in ("", "us")
-            for otherwise in ("", "ornull", "orzero")
-        ),
-        *("blockserializedsize", "lowcardinalityindices", "lowcardinalitykeys", "dumpcolumnstructure"),
-    }
-)
 _LARGEST_SHARE = 8
 _LONGEST_REMEMBERED = 20_000
 
@@ -147,7 +124,7 @@ def may_be_kept(project: Project, composed: Composed) -> bool:
 
 
 def _repeatable(statement: str) -> bool:
-    return not any(word.lower() in _UNREPEATABLE for word in words_of(statement))
+    return is_repeatable(statement)
 
 
 _repeatable_remembered = lru_cache(1000)(_repeatable)
