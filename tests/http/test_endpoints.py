@@ -142,6 +142,22 @@ def test_a_slip_in_a_name_is_told_to_those_who_may_read_what_was_meant(messaging
     assert "hint" not in told.json()
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/v0/sql?q=SELECT+1+FROM+_&pipeline=get_message_by_conversation", "get_messages_by_conversation"),
+        ("/v0/pipes/get_message_by_conversation", "get_messages_by_conversation"),
+        ("/v0/datasources/message", "messages"),
+    ],
+)
+def test_a_slip_in_what_is_asked_about_is_told_alike(messaging_server: RunningServer, path: str, meant: str) -> None:
+    tokens = messaging_server.tokens()
+    assert messaging_server.request("GET", path).json()["hint"] == f"Did you mean '{meant}'?"
+    told = messaging_server.request("GET", path, token=tokens["messaging_append"])
+    assert told.status_code == 404
+    assert meant not in told.text.replace("get_message_by_conversation", "")
+
+
 def test_a_method_that_is_none_is_refused(messaging_server: RunningServer) -> None:
     _error(messaging_server.request("DELETE", f"{_PATH}.json"), 405)
 

@@ -79,6 +79,29 @@ def test_a_large_answer_is_whole(server: RunningServer) -> None:
     assert response.content == _lines(100_000)
 
 
+def _sent_over_http_1_0(server: RunningServer, path: str) -> tuple[bytes, bytes]:
+    """The head and the body of what comes until the connection ends."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nAuthorization: Bearer {server.token}\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(1 << 16), b"")).partition(b"\r\n\r\n")
+    return head.lower(), body
+
+
+def test_a_large_answer_to_a_caller_of_http_1_0_ends_with_the_connection(server: RunningServer) -> None:
+    head, body = _sent_over_http_1_0(server, f"{_PATH}.ndjson?rows=100000")
+    assert body == _lines(100_000)
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    head, body = _sent_over_http_1_0(server, f"{_PATH}.ndjson?rows=3")
+    assert b"content-length: %d" % len(body) in head
+    assert body == _lines(3)
+
+
+def test_a_large_answer_that_fails_resets_the_connection_of_a_caller_of_http_1_0(server: RunningServer) -> None:
+    with pytest.raises(ConnectionResetError):
+        _sent_over_http_1_0(server, f"{_PATH}.ndjson?rows=1000000&fail_at=150000&pause=0.000007")
+
+
 def test_a_small_answer_has_a_length(server: RunningServer) -> None:
     response = server.request("GET", f"{_PATH}.ndjson", params={"rows": 3})
     assert response.headers["content-length"] == str(len(_lines(3)))

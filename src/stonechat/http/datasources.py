@@ -89,7 +89,8 @@ class _DataSources:
     def _readable(self, request: Request) -> tuple[Caller, Descriptions, DataSource]:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
-        source = described.snapshot.data_source(request.path_params["name"])
+        may_read = partial(caller.may, ScopeType.READ_DATA_SOURCE)
+        source = described.snapshot.data_source(request.path_params["name"], may_read)
         caller.require(ScopeType.READ_DATA_SOURCE, source.name)
         return caller, described, source
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -71,7 +72,7 @@ class _Pipes:
     def _readable(self, request: Request) -> tuple[Caller, Descriptions, Pipe]:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
-        pipe = described.find_pipe(request.path_params["name"])
+        pipe = described.find_pipe(request.path_params["name"], partial(caller.may, ScopeType.READ_PIPE))
         caller.require(ScopeType.READ_PIPE, pipe.name)
         return caller, described, pipe
 

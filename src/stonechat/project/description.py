@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Column, DataSource, Node, NodeType, Pipe, TableEngine
+from stonechat.errors import suggestion
 from stonechat.project.lineage import target_of
-from stonechat.project.live import Snapshot, UnknownPipe
+from stonechat.project.live import MayRead, Snapshot, UnknownPipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.quoting import identifier
 from stonechat.sql.types import DataType
 from stonechat.template.parameters import Parameter
 
 Json = dict[str, object]
-MayRead = Callable[[str], bool]
 
 _PIPE_TYPES = {kind: kind.value for kind in NodeType} | {NodeType.STANDARD: "default"}
 _METADATA = ("description", "required", "enum", "example", "format", "used_in")
@@ -37,12 +37,13 @@ class Descriptions:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
-    def find_pipe(self, name_or_id: str) -> Pipe:
-        """The pipe of a name or id, whatever its type. Raises `UnknownPipe`."""
+    def find_pipe(self, name_or_id: str, may_read: MayRead) -> Pipe:
+        """The pipe of a name or id, whatever its type. Raises `UnknownPipe`, which suggests those one may read."""
         name = self._names_by_id.get(name_or_id, name_or_id)
         pipe = self.snapshot.project.pipes.get(name)
         if pipe is None:
-            raise UnknownPipe(f"Pipe '{name_or_id}' not found")
+            hint = suggestion(name_or_id, filter(may_read, self.snapshot.project.pipes))
+            raise UnknownPipe(f"Pipe '{name_or_id}' not found", hint=hint)
         return pipe
 
     def datafile(self, resource: Pipe | DataSource) -> str:

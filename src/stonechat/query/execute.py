@@ -17,7 +17,7 @@ from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits,
 from stonechat.engine.formats import Format, with_csv_header
 from stonechat.project.authored import AuthoredStatements
 from stonechat.project.composition import Composed, compose_pipe
-from stonechat.project.live import Snapshot, UnknownPipe
+from stonechat.project.live import Snapshot
 from stonechat.project.versions import DataVersions
 from stonechat.query.answers import Answer, Errand, Outcome, Outlet
 from stonechat.query.cache import AnswerCache, CacheStatus
@@ -112,7 +112,8 @@ class QueryService:
         """Run a caller's statement: render it, authorise what it reads, compose it with the pipes it names, run it."""
         stages = Stages()
         with stages.stage("find"):
-            pipe = _pipe(snapshot, request.pipe) if request.pipe else None
+            may_read = partial(caller.may, ScopeType.READ_PIPE)
+            pipe = snapshot.pipe(request.pipe, may_read) if request.pipe else None
         with stages.stage("authorise"):
             if pipe is not None:
                 caller.require(ScopeType.READ_PIPE, pipe.name)
@@ -138,7 +139,7 @@ class QueryService:
         self, snapshot: Snapshot, caller: Caller, request: EndpointRequest, *, node: str | None = None
     ) -> Explanation:
         """What a call of any pipe, or of one of its nodes, would run. For those who may read the pipe's SQL."""
-        pipe = _pipe(snapshot, request.pipe)
+        pipe = snapshot.pipe(request.pipe, partial(caller.may, ScopeType.READ_PIPE))
         caller.require(ScopeType.READ_ALL)
         if request.wrap is None:
             wanted = node_of(pipe, node) if node is not None else None
@@ -297,12 +298,3 @@ class QueryService:
 
 def _possible(threads: int) -> int:
     return max(min(threads, _MOST_THREADS), 1)
-
-
-def _pipe(snapshot: Snapshot, name: str) -> Pipe:
-    """A pipe by name or id, whether it is served as an endpoint or not."""
-    by_id = {identity.id: identity.name for identity in snapshot.identities.values()}
-    pipe = snapshot.project.pipes.get(by_id.get(name, name))
-    if pipe is None:
-        raise UnknownPipe(f"The pipe '{name}' does not exist")
-    return pipe

@@ -3,9 +3,16 @@
 uvicorn checks each header of an answer, writes its head and then its body, and the event loop sends each at once: a
 second call of the system, and a caller who wakes up for a head that says nothing yet. An answer whose body is there
 when its head is leaves in one piece.
+
+And uvicorn sends what has no length in chunks, which callers of HTTP/1.0 do not know: for them the body ends with the
+connection.
 """
 
 from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -13,7 +20,12 @@ from stonechat.http.ahead import CONNECTION
 from stonechat.http.headers import Headers
 from stonechat.http.problems import refused_unread
 
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+
 _COPIED = 64 * 1024
+_RESET = struct.pack("ii", 1, 0)  # to linger, for no second: what is not sent yet is dropped
+_WITHOUT_BODY = (204, 304)
 #: Headers that say how the connection goes on, which is uvicorn's to decide.
 _ABOUT_THE_CONNECTION = (b"\nconnection:", b"\ntransfer-encoding:")
 
@@ -29,6 +41,10 @@ class OneWriteProtocol(HttpToolsProtocol):
         cycle = self.cycle
         self.scope[CONNECTION] = RequestConnection(cycle)  # type: ignore[literal-required]
         self._open = (cycle, *[each for each in self._open if not each.response_complete])
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        old = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, _until_closed(cycle, app) if old else app)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, as every error is told.
@@ -49,6 +65,35 @@ class OneWriteProtocol(HttpToolsProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
         super().connection_lost(exc)
+
+
+def _until_closed(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """The application, whose answers without a length go as they are, up to the end of the connection.
+
+    One that is not finished resets the connection: a mere end would pass for the answer's.
+    """
+
+    async def answer(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        unframed = False
+
+        async def send_unframed(message: ASGISendEvent) -> None:
+            nonlocal unframed
+            if message["type"] == "http.response.start":
+                names = {name.lower() for name, _ in message.get("headers", ())}
+                unframed = b"content-length" not in names and message["status"] not in _WITHOUT_BODY
+                cycle.chunked_encoding = False if unframed else None
+            elif message["type"] == "http.response.body" and unframed:
+                cycle.expected_content_length = len(message.get("body", b""))  # uvicorn counts down from it
+            await send(message)
+
+        try:
+            await app(scope, receive, send_unframed)
+        finally:
+            if unframed and not cycle.response_complete and not cycle.disconnected:
+                cycle.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                cycle.transport.abort()
+
+    return answer
 
 
 class RequestConnection:
