@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, StartServer
 
 _STRICT = """TOKEN "reader" READ
 TOKEN "appender" APPEND
@@ -183,3 +183,14 @@ def test_who_reads_the_data_source_sees_its_quarantine_and_who_appends_may_retry
     assert server.request("POST", f"{path}/retry", token=tokens["appender"]).status_code == 200
     answer = server.request("GET", path, params={"limit": "many"})
     assert (answer.status_code, answer.json()["code"]) == (400, "SC954")
+
+
+def test_a_file_of_rows_that_no_job_brings_back_is_named_at_each_start(start_server: StartServer) -> None:
+    server = start_server()
+    left = server.home / "imports" / "gone.quarantine"
+    left.write_text('{"c__raw": "{}"}\n')
+    assert server.stop() == 0
+    assert str(left) not in server.log.read_text()
+    server = start_server()
+    assert str(left) in server.log.read_text()
+    assert left.exists()

@@ -34,3 +34,23 @@ def test_a_default_of_a_default_is_told_at_the_one_that_differs() -> None:
 @pytest.mark.parametrize("default", ["", "DEFAULT toDateTime('2024-01-01 00:00:00')", "DEFAULT toDateTime('now()')"])
 def test_a_default_that_is_always_the_same_is_not_told(default: str) -> None:
     assert not _told(f"    `n` UInt32 `json:$.n`,\n    `at` DateTime `json:$.at` {default}", "toYYYYMM(at)")
+
+
+@pytest.mark.parametrize(
+    ("select", "column"),
+    [
+        ("n, now() AS at", 15),
+        ("n, toDateTime(rand(), 'UTC') AS `at`", 15),
+        ("now() AS at, n", 12),
+        ("n, seen AS at", 0),
+    ],
+)
+def test_a_view_that_partitions_by_what_differs_each_time_is_told_at_its_place(select: str, column: int) -> None:
+    source = "SCHEMA >\n    `n` UInt32 `json:$.n`,\n    `seen` DateTime `json:$.seen`\n\nENGINE_SORTING_KEY n\n"
+    keys = "ENGINE_PARTITION_KEY toDate(at)\nENGINE_SORTING_KEY n\n"
+    target = f"SCHEMA >\n    `n` UInt32,\n    `at` DateTime\n\n{keys}"
+    query = f"SELECT {select} FROM events WHERE seen > now() - 60"
+    view = f"NODE n\nSQL >\n    {query}\nTYPE materialized\nDATASOURCE days\n"
+    project = Project.from_files({"events.datasource": source, "days.datasource": target, "fill.pipe": view})
+    told = [(notice.position.line, notice.position.column) for notice in project.notices()]
+    assert told == ([(3, column)] if column else [])

@@ -27,7 +27,7 @@ from stonechat.project.checks import (
     unknown_targets,
 )
 from stonechat.project.connection_checks import shared_groups, wrong_connections
-from stonechat.project.doubling import doubling
+from stonechat.project.doubling import doubling, doubling_by_view
 from stonechat.project.lineage import Lineage, NodeKey, lineage_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.secrets import Resource, Secrets, filled, secret_problems
@@ -131,6 +131,8 @@ class Project:
             yield from resource.notices
         for source in self.data_sources.values():
             yield from doubling(source)
+        for pipe in self.pipes_of_type(NodeType.MATERIALIZED):
+            yield from doubling_by_view(pipe, self.data_sources)
         for pipe in self.pipes.values():
             for node in pipe.nodes:
                 for name in self.template(pipe, node).service_names:
