@@ -102,6 +102,8 @@ def test_rows_are_appended_from_files_in_every_format(built: Tb, tmp_path: Path)
     table = tmp_path / "more.csv"
     table.write_text("customer,amount\nbig,1000\n")
     built("datasource", "append", "big_customers", "--file", str(table)).must()
+    table.write_text("customer,amount\nbig,much\n")
+    built("datasource", "append", "big_customers", "--file", str(table)).must("1 row in quarantine", "much")
     event = '{"at":"2024-03-02 00:00:00","customer":"di","amount":2,"items":[]}'
     built("datasource", "append", "orders", "--events", event).must()
     assert _value(built, "SELECT count() FROM orders") == before + 2

@@ -106,6 +106,15 @@ def test_one_malformed_line_counts_once_in_each_counter(server: RunningServer) -
     assert answer.json()["error"] == ("There was an error with file contents: 1 row in quarantine and 1 invalid line.")
 
 
+def test_a_job_that_is_done_at_once_tells_of_rows_that_do_not_fit(server: RunningServer) -> None:
+    path, params = "/v1/datasources/readings/append", {"format": "csv"}
+    begun = server.request("POST", path, params=params, content=f"{_HEADER}a4,2024-01-01 10:00:00,much,\n").json()
+    assert (begun["status"], begun["error"]) == ("done", "There was an error with file contents: 1 row in quarantine.")
+    begun = server.request("POST", path, params=params, content=f"{_HEADER}a4,2024-01-01 10:00:00,1,\n").json()
+    assert begun["status"] == "done"
+    assert "error" not in begun
+
+
 @pytest.mark.parametrize("field", ["csv", "ndjson", "file"])
 def test_a_field_of_a_form_may_hold_any_format(server: RunningServer, field: str) -> None:
     row = json.dumps({"sensor": f"b-{field}", "at": "2024-01-01 10:00:00", "value": 3, "note": "é"}) + "\n"

@@ -30,7 +30,7 @@ from stonechat.jobs.contents import Replacement
 from stonechat.jobs.imports import Importer, ImportOrder, import_job
 from stonechat.jobs.kinds import JobInterrupted
 from stonechat.jobs.runner import JobRunner
-from stonechat.jobs.store import Job
+from stonechat.jobs.store import Job, JobStatus
 from stonechat.project.description import descriptions_of
 from stonechat.query.storage import stored_tables
 
@@ -134,7 +134,10 @@ class _Handlers:
         if 0 < received.upload.size <= _SMALL_BYTES:
             wait = partial(self.imports.jobs.wait, job, seconds=_LONGEST_WAIT)
             job = await asyncio.get_running_loop().run_in_executor(self.imports.threads, wait)
-        return JSONResponse(begun_json(request, self.imports.jobs, job, import_id=order.file))
+        # A small file is done by now: clients show what is told here, and the rows that did not fit with it.
+        told = Tally.of(job.notes.get("tally", {})).error if job.status is JobStatus.DONE else None
+        begun = begun_json(request, self.imports.jobs, job, import_id=order.file)
+        return JSONResponse({**begun, "error": told} if told else begun)
 
     async def _submitted(self, request: Request, target: Target, order: ImportOrder, received: _Received) -> Job:
         new = asked_in(request, import_job(target.snapshot, target.source, order, target.caller.token_id))
