@@ -32,6 +32,17 @@ def test_a_second_call_is_a_hit_with_the_same_bytes(messaging_server: RunningSer
     assert first.content == second.content
 
 
+def test_answers_of_every_messaging_endpoint_are_kept(messaging_server: RunningServer) -> None:
+    given = {"conversation_id": "kept", "user_id": "kept"}
+    given |= {"start_date": "2024-01-01 00:00:00", "end_date": "2024-01-31 23:59:59"}
+    pipes = messaging_server.request("GET", "/v0/pipes").raise_for_status().json()["pipes"]
+    endpoints = [pipe["name"] for pipe in pipes if pipe["endpoint"]]
+    assert len(endpoints) >= 6
+    for name in endpoints:
+        calls = [messaging_server.request("GET", f"/v0/pipes/{name}.json", params=given) for _ in range(2)]
+        assert [(call.status_code, call.headers["x-cache"]) for call in calls] == [(200, "miss"), (200, "hit")], name
+
+
 def test_unused_parameters_share_the_answer(messaging_server: RunningServer) -> None:
     messaging_server.send(_event("unused"))
     _get(messaging_server, "unused")

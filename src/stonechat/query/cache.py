@@ -12,16 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 
 from stonechat.engine.contract import Query, QueryLimits, QueryResult
 from stonechat.project.composition import Composed
 from stonechat.project.model import Project
-from stonechat.sql.skeletons import skeleton
 from stonechat.sql.unrepeatable import is_repeatable
 
 _LARGEST_SHARE = 8
-_LONGEST_REMEMBERED = 20_000
 
 
 class CacheStatus(Enum):
@@ -119,15 +116,7 @@ def may_be_kept(project: Project, composed: Composed) -> bool:
     """
     if any(_expires(project, name) for name in composed.reads):
         return False
-    found = skeleton(composed.sql)
-    return _repeatable(found) if len(found) > _LONGEST_REMEMBERED else _repeatable_remembered(found)
-
-
-def _repeatable(statement: str) -> bool:
-    return is_repeatable(statement)
-
-
-_repeatable_remembered = lru_cache(1000)(_repeatable)
+    return is_repeatable(composed.sql)
 
 
 def _expires(project: Project, name: str) -> bool:

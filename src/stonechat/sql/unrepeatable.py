@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Final
 
+from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import words_of
 
 #: Functions whose value another call would not repeat, in lower case.
@@ -19,18 +22,27 @@ _UNREPEATABLE: Final = frozenset(
         *("blocksize", "runningaccumulate", "runningdifference", "groupuniqarraysample", "grouparraysample"),
         *("localtime", "arrayshuffle", "arraypartialshuffle", "arrayrandomsample", "datetimetouuidv7"),
         *("generaterandomstructure", "obfuscatequery", "neighbor", "runningdifferencestartingwithfirstvalue"),
-        # A text without a year is of the last twelve months.
-        *(
-            f"parsedatetime{bits}besteffort{order}{otherwise}"
-            for bits in ("", "32", "64")
-            for order in ("", "us")
-            for otherwise in ("", "ornull", "orzero")
-        ),
         *("blockserializedsize", "lowcardinalityindices", "lowcardinalitykeys", "dumpcolumnstructure"),
     }
 )
+#: A text without a year is a time of the last twelve months for these.
+_GUESSES: Final = re.compile(r"parseDateTime\d*+BestEffort", re.IGNORECASE | re.ASCII)
+#: No quote stands in a string without an escape, so that this is no part of one.
+_TOLD: Final = re.compile(rf"{_GUESSES.pattern}\w*+\s*+\(\s*+'\d{{4}}-\d\d-\d\d[ T']", re.IGNORECASE | re.ASCII)
+_REMEMBERED = 1000
+_LONGEST_REMEMBERED = 20_000
 
 
 def is_repeatable(sql: str) -> bool:
-    """Whether no function in a statement or an expression gives another value with each call."""
-    return not any(word.lower() in _UNREPEATABLE for word in words_of(sql))
+    """Whether no function in a statement or an expression gives another value with each call, nor in another year."""
+    found = skeleton(sql)
+    repeatable, guesses = _judged(found) if len(found) > _LONGEST_REMEMBERED else _judged_remembered(found)
+    return repeatable and (not guesses or len(_TOLD.findall(sql)) == guesses)
+
+
+def _judged(found: str) -> tuple[bool, int]:
+    """Of a skeleton: whether all functions are repeatable, and how many fill in a year that is missing."""
+    return _UNREPEATABLE.isdisjoint(word.lower() for word in words_of(found)), len(_GUESSES.findall(found))
+
+
+_judged_remembered = lru_cache(_REMEMBERED)(_judged)
