@@ -418,6 +418,23 @@ def test_whether_a_group_that_cannot_be_taken_back_was_kept_is_told_as_unknown(
     assert contents(folder) == ["first", *([] if taken_back else ["perhaps"])]
 
 
+def test_a_group_of_which_nothing_was_written_is_known_not_to_be_kept_on_a_disk_that_takes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_read_only(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with running(folder) as (log, _):
+        append(log, rows("first")).result(10)
+        for name in ("pwrite", "ftruncate", "fsync"):
+            monkeypatch.setattr(os, name, is_read_only)
+        with pytest.raises(LogWriteFailed, match="Read-only") as raised:
+            append(log, rows("never")).result(10)
+        assert raised.value.code == "SC612"
+        monkeypatch.undo()
+    assert contents(folder) == ["first"]
+
+
 def test_a_note_that_nobody_waits_for_is_written_later_if_it_fails(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

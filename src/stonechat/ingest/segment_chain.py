@@ -72,6 +72,7 @@ class SegmentChain:
             return True
         segment, descriptor = self._active.segment, self._active.descriptor
         self._active = None
+        written = os.fstat(descriptor).st_size > segment.size
         try:
             os.ftruncate(descriptor, segment.size)
             os.fsync(descriptor)
@@ -83,7 +84,7 @@ class SegmentChain:
             segment.path.unlink()
             self._segments.remove(segment)
             self.size -= segment.size
-        return not self.broken
+        return not (written and self.broken)
 
     def finish(self, rows: Sequence[Rows]) -> None:
         """Note that rows are all in the engine. Their segment goes once the records that say so are synced."""
