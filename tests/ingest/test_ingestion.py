@@ -458,14 +458,15 @@ def test_rows_wait_in_the_log_while_the_engine_cannot_write(start: Open, fed: Fe
     assert ingestion.pending_bytes == 0
 
 
+def _full(_insert: Insert) -> None:
+    raise StorageFull("no space", number=243)
+
+
 def test_who_waits_behind_a_block_that_the_engine_does_not_take_hears_of_it(
     start: Open, fed: Fed, faulty: FaultyEngine
 ) -> None:
-    def full(_insert: Insert) -> None:
-        raise StorageFull("no space", number=243)
-
     ingestion = start()
-    faulty.fault = full
+    faulty.fault = _full
     for number in (1, 2, 3):
         with pytest.raises(CommitDelayed, match="no space"):
             send(ingestion, fed, events(number))
@@ -477,11 +478,8 @@ def test_who_waits_behind_a_block_that_the_engine_does_not_take_hears_of_it(
 def test_who_wants_to_remove_rows_behind_such_a_block_is_told_before_the_time_is_over(
     start: Open, fed: Fed, faulty: FaultyEngine
 ) -> None:
-    def full(_insert: Insert) -> None:
-        raise StorageFull("no space", number=243)
-
     ingestion = start()
-    faulty.fault = full
+    faulty.fault = _full
     send(ingestion, fed, events(1), wait=False)
     for _ in range(2):  # who comes while it is tried, and who comes later
         with pytest.raises(WritingBusy), ingestion.settled(timeout=3600):
