@@ -17,8 +17,9 @@ from stonechat.sql.leftmost import fed_by_table, leftmost
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.references import References, SeveralStatements, UnreadableStatement, classify
 from stonechat.sql.skeletons import plain_skeleton, skeleton
-from stonechat.sql.statements import Token, TokenKind, meaningful_tokens, tokens, with_clause, words_of
+from stonechat.sql.statements import Token, TokenKind, meaningful_tokens, tokens, words_of
 from stonechat.sql.tables import table_names
+from stonechat.sql.with_clauses import with_clause
 
 _PIECES = r"""
 SELECT FROM WITH RECURSIVE AS UNION ALL DISTINCT EXCEPT INTERSECT JOIN ON USING IN GLOBAL ARRAY WHERE PREWHERE GROUP BY

@@ -36,6 +36,13 @@ def test_a_pipe_reads_what_any_of_its_nodes_reads_but_not_the_nodes() -> None:
     assert _FULL.reads("all") == {"events_quarantine", "top", "archive"}
 
 
+def test_a_table_is_read_behind_a_definition_of_its_name() -> None:
+    own = _lineage(own=_pipe(("n", "WITH events AS (SELECT * FROM events WHERE a) SELECT * FROM events")))
+    assert own.reads("own") == {"events"}
+    other = _lineage(other=_pipe(("n", "WITH events AS (SELECT * FROM totals) SELECT * FROM events")))
+    assert other.reads("other") == {"totals"}
+
+
 def test_readers_and_writers_are_pipes() -> None:
     assert _FULL.readers("top") == {"copy", "all"}
     assert _FULL.readers("events") == {"view"}

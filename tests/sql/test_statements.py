@@ -14,11 +14,11 @@ from stonechat.sql.statements import (
     TokenKind,
     meaningful_tokens,
     tokens,
-    with_clause,
     without_format_clause,
     words_of,
 )
 from stonechat.sql.tables import table_names
+from stonechat.sql.with_clauses import with_clause
 
 DEFINITIONS = [("k y", "SELECT 7 AS a -- seven"), ("m", "SELECT a + 1 AS a FROM `k y` ; -- eight\n;")]
 

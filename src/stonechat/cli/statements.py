@@ -9,7 +9,8 @@ import typer
 
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Url
 from stonechat.client import Remote
-from stonechat.sql.statements import with_clause, words_of
+from stonechat.sql.statements import words_of
+from stonechat.sql.with_clauses import with_clause
 
 
 def sql(

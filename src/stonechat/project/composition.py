@@ -2,11 +2,14 @@
 
 Rendering starts at the node that was asked for and goes on to what it names, so that its `error()` wins over a missing
 parameter of a node behind it. Every pipe keeps its nodes in a WITH of its own, so equal node names never meet.
+
+The engine looks the names in a CTE up where that is used. So what a statement names itself, by a WITH or an alias,
+would take the place of a table in the nodes that it reads: such a node comes to it whole, and behind a fence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stonechat.datafile.resources import Node, Pipe
@@ -14,13 +17,14 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import service_data_sources_in
-from stonechat.sql.statements import with_clause, without_format_clause
-from stonechat.sql.tables import table_mentions, table_names
+from stonechat.sql.statements import without_end, without_format_clause
+from stonechat.sql.tables import Mentions, mentions
+from stonechat.sql.with_clauses import with_clause
 from stonechat.template.render import Rendered, Template
 
 Values = Mapping[str, str | Sequence[str]]
 
-_MOST_RENDERINGS = 1000
+_MOST_PARTS = 1000
 _MOST_READS = 1000
 
 
@@ -57,6 +61,18 @@ class _Part:
     reads: int
 
 
+@dataclass(frozen=True, slots=True)
+class _OpenNames:
+    """Names that a statement around may give another meaning; `listed` are those of tables behind IN."""
+
+    tables: frozenset[str] = frozenset()
+    listed: frozenset[str] = frozenset()
+
+    def are_taken_by(self, around: Mentions) -> bool:
+        """Whether it does. Behind IN an alias comes before a table."""
+        return not (self.tables.isdisjoint(around.defined) and self.listed.isdisjoint(around.aliases))
+
+
 def compose_pipe(
     project: Project, pipe: Pipe, values: Values, *, node: Node | None = None, fixed: Mapping[str, Values] | None = None
 ) -> Composed:
@@ -85,8 +101,10 @@ class Composer:
     def __init__(self, project: Project, render: Callable[[Template, Pipe], Rendered]) -> None:
         self._project = project
         self._renderer = render
-        self._renderings: list[Rendered] = []
+        self._renderings: dict[tuple[str, str], Rendered] = {}
+        self._open: dict[tuple[str, str], _OpenNames] = {}
         self._reads: set[str] = set()
+        self._parts = 0
 
     def pipe(self, pipe: Pipe, node: Node | None = None) -> Composed:
         """The statement of a pipe's output node, or of another of its nodes."""
@@ -100,49 +118,94 @@ class Composer:
         """
         bound: dict[str, str] = {}
         settings: dict[str, str] = {}
-        for rendered in self._renderings:
+        for rendered in self._renderings.values():
             bound |= rendered.bound
             settings |= rendered.settings
-        lifetimes = [lifetime or None, *(rendered.cache_ttl for rendered in self._renderings)]
+        lifetimes = [lifetime or None, *(rendered.cache_ttl for rendered in self._renderings.values())]
         cache_ttl = min((each for each in lifetimes if each is not None), default=None)
-        used = frozenset[str]().union(*(rendered.used for rendered in self._renderings))
-        aborted = any(rendered.aborted for rendered in self._renderings)
+        used = frozenset[str]().union(*(rendered.used for rendered in self._renderings.values()))
+        aborted = any(rendered.aborted for rendered in self._renderings.values())
         return Composed(sql, frozenset(self._reads), bound, settings, cache_ttl, used, aborted)
 
     def _node(self, pipe: Pipe, node: Node, path: tuple[str, ...]) -> _Part:
         """A node's rendered statement with everything that it names in front of it."""
-        rendered = self._render(pipe, node)
         found: dict[str, _Part] = {}
-        reads = self._collect(rendered, pipe, node, (*path, f"{pipe.name}.{node.name}"), found)
-        return _Part(with_clause([(name, part.sql) for name, part in found.items()], rendered), reads)
+        part = self._statement(pipe, node, path, found)
+        return _Part(_with(found, part.sql), part.reads)
 
-    def _collect(self, statement: str, pipe: Pipe, node: Node, path: tuple[str, ...], found: dict[str, _Part]) -> int:
-        """Add the CTEs that a node's statement needs, each after those that it needs itself.
+    def _statement(self, pipe: Pipe, node: Node, path: tuple[str, ...], found: dict[str, _Part]) -> _Part:
+        """A node's statement, and how many reads of tables the engine makes of it: it reads a CTE wherever it is named.
 
-        Returns how many reads of tables the engine makes of it: it reads a CTE anew wherever that is named.
+        The CTEs that it needs are added to `found`, each after those that it needs itself. If it would give names in
+        them another meaning, it has them itself, each with all that is behind it.
         """
-        names = table_names(statement)
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise CompositionTooLarge(
+                f"More than {_MOST_PARTS} nodes stand behind one statement; one is '{node.name}' of '{pipe.name}'"
+            )
+        statement = self._render(pipe, node)
         self._note_reads(statement)
-        for other in pipe.nodes:
-            step = f"{pipe.name}.{other.name}"
-            # A name on the path is a column or an alias: a node cannot read itself, not even through others.
-            if other.name in names and other.name not in found and step not in path:
-                rendered = self._render(pipe, other)
-                reads = self._collect(rendered, pipe, other, (*path, step), found)
-                found[other.name] = _Part(without_format_clause(rendered), reads)
-        for name in sorted(names & self._project.pipes.keys() - found.keys()):
-            inner = self._project.pipes[name]
-            if not any(step.startswith(f"{name}.") for step in path):
-                part = self._node(inner, inner.output, path)
-                found[name] = _Part(without_format_clause(part.sql), part.reads)
-        mentions = table_mentions(statement).items()
-        reads = max(1, sum(times * (found[name].reads if name in found else 1) for name, times in mentions))
+        named = mentions(statement)
+        path = (*path, f"{pipe.name}.{node.name}")
+        takes_names = self._takes_names(named, pipe, path)
+        own = {} if takes_names else found
+        for name, owner, behind in self._named(named, pipe, path):
+            if name not in own:
+                whole = takes_names or owner is not pipe
+                part = self._node(owner, behind, path) if whole else self._statement(owner, behind, path, own)
+                sql = without_format_clause(part.sql)
+                is_taken = takes_names and self._open_outside(owner, behind).are_taken_by(named)
+                own[name] = _Part(f"SELECT * FROM view(\n{without_end(sql)}\n)" if is_taken else sql, part.reads)
+        reads = max(1, sum(times * (own[name].reads if name in own else 1) for name, times in named.times.items()))
         if reads > _MOST_READS:
             raise CompositionTooLarge(
                 f"More than {_MOST_READS} reads of tables stand behind '{node.name}' of '{pipe.name}'",
                 hint="A node is read anew wherever it is named: keep rows that are needed often in a data source.",
             )
-        return reads
+        return _Part(_with(own, statement) if takes_names else statement, reads)
+
+    def _named(self, named: Mentions, pipe: Pipe, path: tuple[str, ...]) -> Iterator[tuple[str, Pipe, Node]]:
+        """The nodes that a statement of a pipe names, and the pipes, each with the node whose rows they are."""
+        for node in pipe.nodes:
+            # A name on the path is a column or an alias: a node cannot read itself, not even through others.
+            if node.name in named.times and f"{pipe.name}.{node.name}" not in path:
+                yield node.name, pipe, node
+        for name in sorted(named.times.keys() & self._project.pipes.keys()):
+            if not any(step.startswith(f"{name}.") for step in path):
+                yield name, self._project.pipes[name], self._project.pipes[name].output
+
+    def _takes_names(self, named: Mentions, pipe: Pipe, path: tuple[str, ...]) -> bool:
+        """Whether names that a statement gives itself stand for something else in what it reads."""
+        given = {name.removesuffix(QUARANTINE_SUFFIX) for name in named.defined | named.aliases}
+        project = self._project
+        known = (project.data_sources, project.pipes, [node.name for node in pipe.nodes])
+        if all(map(given.isdisjoint, known)):
+            return False
+        return any(
+            (self._open_names if owner is pipe else self._open_outside)(owner, behind).are_taken_by(named)
+            for _, owner, behind in self._named(named, pipe, path)
+        )
+
+    def _open_names(self, pipe: Pipe, node: Node) -> _OpenNames:
+        """The names in a node's statement, and in those behind it, where these stand beside it."""
+        key = pipe.name, node.name
+        if key not in self._open:
+            self._open[key] = _OpenNames()
+            named = mentions(self._render(pipe, node))
+            found = [
+                (self._open_names if owner is pipe else self._open_outside)(owner, behind)
+                for _, owner, behind in self._named(named, pipe, (f"{pipe.name}.{node.name}",))
+            ]
+            tables = frozenset(named.times).union(*(each.tables for each in found))
+            self._open[key] = _OpenNames(tables, named.listed.union(*(each.listed for each in found)))
+        return self._open[key]
+
+    def _open_outside(self, pipe: Pipe, node: Node) -> _OpenNames:
+        """The same of a node that has all that is behind it in a WITH of its own."""
+        names = self._open_names(pipe, node)
+        own = {other.name for other in pipe.nodes} | self._project.pipes.keys()
+        return _OpenNames(names.tables - own, names.listed)
 
     def _note_reads(self, statement: str) -> None:
         """A name anywhere in the text may be a table; one too many only makes a kept answer end early."""
@@ -154,10 +217,11 @@ class Composer:
         self._reads.update(service_data_sources_in(statement))
 
     def _render(self, pipe: Pipe, node: Node) -> str:
-        if len(self._renderings) >= _MOST_RENDERINGS:
-            raise CompositionTooLarge(
-                f"More than {_MOST_RENDERINGS} nodes stand behind one statement; one is '{node.name}' of '{pipe.name}'"
-            )
-        rendered = self._renderer(self._project.template(pipe, node), pipe)
-        self._renderings.append(rendered)
-        return rendered.sql
+        key = pipe.name, node.name
+        if key not in self._renderings:
+            self._renderings[key] = self._renderer(self._project.template(pipe, node), pipe)
+        return self._renderings[key].sql
+
+
+def _with(found: Mapping[str, _Part], statement: str) -> str:
+    return with_clause([(name, part.sql) for name, part in found.items()], statement)

@@ -26,7 +26,8 @@ from stonechat.sql.fencing import NO_LIMIT
 from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, References, require_text
-from stonechat.sql.statements import with_clause, without_format_clause
+from stonechat.sql.statements import without_format_clause
+from stonechat.sql.with_clauses import with_clause
 from stonechat.template.errors import TemplateMarkMissing
 from stonechat.template.render import MARK, Rendered, Template
 

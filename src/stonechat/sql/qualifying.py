@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
+from stonechat.sql.definitions import SET_OPERATORS, definition_at
 from stonechat.sql.quoting import identifier
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 from stonechat.sql.tables import TABLE_FOLLOWS, TABLES_END, calls_in
 
 _NAMES = {TokenKind.WORD, TokenKind.QUOTED}
 _BEGINS_QUERY = {"SELECT", "WITH", "FROM", "("}
-_SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 #: Functions with a FROM among their arguments: `extract(DAY FROM x)`, `trim(BOTH 'a' FROM x)`.
 _FROM_IS_AN_ARGUMENT = {"EXTRACT", "TRIM", "LTRIM", "RTRIM", "SUBSTRING", "SUBSTR", "POSITION", "OVERLAY"}
 _LONGEST_REMEMBERED = 20_000
@@ -166,26 +166,11 @@ def _opened(level: _Level, tokens: Sequence[Token], index: int) -> _Level:
         inner.expects = inner.after_comma = "FROM"
     elif level.expects == "IN" and _text(tokens, index + 2) == ")":
         inner.expects = "IN"
-    if (name := _defined_at(tokens, index)) is not None:
+    if (name := definition_at(tokens, index)) is not None:
         level.member.definitions[name] = index
     level.member.begins = False
     level.expects = ""
     return inner
-
-
-def _defined_at(tokens: Sequence[Token], index: int) -> str | None:
-    """The name whose definition a parenthesis opens: `name AS (SELECT ...`, `name (columns) AS MATERIALIZED (...`."""
-    at = index - 1
-    if _text(tokens, at) == "MATERIALIZED":
-        at -= 1
-    if _text(tokens, at) != "AS" or _text(tokens, index + 1) not in _BEGINS_QUERY:
-        return None
-    at -= 1
-    if _text(tokens, at) == ")":
-        while at > 0 and _text(tokens, at) != "(":
-            at -= 1
-        at -= 1
-    return tokens[at].name if at >= 0 and tokens[at].kind in _NAMES else None
 
 
 def _step(level: _Level, tokens: Sequence[Token], index: int) -> str:
@@ -206,7 +191,7 @@ def _step(level: _Level, tokens: Sequence[Token], index: int) -> str:
         level.expects = "IN"
     elif word in TABLES_END and not (level.expects and before in TABLE_FOLLOWS):
         level.expects = level.after_comma = ""
-        if word in _SET_OPERATORS and _begins_query(tokens, index):
+        if word in SET_OPERATORS and _begins_query(tokens, index):
             level.member = _Member()
     else:
         expected, level.expects = level.expects, ""

@@ -1,4 +1,4 @@
-"""A small lexer of ClickHouse's SQL, and what needs no more than one: a statement's words, and where its WITH begins.
+"""A small lexer of ClickHouse's SQL, and what needs no more than one: a statement's words, and where it ends.
 
 Nothing here decides what a statement may do: that is asked of the engine's own parser, in `sql.references`.
 """
@@ -6,11 +6,9 @@ Nothing here decides what a statement may do: that is asked of the engine's own 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-
-from stonechat.sql.quoting import identifier
 
 
 class TokenKind(Enum):
@@ -83,11 +81,6 @@ _ESCAPES = {
     b"N": b"",
     **{mark: mark for mark in (b"\\", b"'", b'"', b"`", b"/", b"=")},
 }
-_SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
-_SET_QUANTIFIERS = {"ALL", "DISTINCT"}
-# What most statements are like, told without cutting them into tokens, which is most of an endpoint's overhead.
-_PLAIN_SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
-_WITH_WORD = re.compile(r"\bWITH\b", re.IGNORECASE)
 # Not the function of that name.
 _FORMAT_WORD = re.compile(r"\bFORMAT\b(?!\s*\()", re.IGNORECASE)
 #: Words behind which FORMAT is a name.
@@ -132,34 +125,12 @@ def words_of(statement: str) -> frozenset[str]:
     return frozenset(token.name for token in tokens(statement) if token.kind in named)
 
 
-def with_clause(definitions: Sequence[tuple[str, str]], statement: str) -> str:
-    """Put `name AS (sql)` in front of a statement, before the definitions that its own WITH has.
-
-    Names are plain and get quoted here. Each text may end in a comment or semicolons. The members of a UNION see the
-    first member's WITH unless they have their own, so those get the definitions too.
-    """
-    body = _without_end(statement)
-    if not definitions:
-        return body
-    listed = ",\n".join(f"{identifier(name)} AS (\n{_without_end(sql)}\n)" for name, sql in definitions)
-    # The pattern alone would take half of a composition: few statements have the letters at all.
-    if _PLAIN_SELECT.match(body) and not ("with" in body.lower() and _WITH_WORD.search(body)):
-        return f"WITH\n{listed}\n{body}"
-    parts: list[str] = []
-    done = 0
-    for start, end, head in _member_heads(body):
-        separator = "," if end > start else "\n"
-        parts += [body[done:start], f"{head}\n{listed}{separator}"]
-        done = end
-    return "".join([*parts, body[done:]])
-
-
 def without_format_clause(statement: str) -> str:
     """The statement without the FORMAT at its end, if it has one: in another statement there is no place for it."""
     # Few statements have the letters at all.
     if "format" not in statement.lower() or not _FORMAT_WORD.search(statement):
         return statement
-    meant = meaningful_tokens(_without_end(statement))
+    meant = meaningful_tokens(without_end(statement))
     for before, clause, name, behind in zip(meant, meant[1:], meant[2:], [*meant[3:], None], strict=False):
         at_end = behind is None or behind.text.upper() == "SETTINGS"
         if at_end and clause.text.upper() == "FORMAT" and _ends_an_expression(before):
@@ -167,37 +138,7 @@ def without_format_clause(statement: str) -> str:
     return statement
 
 
-def _ends_an_expression(token: Token) -> bool:
-    if token.kind is TokenKind.PUNCTUATION:
-        return token.text in {")", "]", "}"}
-    return token.kind is not TokenKind.WORD or token.text.upper() not in _BEFORE_A_NAME
-
-
-def _member_heads(statement: str) -> Iterator[tuple[int, int, str]]:
-    """Where definitions belong: (start, end) of the WITH to replace, empty where there is none, and what to write."""
-    at_start, first = True, True
-    opened: list[bool] = []  # for each open parenthesis: does it hold a member, not an expression?
-    meant = meaningful_tokens(statement)
-    for token, following in zip(meant, [*meant[1:], None], strict=False):
-        word = token.text.upper() if token.kind is TokenKind.WORD else token.text
-        if word == "(":
-            opened.append(at_start)
-        elif at_start and word == "WITH":
-            recursive = following is not None and following.text.upper() == "RECURSIVE"
-            last = following if recursive and following is not None else token
-            yield token.start, last.start + len(last.text), "WITH RECURSIVE" if recursive else "WITH"
-            at_start, first = False, False
-        elif at_start and word not in _SET_QUANTIFIERS:
-            if first:
-                yield token.start, token.start, "WITH"
-            at_start, first = False, False
-        elif word in _SET_OPERATORS and all(opened):
-            at_start = True
-        elif word == ")" and opened:
-            opened.pop()
-
-
-def _without_end(statement: str) -> str:
+def without_end(statement: str) -> str:
     """Cut closing semicolons and what surrounds them. A line break after a last comment is the caller's to add."""
     if ";" not in statement:
         return statement.rstrip()
@@ -209,6 +150,12 @@ def _without_end(statement: str) -> str:
         elif listed[index].kind not in _MEANINGLESS:
             break
     return "".join(token.text for token in listed[:kept]).rstrip()
+
+
+def _ends_an_expression(token: Token) -> bool:
+    if token.kind is TokenKind.PUNCTUATION:
+        return token.text in {")", "]", "}"}
+    return token.kind is not TokenKind.WORD or token.text.upper() not in _BEFORE_A_NAME
 
 
 def _comment(statement: str, end: int) -> tuple[TokenKind, int]:

@@ -6,11 +6,14 @@ too many costs a definition that the engine does not evaluate. What a caller may
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
+from stonechat.sql.definitions import definitions, leading_back
 from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 
@@ -33,44 +36,75 @@ _IN_FUNCTIONS = {
 _BEFORE_CALLS = {"", "(", ",", "SELECT", "WHERE", "PREWHERE", "HAVING", "QUALIFY", "BY", "ON", "AND", "OR", "WHEN"}
 
 
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """What a statement names in the place of a table: `times` says how often, `listed` are those behind IN.
+
+    `defined` are the names that its WITHs give to sub-queries, at whatever depth; `aliases` those behind an AS.
+    """
+
+    times: Mapping[str, int]
+    listed: frozenset[str]
+    defined: frozenset[str]
+    aliases: frozenset[str]
+
+
 @dataclass(slots=True)
 class _Level:
     """What may come next inside one pair of parentheses."""
 
     in_tables: bool = False
     expects_table: bool = False
+    behind_in: bool = False
 
 
 _LONGEST_REMEMBERED = 20_000
 
 
 def table_names(statement: str) -> frozenset[str]:
-    """Names after FROM, JOIN and IN, and after commas between tables; without those that it defines itself.
+    """Names after FROM, JOIN and IN, and after commas between tables; without those that only its own WITH gives.
 
     Statements that differ in their strings alone, as the calls of an endpoint do, are looked through once.
     """
-    return _found(statement)[0]
+    return frozenset(mentions(statement).times)
 
 
-def table_mentions(statement: str) -> Mapping[str, int]:
-    """How often each of these names stands there."""
-    return _found(statement)[1]
-
-
-def _found(statement: str) -> tuple[frozenset[str], Mapping[str, int]]:
+def mentions(statement: str) -> Mentions:
+    """These names, and those that the statement gives itself."""
     found = skeleton(statement)
     return _remembered(found) if len(found) <= _LONGEST_REMEMBERED else _searched(found)
 
 
-def _searched(statement: str) -> tuple[frozenset[str], Mapping[str, int]]:
+def _searched(statement: str) -> Mentions:
     listed = meaningful_tokens(statement)
-    found: Counter[str] = Counter()
+    found = list(_mentioned(listed))
+    own = [definition for definition in definitions(listed) if definition.outermost]
+    places = [index for index, _, _ in found]
+    leads: dict[str, set[str]] = {definition.name: set() for definition in own}
+    for definition in own:
+        within = found[bisect(places, definition.start) : bisect(places, definition.end)]
+        leads[definition.name].update(
+            name for index, name, _ in within if name != definition.name or index < definition.calls
+        )
+    # While a definition is being resolved, its name is free again: it may be that of a table.
+    hidden = leads.keys() - leading_back(leads)
+    return Mentions(
+        Counter(name for _, name, _ in found if name not in hidden),
+        frozenset(name for _, name, is_listed in found if is_listed),
+        frozenset(definition.name for definition in definitions(listed)),
+        frozenset(following.name for before, following in pairwise(listed) if _names(before, following)),
+    )
+
+
+def _mentioned(listed: Sequence[Token]) -> Iterator[tuple[int, str, bool]]:
+    """The place of each name, the name, and whether it stands behind IN."""
     levels = [_Level()]
     for index, token in enumerate(listed):
         level = levels[-1]
         if token.text == "(":
-            in_tables = (level.in_tables and level.expects_table) or calls_in(listed[max(index - 2, 0) : index])
-            levels.append(_Level(in_tables, level.expects_table or in_tables))
+            is_call = calls_in(listed[max(index - 2, 0) : index])
+            in_tables = (level.in_tables and level.expects_table) or is_call
+            levels.append(_Level(in_tables, level.expects_table or in_tables, is_call or level.behind_in))
             level.expects_table = False
         elif token.text == ")":
             if len(levels) > 1:
@@ -79,28 +113,28 @@ def _searched(statement: str) -> tuple[frozenset[str], Mapping[str, int]]:
             level.expects_table = level.in_tables
         elif token.kind in {TokenKind.WORD, TokenKind.QUOTED}:
             called = index + 1 < len(listed) and listed[index + 1].text == "("
-            _step(level, token, listed[index - 1] if index else None, found, called=called)
-    for name in _defined(listed):
-        del found[name]
-    return frozenset(found), found
+            if _step(level, token, listed[index - 1] if index else None, called=called):
+                yield index, token.name, level.behind_in
 
 
 _remembered = lru_cache(2000)(_searched)
 
 
-def _step(level: _Level, token: Token, before: Token | None, found: Counter[str], *, called: bool) -> None:
+def _step(level: _Level, token: Token, before: Token | None, *, called: bool) -> bool:
+    """Take a word or a name into account; says whether it stands in the place of a table."""
     keyword = token.text.upper() if token.kind is TokenKind.WORD else ""
     if keyword in _TABLES_BEGIN:
         # ARRAY JOIN takes columns.
         level.in_tables = level.expects_table = before is None or before.text.upper() != "ARRAY"
+        level.behind_in = False
     elif keyword == "IN":
-        level.expects_table = True
+        level.expects_table = level.behind_in = True
     elif keyword in TABLES_END and not (level.expects_table and before and before.text.upper() in TABLE_FOLLOWS):
         level.in_tables = level.expects_table = False
     elif level.expects_table:
-        if not called:  # a table function is no table, whatever pipe has its name
-            found[token.name] += 1
         level.expects_table = False
+        return not called  # a table function is no table, whatever pipe has its name
+    return False
 
 
 def calls_in(before: Sequence[Token]) -> bool:
@@ -109,13 +143,5 @@ def calls_in(before: Sequence[Token]) -> bool:
     return name in _IN_FUNCTIONS and (name != "IN" or others[-1] in _BEFORE_CALLS)
 
 
-def _defined(listed: list[Token]) -> set[str]:
-    """Names that the outermost WITH gives to sub-queries: `name AS (SELECT ...`."""
-    defined: set[str] = set()
-    depth = 0
-    for index, token in enumerate(listed):
-        depth += (token.text == "(") - (token.text == ")")
-        following = [item.text.upper() for item in listed[index + 1 : index + 4]]
-        if depth == 0 and following[:2] == ["AS", "("] and following[2:] in (["SELECT"], ["WITH"], ["("]):
-            defined.add(token.name)
-    return defined
+def _names(before: Token, following: Token) -> bool:
+    return before.text.upper() == "AS" and following.kind in {TokenKind.WORD, TokenKind.QUOTED}

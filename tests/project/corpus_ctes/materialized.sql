@@ -1,0 +1,12 @@
+p.x: SELECT a FROM events
+p.n: WITH x AS MATERIALIZED (SELECT a FROM x WHERE a>5) SELECT count() c FROM x
+---
+WITH
+`x` AS (
+SELECT a FROM events
+)
+SELECT * FROM (
+WITH x AS MATERIALIZED (SELECT a FROM x WHERE a>5) SELECT count() c FROM x
+)
+---
+[4]

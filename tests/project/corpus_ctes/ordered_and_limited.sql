@@ -1,0 +1,13 @@
+p.x: SELECT a FROM events
+p.m: WITH x AS (SELECT a FROM x WHERE a > 2) SELECT a FROM x ORDER BY a DESC LIMIT 2 FORMAT CSV
+---
+WITH
+`x` AS (
+SELECT a FROM events
+)
+SELECT * FROM (
+WITH x AS (SELECT a FROM x WHERE a > 2) SELECT a FROM x ORDER BY a DESC LIMIT 2
+)
+---
+[9]
+[8]

@@ -1,0 +1,16 @@
+p.x: SELECT a FROM events
+p.y: SELECT a FROM events WHERE a < 3
+p.n: WITH x AS (SELECT a FROM y), y AS (SELECT a FROM x) SELECT (SELECT count() FROM x) c, (SELECT count() FROM y) d
+---
+WITH
+`x` AS (
+SELECT a FROM events
+),
+`y` AS (
+SELECT a FROM events WHERE a < 3
+)
+SELECT * FROM (
+WITH x AS (SELECT a FROM y), y AS (SELECT a FROM x) SELECT (SELECT count() FROM x) c, (SELECT count() FROM y) d
+)
+---
+[10, 3]

@@ -1,0 +1,13 @@
+p.x: SELECT a FROM events
+p.n: WITH x AS (SELECT * FROM x WHERE a > 5) SELECT count() c FROM x UNION ALL WITH x AS (SELECT * FROM x WHERE a > 2) SELECT count() c FROM x
+---
+WITH
+`x` AS (
+SELECT a FROM events
+)
+SELECT * FROM (
+WITH x AS (SELECT * FROM x WHERE a > 5) SELECT count() c FROM x UNION ALL WITH x AS (SELECT * FROM x WHERE a > 2) SELECT count() c FROM x
+)
+---
+[4]
+[7]

@@ -1,0 +1,6 @@
+p.n: WITH events AS (SELECT * FROM events WHERE a > 2) SELECT count() c FROM events UNION ALL SELECT count() c FROM events
+---
+WITH events AS (SELECT * FROM events WHERE a > 2) SELECT count() c FROM events UNION ALL SELECT count() c FROM events
+---
+[7]
+[7]
