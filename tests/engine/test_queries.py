@@ -35,6 +35,32 @@ def test_groups_that_tie_come_in_the_order_that_projects_were_tested_with(engine
     assert found == [[source, 1] for source in in_their_order]
 
 
+@pytest.mark.parametrize("kind", ["LEFT", "ANY LEFT", "FULL"])
+def test_joined_rows_come_in_the_order_of_the_left_side(engine: ChdbEngine, database: str, kind: str) -> None:
+    engine.command(
+        "CREATE TABLE t (at DateTime, user String) ORDER BY at"
+        " AS SELECT 1714521600 + number * 37, toString(number % 300) FROM numbers(1000)",
+        database=database,
+    )
+    seconds = "range(1714521600, 1714608000, 3600)"
+    hours = f"(SELECT arrayJoin(arrayMap(x -> toDateTime(x), {seconds})) AS hour WHERE hour <= now())"
+    users = "(SELECT toStartOfHour(at) AS hour, uniq(user) AS n FROM t GROUP BY hour)"
+    statement = f"SELECT toHour(a.hour), b.n > 0 FROM {hours} AS a {kind} JOIN {users} AS b USING hour"
+    for _ in range(3):
+        assert lines(engine, statement, database) == [[hour, int(hour < 11)] for hour in range(24)]
+
+
+def test_tables_are_joined_in_the_order_of_the_statement(engine: ChdbEngine, database: str) -> None:
+    engine.command("CREATE TABLE few (k UInt8) ORDER BY k AS SELECT number FROM numbers(3)", database=database)
+    engine.command(
+        "CREATE TABLE many (k UInt8, v UInt32) ORDER BY k AS SELECT number % 3, number FROM numbers(9)",
+        database=database,
+    )
+    engine.command("CREATE TABLE some (v UInt32) ORDER BY v AS SELECT number FROM numbers(9)", database=database)
+    statement = "SELECT few.k, v FROM few JOIN many ON few.k = many.k JOIN some ON many.v = some.v"
+    assert lines(engine, statement, database) == [[k, v] for k in range(3) for v in range(k, 9, 3)]
+
+
 @pytest.mark.parametrize(
     ("expression", "value"),
     [
