@@ -36,6 +36,7 @@ _LONGEST = (
     "system/test_crashes.py",
     "system/test_deployment_crashes.py",
     "system/test_contents_crashes.py",
+    "system/test_job_crashes.py",
     "system/test_faults.py",
     "system/test_lifecycle.py",
     "http/test_schema_changes.py",
@@ -149,8 +150,12 @@ class RunningServer:
         """The same server as it is for the admin of a new, empty workspace."""
         owner = self.client.get("/tokens").json()["user_token"]
         params = {"name": f"w{os.urandom(6).hex()}"}
+        return self.seen_with(self.request("POST", "/v1/workspaces", params=params, token=owner).json()["token"])
+
+    def seen_with(self, token: str) -> RunningServer:
+        """The same server as it is for whoever has a token."""
         seen = copy(self)
-        seen.token = self.request("POST", "/v1/workspaces", params=params, token=owner).json()["token"]
+        seen.token = token
         return seen
 
     def tokens(self) -> dict[str, str]:
@@ -194,8 +199,11 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
 @pytest.fixture(scope="module")
 def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One server for the tests of a module, each of which has a workspace of its own."""
-    server = RunningServer(tmp_path_factory.mktemp("module") / "home", arguments=("serve",), environment={})
+    """One server for the tests of a module, each of which has a workspace of its own. It keeps no telemetry: the tables
+    of that in every workspace, and what is written there, would take as long as the tests.
+    """
+    home = tmp_path_factory.mktemp("module") / "home"
+    server = RunningServer(home, arguments=("serve",), environment={"STONECHAT_TELEMETRY": "false"})
     try:
         yield server
         assert server.stop() == 0

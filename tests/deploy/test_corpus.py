@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,9 @@ CORPUS = Path(__file__).parent / "corpus"
 _SIZE = re.compile(r"\([\d.]+ k?B\)")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("corpus") / "home", arguments=("serve",), environment={})
-    yield server
-    assert server.stop() == 0
-
-
 @pytest.mark.parametrize("folder", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
-def test_a_deployment_does_what_is_expected(folder: Path, server: RunningServer) -> None:
-    outcome = _World(server, folder).outcome()
+def test_a_deployment_does_what_is_expected(folder: Path, module_server: RunningServer) -> None:
+    outcome = _World(module_server, folder).outcome()
     expected = folder / "expected.txt"
     if os.environ.get("STONECHAT_REWRITE_EXPECTED"):
         expected.write_text(outcome, encoding="utf-8")

@@ -69,7 +69,7 @@ def test_a_column_that_fails_while_rows_are_filled_in_is_named_at_its_place() ->
 
 
 def test_a_step_of_more_partitions_than_a_window_has_places_counts_once_when_it_is_repeated() -> None:
-    engine = _frozen_table("(n UInt32) ORDER BY n", "SELECT number FROM numbers(1500)")
+    engine = _frozen_table("(n UInt32) ORDER BY n", "SELECT number FROM numbers(1050)")
     keys = "ENGINE_PARTITION_KEY n\nENGINE_SORTING_KEY n"
     text = f"SCHEMA >\n    `n` UInt32 `json:$.n`\n\n{keys}\n\nFORWARD_QUERY >\n    SELECT n\n"
     filling = Filling("events", "filling_own", "filling_frozen", "filling_own", done={"": 0})
@@ -79,4 +79,4 @@ def test_a_step_of_more_partitions_than_a_window_has_places_counts_once_when_it_
         filler.fill(step, [])
         assert filling.done == {"": 1}
         filling.done[""] = 0  # killed before the note of it
-    assert engine.fetch("SELECT count() AS n FROM filling_own.events") == [{"n": 1500}]
+    assert engine.fetch("SELECT count() AS n FROM filling_own.events") == [{"n": 1050}]

@@ -110,8 +110,8 @@ def test_a_check_says_what_would_change_and_changes_nothing(server: RunningServe
     assert server.request("GET", "/v0/pipes/more.json").status_code == 404
 
 
-def test_a_new_view_is_filled_from_the_rows_that_are_there(start_server: StartServer) -> None:
-    server = start_server()
+def test_a_new_view_is_filled_from_the_rows_that_are_there(module_server: RunningServer) -> None:
+    server = module_server.new_workspace()
     first = {name: text for name, text in _PROJECT.items() if name.endswith("events.datasource")}
     assert server.deploy(first).status_code == 200
     server.send("\n".join(map(_event, "abc")), name="events")

@@ -83,8 +83,8 @@ def test_what_is_written_goes_to_both(server: RunningServer) -> None:
     assert _values(server, "SELECT toInt32(sum(total)) FROM sums", **_STAGING) == [6]
 
 
-def test_each_judges_events_by_its_own_schema(start_server: StartServer) -> None:
-    server = start_server()
+def test_each_judges_events_by_its_own_schema(module_server: RunningServer) -> None:
+    server = module_server.new_workspace()
     assert server.deploy({"events.datasource": _EVENTS}).status_code == 200
     strict = _EVENTS.replace("`n` UInt32", "`must` UInt8 `json:$.must`,\n    `n` UInt32")
     assert server.deploy({"events.datasource": strict}, auto_promote="false").status_code == 200

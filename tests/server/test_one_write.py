@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -124,9 +124,8 @@ def test_nothing_is_sent_to_a_caller_who_is_gone_or_has_an_answer_already() -> N
     assert transport.sent == []
 
 
-def test_answers_without_a_body_arrive_and_leave_the_connection_open(start_server: StartServer) -> None:
-    server = start_server()
-    with _connected(server) as connection:
+def test_answers_without_a_body_arrive_and_leave_the_connection_open(module_server: RunningServer) -> None:
+    with _connected(module_server) as connection:
         for _ in range(3):
             connection.sendall(b"HEAD /v0/health HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(65536).startswith(b"HTTP/1.1 ")
@@ -134,10 +133,9 @@ def test_answers_without_a_body_arrive_and_leave_the_connection_open(start_serve
             assert connection.recv(65536).startswith(b"HTTP/1.1 204 ")
 
 
-def test_pipelined_requests_are_answered_in_order(start_server: StartServer) -> None:
-    server = start_server()
+def test_pipelined_requests_are_answered_in_order(module_server: RunningServer) -> None:
     paths = [b"/v0/health", b"/v0/nothing", b"/v0/health", b"/v0/nothing"]
-    with _connected(server) as connection:
+    with _connected(module_server) as connection:
         connection.sendall(b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in paths))
         received = b""
         while received.count(b"HTTP/1.1 ") < len(paths):
@@ -153,8 +151,8 @@ def test_pipelined_requests_are_answered_in_order(start_server: StartServer) -> 
         b"POST /v0/sql HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_as_all_else(start_server: StartServer, request_bytes: bytes) -> None:
-    with _connected(start_server()) as connection:
+def test_what_is_no_http_is_refused_as_all_else(module_server: RunningServer, request_bytes: bytes) -> None:
+    with _connected(module_server) as connection:
         connection.sendall(request_bytes)
         head, _, body = _all_of(connection).partition(b"\r\n\r\n")
     assert json.loads(body) == {"error": "Invalid HTTP request received.", "code": "SC903"}
@@ -164,8 +162,8 @@ def test_what_is_no_http_is_refused_as_all_else(start_server: StartServer, reque
     assert b"\r\nx-request-id: " in head
 
 
-def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request(start_server: StartServer) -> None:
-    with _connected(start_server()) as connection:
+def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request(module_server: RunningServer) -> None:
+    with _connected(module_server) as connection:
         connection.sendall(b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\nGARBAGE\r\n\r\n")
         received = _all_of(connection)
     assert b"Invalid HTTP request" not in received.partition(b"ok")[0]

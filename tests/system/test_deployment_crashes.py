@@ -11,7 +11,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -19,7 +19,6 @@ import pytest
 from tests.conftest import REPOSITORY, RunningServer
 
 _KILLS = int(os.environ.get("STONECHAT_DEPLOYMENT_KILLS", "4"))
-_NEVER = 1_000_000
 _EVENTS = """SCHEMA >
     `id` UInt64 `json:$.id`,
     `at` DateTime `json:$.at`,
@@ -91,31 +90,36 @@ class _World:
 
     def __init__(self, folder: Path) -> None:
         self._home = folder / "home"
-        self.steps = folder / "steps"
+        self._steps = folder / "steps"
         self._next = 1
         self._acknowledged: set[int] = set()
+        self._server = self._start()
 
-    def server(self, step: int = _NEVER) -> RunningServer:
-        environment = {"STONECHAT_TEST_STEPS": str(self.steps), "PYTHONPATH": str(REPOSITORY)}
-        module = ("tests.system.dying", str(step))
+    def _start(self) -> RunningServer:
+        environment = {"STONECHAT_TEST_STEPS": str(self._steps), "PYTHONPATH": str(REPOSITORY)}
+        module = ("tests.system.dying",)
         return RunningServer(self._home, arguments=("serve",), environment=environment, module=module)
 
-    def deploy(self, files: Mapping[str, str], step: int = _NEVER) -> None:
-        """Deploy while events arrive; with a step the server dies there."""
-        self._deploy_at(self.server(step), files)
+    def deploy(self, files: Mapping[str, str], step: int = 0) -> int:
+        """Deploy while events arrive, and kill the server after it; with a step it dies there. The number of steps."""
+        self._steps.write_text(f"{step}\n")
+        self._deploy(files)
+        self._server.kill()
+        count = len(self._steps.read_text().splitlines()) - 1
+        self._steps.unlink()
+        return count
 
-    def _deploy_at(self, server: RunningServer, files: Mapping[str, str]) -> None:
-        sender = _Sender(server, self._next)
+    def _deploy(self, files: Mapping[str, str]) -> None:
+        sender = _Sender(self._server, self._next)
         sender.start()
         try:
-            answer = server.deploy(files, allow_destructive_operations="true")
+            answer = self._server.deploy(files, allow_destructive_operations="true")
             assert answer.json()["result"] in {"success", "no_changes"}, answer.text
         except httpx.TransportError:
-            assert server.process.wait(30) != 0
+            assert self._server.process.wait(30) != 0
         finally:
             sender.stopped = True
             sender.join()
-            server.kill()
         self._next = sender.next
         self._acknowledged.update(sender.acknowledged)
 
@@ -123,22 +127,23 @@ class _World:
         """Start, wait for what goes on, and compare all tables; which project is live. Where it is the new one, the old
         one is deployed again.
         """
-        server = self.server()
-        try:
-            self._settle(server)
-            ids = [int(str(row["id"])) for row in server.sql("SELECT id FROM events")]
-            assert len(ids) == len(set(ids)), "a row is there twice"
-            lost = self._acknowledged - set(ids)
-            assert not lost, f"lost: {sorted(lost)[:5]}"
-            expected = [{"events": len(ids), "ids": sum(ids)}]
-            for table in ("by_kind", "totals"):
-                assert server.sql(f"SELECT sum(events) AS events, sum(ids) AS ids FROM {table}") == expected, table
-            live = self._live(server)
-            if live == "new":
-                self._deploy_at(server, _OLD)
-            return live
-        finally:
-            server.kill()
+        self._server = server = self._start()
+        self._settle(server)
+        ids = [int(str(row["id"])) for row in server.sql("SELECT id FROM events")]
+        assert len(ids) == len(set(ids)), "a row is there twice"
+        lost = self._acknowledged - set(ids)
+        assert not lost, f"lost: {sorted(lost)[:5]}"
+        expected = [{"events": len(ids), "ids": sum(ids)}]
+        for table in ("by_kind", "totals"):
+            assert server.sql(f"SELECT sum(events) AS events, sum(ids) AS ids FROM {table}") == expected, table
+        live = self._live(server)
+        if live == "new":
+            self._deploy(_OLD)
+        return live
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        self._server.kill()
 
     def _settle(self, server: RunningServer) -> None:
         deadline = time.monotonic() + 60
@@ -159,14 +164,19 @@ class _World:
         return live
 
 
-@pytest.mark.timeout(900 if _KILLS else 3600)
-def test_a_deployment_that_is_killed_leaves_the_old_or_the_new_project_whole(tmp_path: Path) -> None:
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[_World]:
+    """A world that ends with the test."""
     world = _World(tmp_path)
+    yield world
+    world.end()
+
+
+@pytest.mark.timeout(900 if _KILLS else 3600)
+def test_a_deployment_that_is_killed_leaves_the_old_or_the_new_project_whole(world: _World) -> None:
     world.deploy(_OLD)
     assert world.must_be_whole() == "old"
-    world.steps.unlink()
-    world.deploy(_NEW)
-    count = len(world.steps.read_text().splitlines())
+    count = world.deploy(_NEW)
     assert world.must_be_whole() == "new"
     kills = range(1, count + 1)
     outcomes = set()

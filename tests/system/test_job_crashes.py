@@ -1,7 +1,8 @@
 """kill -9 in the steps of jobs that change what a data source holds: each is done after the next start, and once,
 however much later that is.
 
-Each job runs to its end once to count its steps. The last ones are tried; with STONECHAT_CRASH_CYCLES all of them are.
+Each job runs to its end once to count its steps. The last ones are tried, each in a workspace of its own; with
+STONECHAT_CRASH_CYCLES all of them are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import httpx
 import pytest
 from tests.conftest import REPOSITORY, RunningServer
 
-_NEVER = 1_000_000
 _TRIED = None if "STONECHAT_CRASH_CYCLES" in os.environ else 4
 _FILES = {
     "numbers_in.datasource": "SCHEMA >\n    `id` UInt32 `json:$.id`\n\nENGINE_SORTING_KEY id\n",
@@ -53,24 +53,46 @@ _EXPECTED = {
 
 
 class _Servers:
-    """Starts servers over data folders below a folder of its own, and ends them in the end."""
+    """The lives of a server over one data folder, one after the other."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._started: list[RunningServer] = []
+        self._home = folder / "home"
+        self._steps = folder / "steps"
+        self._running = self._started()
 
-    def start(self, home: str, step: int = _NEVER) -> RunningServer:
-        """A server that dies at the step."""
-        (self.folder / home).mkdir(exist_ok=True)
-        server = _server(self.folder / home / "home", self.folder / home / "steps", step)
-        self._started.append(server)
-        return server
+    def _started(self) -> RunningServer:
+        environment = {
+            "STONECHAT_TEST_STEPS": str(self._steps),
+            "STONECHAT_TEST_THREAD": "job",
+            "STONECHAT_TELEMETRY": "false",
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        module = ("tests.system.dying",)
+        return RunningServer(self._home, arguments=("serve",), environment=environment, module=module)
+
+    def new_workspace(self) -> RunningServer:
+        """The server that runs, as it is in a new workspace."""
+        return self._running.new_workspace()
+
+    def count_steps(self, last: int = 0) -> None:
+        """From now on the steps of jobs are counted; the server dies before the last one."""
+        self._steps.write_text(f"{last}\n")
+
+    def counted(self) -> list[str]:
+        """The steps since then, which are counted no more."""
+        _, *steps = self._steps.read_text().splitlines()
+        self._steps.unlink()
+        return steps
+
+    def start_again(self, former: RunningServer) -> RunningServer:
+        """The next life of the server, as it is in the workspace of before."""
+        self._running.client.close()
+        self._running = self._started()
+        return self._running.seen_with(former.token)
 
     def end(self) -> None:
-        """Kill all that still run."""
-        for server in self._started:
-            server.kill()
-        self._started.clear()
+        """Kill what still runs."""
+        self._running.kill()
 
 
 @pytest.fixture
@@ -79,17 +101,6 @@ def servers(tmp_path: Path) -> Iterator[_Servers]:
     servers = _Servers(tmp_path)
     yield servers
     servers.end()
-
-
-def _server(home: Path, steps: Path, step: int) -> RunningServer:
-    environment = {
-        "STONECHAT_TEST_STEPS": str(steps),
-        "STONECHAT_TEST_THREAD": "job",
-        "STONECHAT_TELEMETRY": "false",
-        "PYTHONPATH": str(REPOSITORY),
-    }
-    module = ("tests.system.dying", str(step))
-    return RunningServer(home, arguments=("serve",), environment=environment, module=module)
 
 
 def _ended(server: RunningServer) -> dict[str, Any]:
@@ -133,17 +144,19 @@ def _let_days_pass(server: RunningServer) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("action", _REQUESTS)
 def test_a_job_that_is_killed_at_any_step_is_done_once(servers: _Servers, action: str) -> None:
-    server = servers.start("whole")
+    server = servers.new_workspace()
+    servers.count_steps()
     assert _ask(server, action)
     _require_done(server, action)
-    steps = (servers.folder / "whole" / "steps").read_text().splitlines()
+    steps = servers.counted()
     for step in range(1, len(steps) + 1)[-(_TRIED or len(steps)) :]:
-        servers.end()
-        server = servers.start(str(step), step)
+        server = servers.new_workspace()
+        servers.count_steps(step)
         _ask(server, action)
         assert server.process.wait(60) != 0, steps[step - 1]
+        servers.counted()
         _let_days_pass(server)
         try:
-            _require_done(servers.start(str(step)), action)
+            _require_done(servers.start_again(server), action)
         except AssertionError as error:
             raise AssertionError(f"killed before step {step} of {len(steps)}: {steps[step - 1]}") from error
