@@ -143,6 +143,31 @@ def test_a_slip_in_a_name_is_told_to_those_who_may_read_what_was_meant(messaging
 
 
 @pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v0/events?name=message"),
+        ("POST", "/v0/datasources?mode=append&name=message"),
+        ("POST", "/v1/datasources/message/append?format=ndjson"),
+        ("GET", "/v0/datasources/message/quarantine"),
+    ],
+)
+def test_a_slip_in_the_name_of_a_data_source_is_told_to_those_who_may_use_it(
+    messaging_server: RunningServer, method: str, path: str
+) -> None:
+    told = messaging_server.request(method, path, content=b"{}")
+    assert (told.status_code, told.json()["hint"]) == (404, "Did you mean 'messages'?")
+    assert told.json()["error"] == 'Data Source "message" does not exist'
+    may_append = messaging_server.request(
+        method, path, content=b"{}", token=messaging_server.tokens()["messaging_append"]
+    )
+    assert ("messages" in may_append.text) == (method == "POST")
+    may_read_pipes = messaging_server.request(
+        method, path, content=b"{}", token=messaging_server.tokens()["messaging_read"]
+    )
+    assert "messages" not in may_read_pipes.text
+
+
+@pytest.mark.parametrize(
     ("path", "meant"),
     [
         ("/v0/sql?q=SELECT+1+FROM+_&pipeline=get_message_by_conversation", "get_messages_by_conversation"),

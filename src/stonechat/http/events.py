@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -91,7 +92,7 @@ class _Targets:
         if not name:
             raise MissingName("The parameter 'name' is missing", hint="Call /v0/events?name=<data source>.")
         snapshot = self._snapshots.of(request, caller)
-        source = snapshot.data_source(name)
+        source = snapshot.data_source(name, partial(caller.may, ScopeType.APPEND_DATA_SOURCE))
         caller.require(ScopeType.APPEND_DATA_SOURCE, source.name)
         form = _format(query.get("format") or "ndjson")
         wait = _boolean("wait", query.get("wait", "false"))

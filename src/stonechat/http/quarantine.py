@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from stonechat.auth.access import ScopeType
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
@@ -43,7 +45,7 @@ class _Handlers:
         """How many rows, for which reasons, and the latest of them."""
         caller = self.authenticator.caller(request)
         snapshot = self.targets.snapshots.of(request, caller)
-        source = snapshot.data_source(request.path_params["name"])
+        source = snapshot.data_source(request.path_params["name"], partial(caller.may, ScopeType.READ_DATA_SOURCE))
         caller.require_all_rows(source.name + QUARANTINE_SUFFIX)
         limit = request.query_params.get("limit", "20")
         if not limit.isdecimal() or len(limit) > len(str(_MOST_ROWS)) or int(limit) > _MOST_ROWS:

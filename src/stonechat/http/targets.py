@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 
@@ -111,16 +112,20 @@ class Targets:
         if not name:
             raise NoDataSourceNamed("The parameter 'name' is missing", hint="It names a data source.")
         snapshot = self.snapshots.of(request, caller)
+        right = ScopeType.DROP_DATA_SOURCE if rewriting else ScopeType.APPEND_DATA_SOURCE
         try:
-            source = snapshot.data_source(name)
+            source = snapshot.data_source(name, partial(_may, caller, right))
         except UnknownDataSource:
             if self.missing_is_forbidden:
                 raise OnlyByDeployment from None
             raise
         if not caller.may(ScopeType.CREATE_DATA_SOURCE):
-            right = ScopeType.DROP_DATA_SOURCE if rewriting else ScopeType.APPEND_DATA_SOURCE
             caller.require(right, source.name)
         target = Target(caller, snapshot, source)
         if rewriting:
             target.require_live()
         return target
+
+
+def _may(caller: Caller, right: ScopeType, name: str) -> bool:
+    return caller.may(ScopeType.CREATE_DATA_SOURCE) or caller.may(right, name)

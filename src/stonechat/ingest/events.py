@@ -13,6 +13,7 @@ from stonechat.ingest.verdicts import Misfit, Reason
 from stonechat.project.quarantine import RAW_COLUMN
 
 _LONGEST_SHOWN = 100
+_OF_AN_ARRAY = "events come one a line; the Events API takes an array of them with format=json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,10 @@ def read_event(columns: Sequence[FedColumn], text: bytes) -> bytes | Rejection:
     except RecursionError:
         return unreadable("the line nests too deep")
     except msgspec.ValidationError:
-        return unreadable("the line is not a JSON object")
+        return unreadable(_not_an_object(text))
     except msgspec.DecodeError as error:
+        if text.startswith(b"{") and text.endswith(b"},"):
+            return unreadable(f"the line is an element of an array: {_OF_AN_ARRAY}")
         return unreadable(f"the line is not JSON: {str(error).removeprefix('JSON is malformed: ')}")
     row: dict[str, object] = {}
     reasons: list[Reason] = []
@@ -52,6 +55,16 @@ def read_event(columns: Sequence[FedColumn], text: bytes) -> bytes | Rejection:
     if reasons:
         return Rejection(reasons, {name: shown(value) for name, value in given.items()})
     return _ENCODER.encode(row) + b"\n"
+
+
+def _not_an_object(text: bytes) -> str:
+    if text == b"[":
+        return f"the line begins an array: {_OF_AN_ARRAY}"
+    try:
+        is_array = isinstance(msgspec.json.decode(text), list)
+    except msgspec.DecodeError:
+        is_array = False
+    return f"the line is an array: {_OF_AN_ARRAY}" if is_array else "the line is not a JSON object"
 
 
 def unreadable(message: str) -> Rejection:

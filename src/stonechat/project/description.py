@@ -11,7 +11,7 @@ from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Column, DataSource, Node, NodeType, Pipe, TableEngine
 from stonechat.errors import suggestion
 from stonechat.project.lineage import target_of
-from stonechat.project.live import MayRead, Snapshot, UnknownPipe
+from stonechat.project.live import MayUse, Snapshot, UnknownPipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.sql.quoting import identifier
 from stonechat.sql.types import DataType
@@ -37,7 +37,7 @@ class Descriptions:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
-    def find_pipe(self, name_or_id: str, may_read: MayRead) -> Pipe:
+    def find_pipe(self, name_or_id: str, may_read: MayUse) -> Pipe:
         """The pipe of a name or id, whatever its type. Raises `UnknownPipe`, which suggests those one may read."""
         name = self._names_by_id.get(name_or_id, name_or_id)
         pipe = self.snapshot.project.pipes.get(name)
@@ -72,7 +72,7 @@ class Descriptions:
             "nodes": [self._node(pipe, node) for node in pipe.nodes],
         }
 
-    def data_source(self, source: DataSource, tables: Mapping[str, StoredTable], may_read: MayRead) -> Json:
+    def data_source(self, source: DataSource, tables: Mapping[str, StoredTable], may_read: MayUse) -> Json:
         """All that a data source is. `tables` holds what the engine knows, by name.
 
         `used_by` lists the pipes that read or fill it as far as `may_read` allows.

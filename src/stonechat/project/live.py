@@ -18,8 +18,8 @@ from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier
 from stonechat.sql.zeros import without_zeros
 
-#: Whether a caller may read what has a name.
-MayRead = Callable[[str], bool]
+#: Whether a caller may read, or write, what has a name.
+MayUse = Callable[[str], bool]
 
 
 def _nothing(_name: str) -> bool:
@@ -68,7 +68,7 @@ class Snapshot:
     places: Mapping[str, Place] = field(default_factory=dict)
     staged: bool = False
 
-    def endpoint(self, name: str, may_read: MayRead) -> Pipe:
+    def endpoint(self, name: str, may_read: MayUse) -> Pipe:
         """The pipe that is served under a name or id. Raises `UnknownPipe`, which suggests those one may read."""
         pipe = self._endpoints.get(self.name_of(name))
         if pipe is None:
@@ -82,7 +82,7 @@ class Snapshot:
     def _endpoints(self) -> Mapping[str, Pipe]:
         return {pipe.name: pipe for pipe in self.project.pipes_of_type(NodeType.ENDPOINT)}
 
-    def pipe(self, name: str, may_read: MayRead = _nothing) -> Pipe:
+    def pipe(self, name: str, may_read: MayUse = _nothing) -> Pipe:
         """The pipe of a name or id, whatever its type. Raises `UnknownPipe`, which suggests those one may read."""
         pipe = self.project.pipes.get(self.name_of(name))
         if pipe is None:
@@ -90,11 +90,11 @@ class Snapshot:
             raise UnknownPipe(f"The pipe '{name}' does not exist", hint=hint)
         return pipe
 
-    def data_source(self, name: str, may_read: MayRead = _nothing) -> DataSource:
-        """The data source of a name or id. Raises `UnknownDataSource`, which suggests those one may read."""
+    def data_source(self, name: str, may_use: MayUse = _nothing) -> DataSource:
+        """The data source of a name or id. Raises `UnknownDataSource`, which suggests those that one may use."""
         source = self.project.data_sources.get(self.name_of(name))
         if source is None:
-            meant = suggestion(name, filter(may_read, self.project.data_sources))
+            meant = suggestion(name, filter(may_use, self.project.data_sources))
             hint = meant or "Deploy a project that has it, or check the name."
             raise UnknownDataSource(f'Data Source "{name}" does not exist', hint=hint)
         return source
