@@ -1,11 +1,16 @@
-"""The values of a URL are those that the standard library reads from it."""
+"""The values of a request are those that it was sent with, in its URL and in its body."""
 
 from __future__ import annotations
 
+import gzip
+import json
 from urllib.parse import parse_qsl
 
+import httpx
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.conftest import RunningServer
 
 from stonechat.http.request_values import url_pairs
 
@@ -17,3 +22,47 @@ _PIECES = st.sampled_from(["a", "b", "=", "&", "%", "%3", "%3D", "%26", "%E9", "
 @example("a=1&b=&c&&=d&e==f")
 def test_a_url_has_the_parameters_that_the_standard_library_finds(text: str) -> None:
     assert list(url_pairs(text.encode("latin-1"))) == parse_qsl(text, keep_blank_values=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("1.50", "1.50"),
+        ("12345678901234567890.123456789", "12345678901234567890.123456789"),
+        ("1e400", "1e400"),
+        ("true", "true"),
+        ('{"a": ["ü", 1.5, null]}', '{"a": ["ü", 1.5, null]}'),
+        ('"1.50"', "1.50"),
+        ("[1.50]", "1.50"),
+    ],
+)
+def test_a_value_of_a_json_body_has_the_text_that_was_sent(
+    module_server: RunningServer, written: str, text: str
+) -> None:
+    body = '{"q": "%SELECT {{String(x)}} AS x FORMAT JSONEachRow", "x": ' + written + "}"
+    answer = module_server.request("POST", "/v0/sql", content=body.encode())
+    assert json.loads(answer.text) == {"x": text}, answer.text
+
+
+@pytest.mark.parametrize("written", ["NaN", "-Infinity", "{'a': 1}", "1,}"])
+def test_what_is_no_json_is_refused(module_server: RunningServer, written: str) -> None:
+    answer = module_server.request("POST", "/v0/sql", content=b'{"q": "SELECT 1", "x": %b}' % written.encode())
+    assert (answer.status_code, answer.json()["code"]) == (400, "SC941")
+
+
+@pytest.mark.parametrize("body", ['{"q": "SELECT 7 AS n"}', "SELECT 7 AS n"])
+def test_a_byte_order_mark_is_passed_over(module_server: RunningServer, body: str) -> None:
+    assert module_server.request("POST", "/v0/sql", content=b"\xef\xbb\xbf" + body.encode()).text == "7\n"
+
+
+@pytest.mark.parametrize("path", ["/v0/sql", "/v0/pipes/any.json"])
+def test_a_compressed_body_without_its_encoding_is_told(module_server: RunningServer, path: str) -> None:
+    answer = module_server.request("POST", path, content=gzip.compress(b"q=SELECT 1"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "SC921")
+    assert answer.json()["hint"] == "Send Content-Encoding: gzip, or zstd."
+
+
+@pytest.mark.parametrize("path", ["//v0/sql", "/v0//sql/", "//v0///sql//"])
+def test_slashes_may_be_doubled(module_server: RunningServer, path: str) -> None:
+    answer = httpx.get(f"{module_server.url}{path}", params={"q": "SELECT 7", "token": module_server.token})
+    assert (answer.status_code, answer.text) == (200, "7\n")

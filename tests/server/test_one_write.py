@@ -162,6 +162,14 @@ def test_what_is_no_http_is_refused_as_all_else(module_server: RunningServer, re
     assert b"\r\nx-request-id: " in head
 
 
+@pytest.mark.parametrize("url", [b"/v0/sql?q=SELECT 1", "/v0/pipes/x.json?name=Müller".encode(), b"/v0/sql?q=caf\xe9"])
+def test_a_url_that_should_have_been_encoded_is_told_so(module_server: RunningServer, url: bytes) -> None:
+    with _connected(module_server) as connection:
+        connection.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % url)
+        told = json.loads(_all_of(connection).partition(b"\r\n\r\n")[2])
+    assert (told["code"], told["hint"][:15]) == ("SC903", "Spaces in a URL")
+
+
 def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request(module_server: RunningServer) -> None:
     with _connected(module_server) as connection:
         connection.sendall(b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\nGARBAGE\r\n\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 
@@ -30,6 +31,7 @@ _PREFLIGHT = {
 }
 
 
+_SLASHES = re.compile("//+")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _CALLER_WENT_AWAY = 499
 
@@ -75,7 +77,7 @@ class EveryAnswer:
             return
 
         began, status = time.perf_counter(), _CALLER_WENT_AWAY
-        scope = _without_trailing_slash(scope)
+        scope = _with_single_slashes(scope)
         scope["app"] = self  # the router then raises what it refuses, for the handlers of errors
         scope[REQUEST_ID] = _request_id(scope)
 
@@ -120,10 +122,14 @@ class EveryAnswer:
         record_call(self._telemetry, scope, status, seconds)
 
 
-def _without_trailing_slash(scope: Scope) -> Scope:
-    """Clients write paths with and without a slash at the end, and not all of them follow a redirect."""
+def _with_single_slashes(scope: Scope) -> Scope:
+    """Clients write a slash at the end, of a path or of the URL before it, and not all of them follow a redirect."""
     path: str = scope["path"]
-    return {**scope, "path": path.rstrip("/")} if path.endswith("/") and len(path) > 1 else scope
+    if "//" in path:
+        path = _SLASHES.sub("/", path)
+    if path.endswith("/") and len(path) > 1:
+        path = path[:-1]
+    return scope if path is scope["path"] else {**scope, "path": path}
 
 
 def _request_id(scope: Scope) -> str:

@@ -35,6 +35,19 @@ class InvalidEncoding(StonechatError):
     kind = Kind.INVALID
 
 
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def text_of(body: bytes) -> bytes:
+    """The body, if it can be text, without a mark of its byte order. Raises `InvalidEncoding` for compressed ones."""
+    if body.startswith(_COMPRESSED):
+        raise InvalidEncoding(
+            "The body is compressed, and no Content-Encoding says so", hint="Send Content-Encoding: gzip, or zstd."
+        )
+    return body.removeprefix(_BYTE_ORDER_MARK)
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body, without its Content-Encoding (gzip, deflate, zstd or none); at most `limit` bytes."""
     length = header(request.scope, b"content-length") or ""

@@ -13,7 +13,7 @@ from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import DataSource
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator, token_of
-from stonechat.http.bodies import InvalidEncoding, read_body
+from stonechat.http.bodies import read_body, text_of
 from stonechat.http.headers import BareResponse, header
 from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.idempotency import LONGEST_KEY
@@ -23,8 +23,6 @@ from stonechat.project.live import Snapshot
 from stonechat.telemetry.recorder import Telemetry
 
 _MOST_HEADS = 1000
-_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _IDEMPOTENCY_KEY = b"idempotency_key"
 _JSON = (b"content-type", b"application/json")
 _REPLAYED = (b"idempotency-replayed", b"true")
@@ -113,7 +111,7 @@ def routes(
     async def send_events(request: Request) -> Response:
         target = targets.of(request)
         key = _idempotency_key(request)
-        body = _text(await read_body(request, max_body_bytes))
+        body = text_of(await read_body(request, max_body_bytes))
         identity, source = target.identity, target.source
         with telemetry.events_request(target.snapshot.workspace, identity, source.name, len(body)) as taken:
             receipt = await ingestion.accept(
@@ -140,15 +138,6 @@ def _format(text: str) -> Format:
             return text
         case _:
             raise InvalidParameter(f"The format '{text}' is unknown", hint="Use format=ndjson or format=json.")
-
-
-def _text(body: bytes) -> bytes:
-    """The body, if it can be text, without a mark of its byte order."""
-    if body.startswith(_COMPRESSED):
-        raise InvalidEncoding(
-            "The body is compressed, and no Content-Encoding says so", hint="Send Content-Encoding: gzip, or zstd."
-        )
-    return body.removeprefix(_BYTE_ORDER_MARK)
 
 
 def _idempotency_key(request: Request) -> str:

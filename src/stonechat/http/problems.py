@@ -95,9 +95,15 @@ async def on_http_exception(_request: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
-def refused_unread(message: str) -> tuple[bytes, Headers]:
+def refused_unread(message: str, received: bytes) -> tuple[bytes, Headers]:
     """The body and the headers of an answer to what is no HTTP request; the connection ends with it."""
-    body = JSONResponse({"error": message, "code": _UNREAD}).body
+    told = {"error": message, "code": _UNREAD}
+    first_line = received.partition(b"\n")[0]
+    if first_line.count(b" ") > len(("method", "URL")) or not first_line.isascii():
+        told["hint"] = (
+            "Spaces in a URL, and what is not ASCII, are written as %20 and so on: `curl -G --data-urlencode`."
+        )
+    body = JSONResponse(told).body
     about_body = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     return bytes(body), [*about_body, (b"x-request-id", new_request_id().encode()), (b"connection", b"close")]
 

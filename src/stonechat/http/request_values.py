@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
 from urllib.parse import parse_qsl, unquote, unquote_to_bytes
 
 from starlette.requests import Request
 
-from stonechat.http.bodies import read_body
+from stonechat.http.bodies import read_body, text_of
 from stonechat.http.form_data import FORM_DATA, InvalidBody, form_fields
 from stonechat.query.finalizing import FINALIZE
 
@@ -64,7 +65,7 @@ def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[s
     if not body:
         return []
     try:
-        text = body.decode("utf-8")
+        text = text_of(body).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidBody(f"The request body is not UTF-8 at byte {error.start}") from error
     if kind == _JSON or _JSON_OBJECT.match(text):
@@ -78,7 +79,7 @@ def _body_pairs(body: bytes, kind: str, raw_key: str | None) -> Iterable[tuple[s
 
 def _json_pairs(text: str) -> Iterable[tuple[str, str | list[str]]]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_float=_WrittenFloat, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidBody(f"The request body is not valid JSON: {error}") from error
     if not isinstance(document, dict):
@@ -92,8 +93,25 @@ def _json_pairs(text: str) -> Iterable[tuple[str, str | list[str]]]:
             yield key, _json_text(value)
 
 
+class _WrittenFloat(float):
+    """A number with a point or an exponent that keeps its text: a Decimal may have more digits than a float."""
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
 def _json_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, _WrittenFloat):
+        return value.text
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:

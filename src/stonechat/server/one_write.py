@@ -34,6 +34,13 @@ class OneWriteProtocol(HttpToolsProtocol):
     """One connection."""
 
     _open: tuple[RequestResponseCycle, ...] = ()
+    _received = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the caller sent, where a refusal finds what may be wrong with it."""
+        self._received = data
+        super().data_received(data)
+        self._received = b""
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request, which finds its connection in its scope."""
@@ -53,7 +60,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         """
         owed = [cycle for cycle in self._open if not cycle.response_complete]
         if all(cycle.more_body and not cycle.response_started for cycle in owed):
-            body, headers = refused_unread(msg)
+            body, headers = refused_unread(msg, self._received)
             lines = [b"%b: %b\r\n" % each for each in [*self.server_state.default_headers, *headers]]
             self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", body]))
         self.transport.close()
