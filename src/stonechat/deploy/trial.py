@@ -23,6 +23,7 @@ from stonechat.engine.contract import Engine, EngineBusy, EngineFailure, Query, 
 from stonechat.errors import Position, StonechatError
 from stonechat.project.live import Snapshot, Table
 from stonechat.project.model import Project
+from stonechat.sql.conversions import fits
 from stonechat.sql.gate import require_read_only
 from stonechat.sql.quoting import identifier, literal
 from stonechat.sql.references import classify
@@ -148,8 +149,9 @@ class Trial:
 
 
 def _fits(given: str, wanted: str) -> bool:
+    """Whether a table takes the values of a query as they are, or refuses those that are none of its own."""
     try:
-        return keeps_values(parse_type(given), parse_type(wanted))
+        return keeps_values(parse_type(given), parse_type(wanted)) or fits(given, wanted)
     except InvalidType:
         return given == wanted
 
