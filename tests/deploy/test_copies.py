@@ -20,7 +20,7 @@ def _problems(*lines: str, schedule: str = "@on-demand") -> list[str]:
     sql = "\n".join(f"    {line}" for line in lines)
     pipe = f"NODE n_1\nSQL >\n{sql}\nTYPE copy\nTARGET_DATASOURCE target\nCOPY_SCHEDULE {schedule}\n"
     project = Project.from_files({"target.datasource": _TARGET, "source.datasource": _SOURCE, "keep.pipe": pipe})
-    return [str(problem) for problem in rehearse(project, shared_engine())]
+    return [str(problem) for problem in rehearse(project, shared_engine()).problems]
 
 
 @pytest.mark.parametrize(

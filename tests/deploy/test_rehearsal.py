@@ -27,7 +27,7 @@ def _problems(*nodes: str) -> list[str]:
     project = Project.from_files({"visits.datasource": _VISITS, "reading.pipe": f"{text}TYPE endpoint\n"})
     return [
         f"{problem.position.line if problem.position else 0}: {problem.message}"
-        for problem in rehearse(project, shared_engine())
+        for problem in rehearse(project, shared_engine()).problems
     ]
 
 
@@ -127,13 +127,46 @@ def _view_problems(column: str, kind: str) -> list[str]:
     )
     kept = f"SCHEMA >\n    page String, x {kind}\nENGINE AggregatingMergeTree\nENGINE_SORTING_KEY page\n"
     project = Project.from_files({"visits.datasource": _VISITS, "kept.datasource": kept, "view.pipe": view})
-    return [problem.message for problem in rehearse(project, shared_engine())]
+    return [problem.message for problem in rehearse(project, shared_engine()).problems]
+
+
+@pytest.mark.parametrize(
+    ("lines", "notice"),
+    [
+        (
+            [
+                "SELECT page FROM visits WHERE",
+                "{% if defined(page) %} page = {{String(page)}} {% end %}",
+                "{% if defined(n) %} AND n = {{UInt32(n)}} {% end %}",
+                "ORDER BY page",
+            ],
+            "reading.pipe:7:11: Node 'node_0' fails when 'page' is not given: Syntax error: failed at position ",
+        ),
+        (
+            [
+                "SELECT page FROM visits",
+                "{% if not defined(n) %} PREWERE n IN (SELECT n FROM visits) {% end %}",
+                "WHERE true {% if defined(page) %} AND page = {{String(page)}} {% end %}",
+            ],
+            "reading.pipe:5:37: Node 'node_0' fails when 'n' is not given: Syntax error: failed at position ",
+        ),
+    ],
+)
+def test_a_parameter_that_calls_cannot_do_without_is_told_and_no_problem(lines: list[str], notice: str) -> None:
+    sql = "".join(f"    {line}\n" for line in ["%", *lines])
+    pipe = f"NODE node_0\nSQL >\n{sql}TYPE endpoint\n"
+    project = Project.from_files({"visits.datasource": _VISITS, "reading.pipe": pipe})
+    rehearsed = rehearse(project, shared_engine())
+    assert rehearsed.problems == []
+    (told,) = rehearsed.notices
+    assert f"{told.position}: {told.message}".startswith(notice)
 
 
 @pytest.mark.parametrize("folder", _PROJECTS, ids=lambda folder: folder.name)
 def test_projects_as_people_write_them_are_sound(folder: Path) -> None:
     project = Project.from_files(load_folder(folder))
-    assert rehearse(project, shared_engine()) == []
+    rehearsed = rehearse(project, shared_engine())
+    assert (rehearsed.problems, rehearsed.notices) == ([], [])
 
 
 def test_a_call_of_such_a_project_is_composed_of_what_it_gives() -> None:
@@ -151,11 +184,10 @@ def test_a_table_that_fails_for_want_of_its_secrets_says_so() -> None:
         "SCHEMA >\n    n {{ tb_secret('TYPE') }},\n    at DateTime\n"
         "ENGINE_SORTING_KEY n\nENGINE_TTL at + toIntervalDay({{ tb_secret('DAYS') }})\n"
     )
-    problems = rehearse(Project.from_files({"kept.datasource": source}), shared_engine())
+    problems = rehearse(Project.from_files({"kept.datasource": source}), shared_engine()).problems
     assert [(problem.code, str(problem.position)) for problem in problems] == [
         ("SC307", "kept.datasource:2:7"),
         ("SC307", "kept.datasource:5:31"),
     ]
-    assert (
-        rehearse(Project.from_files({"kept.datasource": source}, {"TYPE": "UInt8", "DAYS": "1"}), shared_engine()) == []
-    )
+    told = Project.from_files({"kept.datasource": source}, {"TYPE": "UInt8", "DAYS": "1"})
+    assert rehearse(told, shared_engine()).problems == []

@@ -16,7 +16,7 @@ from stonechat.cli.parameters import parameter
 from stonechat.cli.writing import writing
 from stonechat.datafile.formatting import formatted
 from stonechat.datafile.problems import InvalidDatafile
-from stonechat.datafile.resources import Pipe
+from stonechat.datafile.resources import Notice, Pipe
 from stonechat.errors import Kind, StonechatError, suggestion
 from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.loader import UnreadableProject, load_folder, read_folder, read_text
@@ -109,18 +109,23 @@ def render(
 
 def _checked(folder: Path, *, engine: bool) -> Project:
     project = _read(folder)
-    for notice in project.notices():
-        err.print(f"note {notice.position} {notice.message}", markup=False)
+    _show(project.notices())
     if engine:
         # The engine takes a quarter of a second to import, which no other command of these needs.
         from stonechat.deploy.rehearsal import rehearse  # noqa: PLC0415
         from stonechat.server.trial import throwaway_engine  # noqa: PLC0415
 
         with throwaway_engine() as trial:
-            problems = rehearse(project, trial)
-        if problems:
-            raise InvalidProject(problems, project.files)
+            rehearsed = rehearse(project, trial)
+        _show(rehearsed.notices)
+        if rehearsed.problems:
+            raise InvalidProject(rehearsed.problems, project.files)
     return project
+
+
+def _show(notices: Iterable[Notice]) -> None:
+    for notice in notices:
+        err.print(f"note {notice.position} {notice.message}", markup=False)
 
 
 def _read(folder: Path) -> Project:

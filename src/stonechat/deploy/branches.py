@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from stonechat.datafile.resources import Node, Pipe
-from stonechat.deploy.placeholders import says_nothing
+from stonechat.deploy.placeholders import says_nothing, what_fails
 from stonechat.engine.contract import EngineFailure
 from stonechat.errors import StonechatError
 from stonechat.project.composition import Composed, compose_pipe
@@ -36,13 +36,15 @@ Try = Callable[[Composed], EngineFailure | None]
 class BrokenBranch:
     """A call whose SQL is wrong: its `failure`, its SQL, what it was given, and where the condition reads that.
 
-    `line` is counted from 1, in the node's SQL.
+    `line` is counted from 1, in the node's SQL. `by_absence`: it is wrong for want of a parameter, which a caller may
+    always give.
     """
 
     failure: EngineFailure
     sql: str
     told: str
     line: int
+    by_absence: bool
 
 
 class Branches:
@@ -68,7 +70,7 @@ class Branches:
                     continue
                 failure, sql = first
                 told = _told(name, value, compared=value in (*choice.values, *self._switches(name)))
-                found.setdefault(failure.message, BrokenBranch(failure, sql, told, choice.line))
+                found.setdefault(failure.message, BrokenBranch(failure, sql, told, choice.line, value is None))
         # Where no call at all has a plan, it is not for the branches.
         return iter(found.values() if None in self._failures.values() else ())
 
@@ -136,7 +138,8 @@ def _value(parameter: Parameter) -> str:
 
 def _names_a_value(failure: EngineFailure, given: Mapping[str, str]) -> bool:
     """Whether the failure is about a value that a call would not have, such as the name of a column."""
-    return any(f"`{value}`" in failure.message or f"'{value}'" in failure.message for value in given.values())
+    about = what_fails(failure)
+    return any(f"`{value}`" in about or f"'{value}'" in about for value in given.values())
 
 
 def _told(name: str, value: str | None, *, compared: bool) -> str:

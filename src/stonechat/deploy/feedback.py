@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from stonechat.datafile.resources import DataSource
+from stonechat.datafile.resources import DataSource, Notice
 from stonechat.deploy.evolution import normal
 from stonechat.deploy.versions import Versions
 from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits
 from stonechat.project.live import Snapshot
-from stonechat.project.model import Project
 
 _COUNTING = QueryLimits(seconds=5.0)
 
@@ -24,9 +23,9 @@ class Feedback:
     message: str
 
 
-def notices(project: Project) -> Iterator[Feedback]:
+def notices(found: Iterable[Notice]) -> Iterator[Feedback]:
     """What in the files has no effect, or may have another one than it seems."""
-    for notice in project.notices():
+    for notice in found:
         file = notice.position.file.rpartition("/")[2]
         yield Feedback("WARNING", file, f"{notice.position}: {notice.message}")
 

@@ -46,8 +46,9 @@ _OF_VALUES = frozenset(
         676,
     }
 )
-# Where the engine goes on to quote the statement.
+# Where the engine goes on to quote the statement, and where after a syntax error.
 _STATEMENT = re.compile(r" In (?:scope|query) | [Ww]hile executing ")
+_REST = re.compile(r"\(line \d+, col \d+\)")
 _UNKNOWN_NAME = re.compile(r"^(?:Unknown .*?identifier|Function with name) [`'](\w+)[`']")
 
 
@@ -55,6 +56,11 @@ def unknown_name(failure: EngineFailure) -> str | None:
     """The name that the engine does not know, of a function too, where that is the failure."""
     found = _UNKNOWN_NAME.search(failure.message)
     return found[1] if found else None
+
+
+def what_fails(failure: EngineFailure) -> str:
+    """The engine's message without what it quotes of the statement, but for the word at which its parser stopped."""
+    return (_REST if failure.number == SYNTAX_ERROR else _STATEMENT).split(failure.message, maxsplit=1)[0]
 
 
 def says_nothing(failure: EngineFailure, composed: Composed, pipe: Pipe) -> bool:
@@ -65,8 +71,7 @@ def says_nothing(failure: EngineFailure, composed: Composed, pipe: Pipe) -> bool
         return failure.number not in {_UNKNOWN_TABLE, _UNKNOWN_FUNCTION}
     if not composed.used:
         return False
-    # A syntax error quotes what stands behind it.
-    if failure.number != SYNTAX_ERROR and NO_VALUE in _STATEMENT.split(failure.message, maxsplit=1)[0]:
+    if failure.number != SYNTAX_ERROR and NO_VALUE in what_fails(failure):
         return True
     if failure.number == _UNKNOWN_IDENTIFIER:
         return _in_another_branch(unknown_name(failure), composed, pipe)

@@ -43,11 +43,12 @@ def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructiv
     Raises `InvalidProject` with every reason why it cannot be deployed.
     """
     difference = compare(live.project, wanted)
-    told = tuple(notices(wanted))
+    told = tuple(notices(wanted.notices()))
     if not difference:
         return Preparation(difference, Plan((), ()), told)
     with scratch_database(engine) as database, scratch_database(engine) as empty:
-        _raise_if_any(rehearse_in(database, wanted, engine, untried(live.project, wanted)), wanted)
+        rehearsed = rehearse_in(database, wanted, engine, untried(live.project, wanted))
+        _raise_if_any(rehearsed.problems, wanted)
         versions = Versions(live.project, wanted)
         problems: list[StonechatError] = list(_schema_problems(versions))
         plan = Trial(engine, live.project, database, empty).of(versions.plan(difference), problems)
@@ -55,6 +56,7 @@ def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructiv
     if not allow_destructive:
         problems += [loss.refusal() for loss in lost]
     _raise_if_any(problems or list(conversion_failures(engine, live, plan)), wanted)
+    told += tuple(notices(rehearsed.notices))
     told += tuple(Feedback("WARNING", loss.resource, loss.message) for loss in lost)
     return Preparation(
         difference,

@@ -11,10 +11,11 @@ import secrets
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 
 from stonechat.datafile.problems import DatafileProblem
-from stonechat.datafile.resources import Node, NodeType, Pipe
+from stonechat.datafile.resources import Node, NodeType, Notice, Pipe
 from stonechat.datafile.spans import place_in
 from stonechat.deploy.branches import Branches
 from stonechat.deploy.copies import copy_problems
@@ -60,6 +61,14 @@ class ViewMismatch(DatafileProblem):
     code = "SC712"
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What the engine finds: every problem, none when the project can be deployed, and calls that will not work."""
+
+    problems: list[StonechatError]
+    notices: list[Notice]
+
+
 @contextmanager
 def scratch_database(engine: Engine) -> Iterator[str]:
     """A database that is there as long as the `with` block."""
@@ -72,19 +81,21 @@ def scratch_database(engine: Engine) -> Iterator[str]:
             engine.command(f"DROP DATABASE IF EXISTS {identifier(name)} SYNC")
 
 
-def rehearse(project: Project, engine: Engine) -> list[StonechatError]:
-    """Every problem that the engine finds in a project; none when it can be deployed."""
+def rehearse(project: Project, engine: Engine) -> Rehearsed:
+    """Try a whole project."""
     with scratch_database(engine) as database:
         return rehearse_in(database, project, engine, untried(Project.empty(), project))
 
 
-def rehearse_in(database: str, project: Project, engine: Engine, what: Untried) -> list[StonechatError]:
-    """Every problem of a part of a project. The empty database has the tables and views of it from then on."""
+def rehearse_in(database: str, project: Project, engine: Engine, what: Untried) -> Rehearsed:
+    """Try a part of a project. The empty database has the tables and views of it from then on."""
     tried = tried_tables(project, engine, database, what.tables)
     if any(NAMESPACE in node.sql for pipe in project.pipes.values() for node in pipe.nodes):
         for statement in create_statements(service_database(database)):
             engine.command(statement)
-    return [*tried.problems, *_pipe_problems(project, engine, database, what.nodes, tried.missing)]
+    found = list(_pipe_problems(project, engine, database, what.nodes, tried.missing))
+    problems = [each for each in found if isinstance(each, StonechatError)]
+    return Rehearsed([*tried.problems, *problems], [each for each in found if isinstance(each, Notice)])
 
 
 def remove_leftovers(engine: Engine) -> None:
@@ -96,7 +107,7 @@ def remove_leftovers(engine: Engine) -> None:
 
 def _pipe_problems(
     project: Project, engine: Engine, database: str, keys: AbstractSet[NodeKey], missing: AbstractSet[str]
-) -> Iterator[StonechatError]:
+) -> Iterator[StonechatError | Notice]:
     """What is wrong with nodes, but not with those that read or write a data source without a table for a fault of its
     own: they would fail too, and bury the cause.
     """
@@ -109,7 +120,8 @@ def _pipe_problems(
             if key not in keys or not failed.isdisjoint(project.lineage.statement_nodes(*key)):
                 continue
             for problem in _node_problems(project, pipe, node, engine, database):
-                failed.add(key)
+                if isinstance(problem, StonechatError):
+                    failed.add(key)
                 yield problem
             if key not in failed and target_of(pipe) not in missing:
                 if node.type is NodeType.MATERIALIZED:
@@ -118,7 +130,9 @@ def _pipe_problems(
                     yield from copy_problems(project, pipe, engine, database)
 
 
-def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, database: str) -> Iterator[StonechatError]:
+def _node_problems(
+    project: Project, pipe: Pipe, node: Node, engine: Engine, database: str
+) -> Iterator[StonechatError | Notice]:
     try:
         composed = compose_placeholder(project, pipe, node)
     except StonechatError as error:
@@ -129,9 +143,12 @@ def _node_problems(project: Project, pipe: Pipe, node: Node, engine: Engine, dat
         if failure is None or says_nothing(failure, composed, pipe):
             attempt = partial(_plan_failure, project, engine=engine, database=database)
             for broken in Branches(project, pipe, node, attempt).broken():
-                message = f"Node '{node.name}', when {broken.told}: {_said(broken.failure)}"
+                said = f"when {broken.told}: {_said(broken.failure)}"
                 place = _position(node, broken.failure, broken.sql, _line_position(node, broken.line))
-                yield InvalidNode(message, place, hint=broken.failure.hint)
+                if broken.by_absence:
+                    yield Notice(f"Node '{node.name}' fails {said}", place)
+                else:
+                    yield InvalidNode(f"Node '{node.name}', {said}", place, hint=broken.failure.hint)
         else:
             place = _position(node, failure, composed.sql, node.sql_position)
             # In a string, it may be no template's.
@@ -178,7 +195,12 @@ def _position(node: Node, failure: EngineFailure, statement: str, otherwise: Pos
         return otherwise
     offset -= len(_EXPLAIN)
     if statement.count("\n") == node.sql.count("\n"):
-        return place_in(statement, offset, node.sql_position, node.sql_indent)
+        lines, rest = statement.count("\n", 0, offset), statement[offset:].partition("\n")[0]
+        written = node.sql.split("\n")[lines]
+        if written.count(rest) != 1:
+            return place_in(statement, offset, node.sql_position, node.sql_indent)
+        # A tag in front of it is longer or shorter than what it became.
+        return place_in(node.sql, _line_start(node, lines) + written.index(rest), node.sql_position, node.sql_indent)
     before = statement[:offset].rpartition("\n")[2]
     for line in (before + statement[offset:].partition("\n")[0], before):
         if line.strip() and node.sql.count(line) == 1:
@@ -188,8 +210,12 @@ def _position(node: Node, failure: EngineFailure, statement: str, otherwise: Pos
 
 def _line_position(node: Node, line: int) -> Position:
     """The beginning of a line of a node's SQL, counted from 1."""
-    offset = sum(len(each) + 1 for each in node.sql.split("\n")[: line - 1])
-    return place_in(node.sql, offset, node.sql_position, node.sql_indent)
+    return place_in(node.sql, _line_start(node, line - 1), node.sql_position, node.sql_indent)
+
+
+def _line_start(node: Node, lines: int) -> int:
+    """Where the line of a node's SQL begins that has so many before it."""
+    return sum(len(each) + 1 for each in node.sql.split("\n")[:lines])
 
 
 def _said(failure: EngineFailure) -> str:
