@@ -40,9 +40,12 @@ _LONGEST = (
     "system/test_faults.py",
     "system/test_lifecycle.py",
     "http/test_schema_changes.py",
+    "deploy/test_filling.py",
+    "ingest/test_ingestion.py",
     "jobs/test_copy_crashes.py",
-    "cli/test_initial.py",
+    "cli/test_testing.py",
     "cli/test_datasources.py",
+    "template/test_hostile.py",
 )
 """Files that take long, in the order in which they begin: at the end, one of them would leave a worker idle."""
 

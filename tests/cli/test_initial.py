@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import StartServer
+from tests.conftest import RunningServer
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.initial import FolderNotEmpty
@@ -51,11 +51,10 @@ def _commands(repository: Path, name: str) -> dict[str, Sequence[str]]:
     }
 
 
-def _follow(repository: Path, name: str, job: str, **environment: str) -> str:
+def _follow(repository: Path, job: str, **environment: str) -> str:
     """Run the commands of a job as the pipeline does, but for the installation."""
-    document = _pipeline(repository, name)
-    folder = repository / document["defaults"]["run"]["working-directory"] if name == "github" else repository
-    wanted = [command for command in _commands(repository, name)[job] if not command.startswith("pip ")]
+    folder = repository / _pipeline(repository, "github")["defaults"]["run"]["working-directory"]
+    wanted = [command for command in _commands(repository, "github")[job] if not command.startswith("pip ")]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ended = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", "\n".join(wanted)],
@@ -71,19 +70,32 @@ def _follow(repository: Path, name: str, job: str, **environment: str) -> str:
     return ended.stdout
 
 
-@pytest.mark.parametrize("name", ["github", "gitlab"])
-def test_a_pipeline_takes_a_new_project_to_a_server(start_server: StartServer, tmp_path: Path, name: str) -> None:
+def test_a_pipeline_takes_a_new_project_to_a_server(module_server: RunningServer, tmp_path: Path) -> None:
     repository = tmp_path / "it's a repository"
     (repository / ".git").mkdir(parents=True)
-    _init(repository / "chat analytics", "--cicd", name)
-    assert "27 passed" in _follow(repository, name, "check")
-    server = start_server()
+    _init(repository / "chat analytics", "--cicd", "github")
+    assert "27 passed" in _follow(repository, "check")
+    server = module_server.new_workspace()
     made = server.request("POST", "/v0/tokens", params={"name": "pipeline", "scope": "WORKSPACE:DEPLOY"}).json()
     secrets = {"STONECHAT_URL": server.url, "STONECHAT_TOKEN": made["token"]}
-    printed = _follow(repository, name, "deploy", **secrets)
+    printed = _follow(repository, "deploy", **secrets)
     assert printed.index("this was a check") < printed.index("Deployment 1 is live.")
-    assert _follow(repository, name, "deploy", **secrets).count("No changes.") == 2
+    assert _follow(repository, "deploy", **secrets).count("No changes.") == 2
     assert server.value("SELECT count() FROM messages") == 0
+
+
+def test_every_pipeline_does_the_same_in_the_folder_of_the_project(tmp_path: Path) -> None:
+    repository = tmp_path / "it's a repository"
+    (repository / ".git").mkdir(parents=True)
+    folder = repository / "chat analytics"
+    for name in _PATHS:
+        _init(folder, "--cicd", name)
+    github, gitlab = (_commands(repository, name) for name in _PATHS)
+    for job, commands in github.items():
+        install, enter, *others = gitlab[job]
+        assert [install, *others] == commands
+        ended = subprocess.run(["bash", "-c", f"{enter}; pwd"], cwd=repository, stdout=subprocess.PIPE, check=True)
+        assert Path(ended.stdout.decode().strip()) == folder.resolve()
 
 
 @pytest.mark.parametrize("name", ["github", "gitlab"])

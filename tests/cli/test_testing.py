@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.conftest import MESSAGING, StartServer
+from tests.conftest import MESSAGING, RunningServer
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.main import app
@@ -89,6 +90,12 @@ def _run(*arguments: str | Path) -> Result:
     return result
 
 
+@pytest.fixture
+def on_it(module_server: RunningServer) -> Sequence[str]:
+    """The option for a server that runs; without it, one is started for the tests."""
+    return "--url", module_server.url
+
+
 def test_the_tests_of_a_project_are_run_over_its_fixtures(tmp_path: Path) -> None:
     result = _run("test", "run", "--project", _folder(tmp_path, _FILES | _TESTS))
     assert result.stderr == (
@@ -114,7 +121,7 @@ def test_the_tests_of_a_project_are_run_over_its_fixtures(tmp_path: Path) -> Non
     assert result.exit_code == 1
 
 
-def test_update_writes_what_is_answered_and_then_all_tests_pass(tmp_path: Path) -> None:
+def test_update_writes_what_is_answered_and_then_all_tests_pass(tmp_path: Path, on_it: Sequence[str]) -> None:
     tests = {
         "tests/doubled.yaml": "# Sums\n- name: sum   # of all\n\n- name: again\n  expected_result: '{\"n\":12}'\n",
         "tests/refusing.yaml": "- name: tea\n",
@@ -130,12 +137,12 @@ def test_update_writes_what_is_answered_and_then_all_tests_pass(tmp_path: Path) 
     assert (folder / "tests/refusing.yaml").read_text() == (
         '- name: tea\n  expected_http_status: 418\n  expected_result: "no \\"tea\\""\n'
     )
-    result = _run("test", "run", "--project", folder)
+    result = _run("test", "run", "--project", folder, *on_it)
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "3 passed in 2 files")
 
 
-def test_a_running_server_lends_a_workspace(tmp_path: Path, start_server: StartServer) -> None:
-    server = start_server()
+def test_a_running_server_lends_a_workspace(tmp_path: Path, module_server: RunningServer) -> None:
+    server = module_server
     before = server.request("GET", "/v1/user/workspaces").json()
     for _ in range(2):
         result = _run("test", "run", "--project", _folder(tmp_path, _FILES | _TESTS), "--url", server.url)
@@ -143,28 +150,29 @@ def test_a_running_server_lends_a_workspace(tmp_path: Path, start_server: StartS
     assert server.request("GET", "/v1/user/workspaces").json() == before
 
 
-def test_only_the_tests_that_are_named_run(tmp_path: Path) -> None:
-    result = _run(
-        "test", "run", "by_kind::parameters", "tests/sum.yaml", "--project", _folder(tmp_path, _FILES | _TESTS)
-    )
+def test_only_the_tests_that_are_named_run(tmp_path: Path, on_it: Sequence[str]) -> None:
+    folder = _folder(tmp_path, _FILES | _TESTS)
+    result = _run("test", "run", "by_kind::parameters", "tests/sum.yaml", "--project", folder, *on_it)
     assert [line for line in result.stdout.splitlines() if line.startswith(("  ✓", "  ✗"))] == [
         "  ✓ parameters",
         "  ✗ rows  tests/sum.yaml:1:3",
     ]
 
 
-def test_rows_in_another_order_are_told_as_such(tmp_path: Path) -> None:
+def test_rows_in_another_order_are_told_as_such(tmp_path: Path, on_it: Sequence[str]) -> None:
     rows = ['{"kind":"b","n":2,"big":2}', '{"kind":"a","n":1,"big":1}']
     text = "- name: turned\n  parameters: only=a,b\n  expected_result: |\n" + "".join(f"    {row}\n" for row in rows)
-    result = _run("test", "run", "--project", _folder(tmp_path, _FILES | {"tests/by_kind.yaml": text}))
+    result = _run("test", "run", "--project", _folder(tmp_path, _FILES | {"tests/by_kind.yaml": text}), *on_it)
     assert "    The rows are the same, in another order\n    --- expected\n" in result.stdout
     assert result.exit_code == 1
 
 
-def test_a_project_that_cannot_be_built_is_refused_with_the_lines_at_fault(tmp_path: Path) -> None:
+def test_a_project_that_cannot_be_built_is_refused_with_the_lines_at_fault(
+    tmp_path: Path, on_it: Sequence[str]
+) -> None:
     broken = {"endpoints/doubled.pipe": "NODE n\nSQL >\n    SELECT sum(n) AS n FROM mor\n\nTYPE endpoint\n"}
     with pytest.raises(RequestRefused) as caught:
-        _run("test", "run", "--project", _folder(tmp_path, _FILES | broken | _TESTS))
+        _run("test", "run", "--project", _folder(tmp_path, _FILES | broken | _TESTS), *on_it)
     (problem,) = caught.value.problems
     assert str(problem.position) == "endpoints/doubled.pipe:3:29"
     assert problem.excerpt.splitlines()[1] == "    3 |     SELECT sum(n) AS n FROM mor"
@@ -182,12 +190,12 @@ def test_broken_tests_are_told_before_anything_starts(tmp_path: Path) -> None:
         _run("test", "run", "--project", tmp_path)
 
 
-def test_the_messaging_projects_own_tests_pass(tmp_path: Path) -> None:
+def test_the_messaging_projects_own_tests_pass(tmp_path: Path, on_it: Sequence[str]) -> None:
     folder = tmp_path / "messaging"
     shutil.copytree(MESSAGING, folder)
     before = {path: path.read_bytes() for path in (folder / "tests").iterdir()}
-    result = _run("test", "run", "--project", folder)
+    result = _run("test", "run", "--project", folder, *on_it)
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "27 passed in 6 files")
-    result = _run("test", "update", "--project", folder)
+    result = _run("test", "update", "--project", folder, *on_it)
     assert (result.exit_code, result.stdout) == (0, "No changes.\n")
     assert {path: path.read_bytes() for path in (folder / "tests").iterdir()} == before

@@ -46,30 +46,38 @@ def _insert(folder: Path, *blocks: tuple[str, list[int]]) -> list[int]:
     return [row["n"] for row in json.loads(output.splitlines()[-1])]
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an engine that was killed with the block in its table."""
+    folder = tmp_path_factory.mktemp("filled") / "engine"
+    assert _insert(folder, _BLOCK) == [1, 2, 3, 100, 101, 103]
+    return folder
+
+
+@pytest.fixture
+def folder(filled: Path, tmp_path: Path) -> Path:
+    """The same for one test."""
+    return Path(shutil.copytree(filled, tmp_path / "engine", symlinks=True))
+
+
 def _lose_newest_part(folder: Path, partition: int) -> None:
     """What a kill leaves when it comes after the token and before the part is moved into place."""
     parts = sorted(folder.glob(f"store/*/*/{partition}_*_*_*"), key=lambda part: int(part.name.split("_")[1]))
     shutil.rmtree(parts[-1])
 
 
-def test_a_block_whose_part_was_lost_is_completed_by_its_replay(tmp_path: Path) -> None:
-    folder = tmp_path / "engine"
-    assert _insert(folder, _BLOCK) == [1, 2, 3, 100, 101, 103]
+def test_a_block_whose_part_was_lost_is_completed_by_its_replay(folder: Path) -> None:
     _lose_newest_part(folder, 2)
     assert _insert(folder, _BLOCK) == [1, 2, 3, 100, 101, 103]
 
 
-def test_tokens_of_parts_that_are_there_or_were_merged_are_remembered(tmp_path: Path) -> None:
-    folder = tmp_path / "engine"
-    _insert(folder, _BLOCK)
+def test_tokens_of_parts_that_are_there_or_were_merged_are_remembered(folder: Path) -> None:
     blocks = [("first", [100, 101]), ("merged", [103]), _BLOCK]
     assert _insert(folder, *blocks) == [1, 2, 3, 100, 101, 103]
 
 
 @pytest.mark.parametrize("torn", ["\0" * 30, "1", "1\t0_5_5_0", "1\t2_1_1_0\t2_1", "\xff\t\n"])
-def test_a_log_of_tokens_that_a_power_loss_has_torn_is_read_up_to_there(tmp_path: Path, torn: str) -> None:
-    folder = tmp_path / "engine"
-    _insert(folder, _BLOCK)
+def test_a_log_of_tokens_that_a_power_loss_has_torn_is_read_up_to_there(folder: Path, torn: str) -> None:
     (log,) = folder.glob("store/*/*/deduplication_logs/deduplication_log_*.txt")
     with log.open("ab") as file:
         file.write(torn.encode("latin-1"))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import struct
@@ -46,15 +47,24 @@ def _segment(home: Path) -> Path:
     return max((home / "log").glob("*.wal"), key=lambda path: path.stat().st_size)
 
 
-@pytest.fixture
-def stopped(start_server: StartServer, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a server that was killed after twenty acknowledged requests."""
-    server = start_server(tmp_path / "home")
-    assert server.deploy(_SOURCE).status_code == 200
-    for number in range(20):
-        assert server.send(_row(number), name="rows", wait=number % 2 == 0).status_code in {200, 202}
-    server.kill()
-    return tmp_path / "home"
+    home = tmp_path_factory.mktemp("killed") / "home"
+    server = RunningServer(home, arguments=("serve",), environment={})
+    try:
+        assert server.deploy(_SOURCE).status_code == 200
+        for number in range(20):
+            assert server.send(_row(number), name="rows", wait=number % 2 == 0).status_code in {200, 202}
+    finally:
+        server.kill()
+    return home
+
+
+@pytest.fixture
+def stopped(killed: Path, tmp_path: Path) -> Path:
+    """The same for one test."""
+    return Path(shutil.copytree(killed, tmp_path / "home", symlinks=True))
 
 
 def _refusal(home: Path) -> str:
