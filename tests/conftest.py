@@ -149,10 +149,10 @@ class RunningServer:
         parts.append(("context://", ("cli-version", b"1.0.0", "text/plain")))
         return self.request("POST", "/v1/deploy", params={"auto_promote": "true", **params}, files=parts)
 
-    def new_workspace(self) -> RunningServer:
+    def new_workspace(self, name: str | None = None) -> RunningServer:
         """The same server as it is for the admin of a new, empty workspace."""
         owner = self.client.get("/tokens").json()["user_token"]
-        params = {"name": f"w{os.urandom(6).hex()}"}
+        params = {"name": name or f"w{os.urandom(6).hex()}"}
         return self.seen_with(self.request("POST", "/v1/workspaces", params=params, token=owner).json()["token"])
 
     def seen_with(self, token: str) -> RunningServer:

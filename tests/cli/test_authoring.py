@@ -117,6 +117,18 @@ def test_the_engine_finds_what_only_it_can_know(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_what_another_workspace_may_share_is_left_to_a_server_and_told(tmp_path: Path) -> None:
+    reading = (
+        "NODE far\nSQL >\n    SELECT day FROM sales.orders\n\nNODE out\nSQL >\n    SELECT day FROM far\nTYPE endpoint\n"
+    )
+    _folder(tmp_path, {**_FILES, "endpoints/reading.pipe": reading})
+    result = _run_apart("check", tmp_path)
+    assert result.returncode == 0
+    assert "note endpoints/reading.pipe:3:21 'sales.orders'" in result.stderr
+    _folder(tmp_path, {"endpoints/reading.pipe": reading.replace("sales.orders", "ws_0123456789ab.orders")})
+    assert _run_apart("check", tmp_path).returncode == 1
+
+
 def test_a_syntax_error_is_shown_where_it_is(tmp_path: Path) -> None:
     _folder(tmp_path, {"p.pipe": "NODE n\nSQL >\n    SELECT 1 +\n\nNODE m\nSQL >\n    SELECT 1\n    WHERE )\n"})
     result = _run_apart("check", tmp_path)

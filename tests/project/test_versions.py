@@ -30,13 +30,13 @@ def test_a_write_reaches_the_targets_of_views_of_views() -> None:
 
 def test_a_change_raises_the_numbers_of_what_it_changed_and_no_others() -> None:
     versions = DataVersions()
-    before = versions.of("w", ["one", "two"])
+    before = versions.of([("w", "one"), ("w", "two")])
     versions.raise_for("w", ["one"])
-    assert versions.of("w", ["one", "two"]) != before
-    assert versions.of("w", ["two"]) == before[1:]
+    assert versions.of([("w", "one"), ("w", "two")]) != before
+    assert versions.of([("w", "two")]) == before[1:]
 
 
 def test_equal_names_of_two_workspaces_have_numbers_of_their_own() -> None:
     versions = DataVersions()
     versions.raise_for("mine", ["one"])
-    assert versions.of("yours", ["one"]) == (0,)
+    assert versions.of([("yours", "one")]) == (0,)

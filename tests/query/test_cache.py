@@ -13,7 +13,7 @@ from stonechat.sql.gate import is_forbidden
 
 
 def _key(statement: str = "SELECT 1", deployment: int = 1, **changes: str) -> CacheKey:
-    return CacheKey.of(Query(statement, "db", settings=changes), deployment)
+    return CacheKey.of(Query(statement, "db", settings=changes), (deployment,))
 
 
 def _answer(text: bytes = b"1") -> QueryResult:
@@ -45,10 +45,10 @@ def test_whatever_shapes_an_answer_parts_it_from_others() -> None:
         _key("SELECT 2"),
         _key(deployment=2),
         _key(output_format_json_quote_64bit_integers="1"),
-        CacheKey.of(Query("SELECT 1", "other"), 1),
-        CacheKey.of(Query("SELECT 1", "db"), 1, 60.0),
-        CacheKey.of(Query("SELECT 1", "db", format="CSV"), 1),
-        CacheKey.of(Query("SELECT 1", "db", parameters={"secret": "x"}), 1),
+        CacheKey.of(Query("SELECT 1", "other"), (1,)),
+        CacheKey.of(Query("SELECT 1", "db"), (1,), 60.0),
+        CacheKey.of(Query("SELECT 1", "db", format="CSV"), (1,)),
+        CacheKey.of(Query("SELECT 1", "db", parameters={"secret": "x"}), (1,)),
     ]
     assert [cache.get(key, ()) for key in others] == [None] * len(others)
 

@@ -1,7 +1,8 @@
 """Tables get their database where a statement names them, and nowhere else.
 
 A case of the corpus is a statement, a line `---`, and the statement as it must be with `m`, `n`, `odd name` and
-`settings` in the database `d5`, and `d6` in the place of the database `tinybird`. The engine's own parser is the judge:
+`settings` in the database `d5`, `d6` in the place of the database `tinybird`, and `d7` in that of `origin` where its
+table is `visits`. The engine's own parser is the judge:
 no table that it names without a database may be one of these afterwards, and all others must be as they were.
 """
 
@@ -17,7 +18,12 @@ from stonechat.sql.qualifying import Placing
 from stonechat.sql.references import classify
 
 _CASES = sorted((Path(__file__).parent / "corpus" / "qualifying").glob("*.sql"))
-_PLACING = Placing(dict.fromkeys(("m", "n", "odd name", "settings"), "d5"), frozenset({"n"}), {"tinybird": "d6"})
+_PLACING = Placing(
+    dict.fromkeys(("m", "n", "odd name", "settings"), "d5"),
+    frozenset({"n"}),
+    {"tinybird": "d6"},
+    {("origin", "visits"): "d7"},
+)
 
 
 @pytest.mark.parametrize("path", _CASES, ids=lambda path: path.stem)
@@ -27,6 +33,11 @@ def test_a_case_of_the_corpus(path: Path) -> None:
     assert placed == expected.rstrip("\n")
     named = classify(statement, shared_engine().explain).tables
     before = {("d6" if database == "tinybird" else database, name) for database, name in named}
+    # Behind IN, an alias comes before a table to the engine, and not to its parser.
+    if "AS origin" not in statement:
+        before = {
+            ("d7", name) if (database, name) == ("origin", "visits") else (database, name) for database, name in before
+        }
     after = classify(placed, shared_engine().explain).tables
     moved = {(None, name) for database, name in after if database == "d5"}
     # A column after IN is a table to the parser, which does not know columns.

@@ -57,8 +57,6 @@ def _shared_with(instruction: Instruction | None, findings: Findings) -> tuple[s
     workspaces = listed(instruction.value) if instruction else ()
     if instruction and not workspaces:
         findings.report(InvalidValue("SHARED_WITH needs at least one workspace", instruction.position))
-    if instruction and workspaces:
-        findings.notice("SHARED_WITH has no effect: a data source is read in its own workspace", instruction.position)
     return workspaces
 
 

@@ -173,7 +173,7 @@ class Deployer:
             self._discard_later(record)
 
     def _plan_again(self, wanted: Project) -> Plan:
-        return prepare(self._live.snapshot, wanted, self._engine, allow_destructive=True).plan
+        return prepare(self._live.snapshot, wanted, self._engine, self._live.neighbours, allow_destructive=True).plan
 
     def _carry_out_in_thread(self, identity: int, plan: Callable[[], Plan]) -> Future[None]:
         """Carry a deployment out; whoever began it has entered, and the thread leaves."""
@@ -198,8 +198,11 @@ class Deployer:
 
     def _begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
         """Find what a deployment has to do, and keep it as the candidate."""
-        wanted = Project.from_files(files, self._secrets, secrets_required=True)
-        prepared = prepare(self._live.snapshot, wanted, self._engine, allow_destructive=allow_destructive)
+        shared = self._live.snapshot.project.shared
+        wanted = Project.from_files(files, self._secrets, secrets_required=True, shared=shared)
+        prepared = prepare(
+            self._live.snapshot, wanted, self._engine, self._live.neighbours, allow_destructive=allow_destructive
+        )
         if check:
             return Outcome(prepared, None)
         self._require_no_candidate()

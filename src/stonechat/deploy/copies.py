@@ -9,15 +9,16 @@ from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Pipe
 from stonechat.deploy.ddl import table
 from stonechat.deploy.placeholders import says_nothing
+from stonechat.deploy.tables import trial_placing
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import StonechatError
 from stonechat.project.checks import name_position
 from stonechat.project.composition import compose_pipe, compose_placeholder
 from stonechat.project.model import Project
-from stonechat.project.service_data_sources import NAMESPACE, service_database
+from stonechat.project.service_data_sources import NAMESPACE
+from stonechat.project.sharing import SharedSource
 from stonechat.sql.conversions import fits
 from stonechat.sql.gate import TABLE_FUNCTIONS, SQLNotAllowed, require_read_only
-from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.references import classify, without_settings
 
@@ -41,8 +42,8 @@ def copy_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -
     yield from _schedule_problems(project, pipe)
     composed = compose_placeholder(project, pipe, pipe.output)
     try:
-        require_copyable(engine, composed.sql)
-        given = _given(engine, database, composed.sql, composed.bound)
+        require_copyable(engine, composed.sql, project.shared)
+        given = _given(engine, trial_placing(project, database).apply(composed.sql), database, composed.bound)
     except SQLNotAllowed as error:
         message = f"Copy pipe '{pipe.name}': {error.message}"
         yield CopyNotRunnable(message, pipe.output.sql_position, hint=error.hint)
@@ -62,14 +63,15 @@ def copy_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -
         yield CopyMismatch(message, name_position(pipe.output, name), hint=hint)
 
 
-def require_copyable(engine: Engine, statement: str) -> bool:
+def require_copyable(engine: Engine, statement: str, shared: Mapping[str, SharedSource]) -> bool:
     """Raise a `SQLNotAllowed` for what a copy may not use: it runs with the right to write.
 
-    Returns whether the statement reads service data sources.
+    `shared` is what other workspaces let this one read. Returns whether the statement reads service data sources.
     """
     references = classify(statement, engine.explain)
     own = {name for name in references.tables if name[0] in {None, NAMESPACE}}
-    require_read_only(references, tables=own, table_functions=TABLE_FUNCTIONS, settings=True, tuning=True)
+    readable = own | {each.parts for each in shared.values()}
+    require_read_only(references, tables=readable, table_functions=TABLE_FUNCTIONS, settings=True, tuning=True)
     return any(name[0] == NAMESPACE for name in own)
 
 
@@ -87,10 +89,9 @@ def _schedule_problems(project: Project, pipe: Pipe) -> Iterator[StonechatError]
         )
 
 
-def _given(engine: Engine, database: str, sql: str, bound: Mapping[str, object]) -> Mapping[str, str]:
+def _given(engine: Engine, sql: str, database: str, bound: Mapping[str, object]) -> Mapping[str, str]:
     """The columns that a statement gives, with their types."""
-    written = Placing(namespaces={NAMESPACE: service_database(database)}).apply(sql)
-    statement, settings = without_settings(written, engine.explain)
+    statement, settings = without_settings(sql, engine.explain)
     parameters = {name: parameter_text(value) for name, value in bound.items()}
     query = Query(f"DESCRIBE (\n{statement}\n)", database, "JSONEachRow", parameters, settings)
     rows = map(json.loads, engine.query(query).data.splitlines())

@@ -12,13 +12,14 @@ from stonechat.deploy.figures import Held, held_by_tables
 from stonechat.deploy.losses import losses
 from stonechat.deploy.plan import Plan
 from stonechat.deploy.rehearsal import rehearse_in, scratch_database
+from stonechat.deploy.sharing import broken_readers, sharing_problems
 from stonechat.deploy.token_changes import TokenChange, token_changes
 from stonechat.deploy.trial import Trial, conversion_failures
 from stonechat.deploy.untried import untried
 from stonechat.deploy.versions import Versions
 from stonechat.engine.contract import Engine
 from stonechat.errors import StonechatError
-from stonechat.project.live import Snapshot
+from stonechat.project.live import LiveProjects, Snapshot
 from stonechat.project.model import InvalidProject, Project
 from stonechat.sql.quoting import identifier, literal
 
@@ -37,9 +38,12 @@ class Preparation:
     tokens: Sequence[TokenChange] = ()
 
 
-def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructive: bool) -> Preparation:
+def prepare(
+    live: Snapshot, wanted: Project, engine: Engine, neighbours: LiveProjects, *, allow_destructive: bool
+) -> Preparation:
     """Compare a project with what is live, plan, and try the plan on empty tables. Nothing live is touched.
 
+    With `allow_destructive`, what would be lost is only told, and so are workspaces in SHARED_WITH that are not there.
     Raises `InvalidProject` with every reason why it cannot be deployed.
     """
     difference = compare(live.project, wanted)
@@ -52,12 +56,14 @@ def prepare(live: Snapshot, wanted: Project, engine: Engine, *, allow_destructiv
         versions = Versions(live.project, wanted)
         problems: list[StonechatError] = list(_schema_problems(versions))
         plan = Trial(engine, live.project, database, empty).of(versions.plan(difference), problems)
-    lost = list(losses(versions, difference))
+    lost = [*losses(versions, difference), *broken_readers(live, wanted, neighbours, engine)]
+    unshared = list(sharing_problems(live, wanted, neighbours))
     if not allow_destructive:
-        problems += [loss.refusal() for loss in lost]
+        problems += [*unshared, *(loss.refusal() for loss in lost)]
     _raise_if_any(problems or list(conversion_failures(engine, live, plan)), wanted)
     told += tuple(notices(rehearsed.notices))
     told += tuple(Feedback("WARNING", loss.resource, loss.message) for loss in lost)
+    told += tuple(notices(problem.notice for problem in unshared))
     return Preparation(
         difference,
         plan,

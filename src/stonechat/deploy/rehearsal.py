@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from stonechat.datafile.problems import DatafileProblem
@@ -22,19 +22,18 @@ from stonechat.deploy.copies import copy_problems
 from stonechat.deploy.ddl import create_view, table
 from stonechat.deploy.placeholders import SYNTAX_ERROR, says_nothing, unknown_name
 from stonechat.deploy.plan import views_of
-from stonechat.deploy.tables import tried_tables
+from stonechat.deploy.tables import make_shared_tables, trial_placing, tried_tables
 from stonechat.deploy.untried import Untried, untried
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
 from stonechat.project.authored import require_authored
-from stonechat.project.checks import name_position
+from stonechat.project.checks import name_position, read_elsewhere
 from stonechat.project.composition import Composed, compose_pipe, compose_placeholder
 from stonechat.project.lineage import NodeKey, target_of
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.sql.leftmost import united_selects
-from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal, parameter_text
 from stonechat.sql.references import UnreadableStatement, without_settings
 from stonechat.telemetry.tables import create_statements
@@ -77,19 +76,28 @@ def scratch_database(engine: Engine) -> Iterator[str]:
     try:
         yield database
     finally:
-        for name in (database, service_database(database)):
-            engine.command(f"DROP DATABASE IF EXISTS {identifier(name)} SYNC")
+        _drop_all(engine, database)
 
 
 def rehearse(project: Project, engine: Engine) -> Rehearsed:
-    """Try a whole project."""
+    """Try a whole project, but for nodes over data sources of other workspaces, of which nothing is known here."""
+    found = list(read_elsewhere(project.pipes.values(), project.templates, project.shared.keys()))
+    unknown = {(pipe.name, node.name) for pipe, node, _ in found}
+    what = untried(Project.empty(), project)
+    nodes = {key for key in what.nodes if unknown.isdisjoint(project.lineage.statement_nodes(*key))}
     with scratch_database(engine) as database:
-        return rehearse_in(database, project, engine, untried(Project.empty(), project))
+        rehearsed = rehearse_in(database, project, engine, replace(what, nodes=nodes))
+    told = (
+        Notice(f"'{name}' is another workspace's: only a server can try what reads it", name_position(node, name))
+        for _, node, name in found
+    )
+    return replace(rehearsed, notices=[*told, *rehearsed.notices])
 
 
 def rehearse_in(database: str, project: Project, engine: Engine, what: Untried) -> Rehearsed:
     """Try a part of a project. The empty database has the tables and views of it from then on."""
     tried = tried_tables(project, engine, database, what.tables)
+    make_shared_tables(project, engine, database, what.tables)
     if any(NAMESPACE in node.sql for pipe in project.pipes.values() for node in pipe.nodes):
         for statement in create_statements(service_database(database)):
             engine.command(statement)
@@ -100,9 +108,12 @@ def rehearse_in(database: str, project: Project, engine: Engine, what: Untried) 
 
 def remove_leftovers(engine: Engine) -> None:
     """Drop the databases of rehearsals that a crash cut short."""
-    query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(DATABASE_PREFIX)})"
-    for row in engine.fetch(query):
-        engine.command(f"DROP DATABASE {identifier(str(row['name']))} SYNC")
+    _drop_all(engine, DATABASE_PREFIX)
+
+
+def _drop_all(engine: Engine, prefix: str) -> None:
+    for row in engine.fetch(f"SELECT name FROM system.databases WHERE startsWith(name, {literal(prefix)})"):
+        engine.command(f"DROP DATABASE IF EXISTS {identifier(str(row['name']))} SYNC")
 
 
 def _pipe_problems(
@@ -170,9 +181,9 @@ def _plan_failure(project: Project, composed: Composed, engine: Engine, database
     bound = {name: parameter_text(project.secrets.get(name, value)) for name, value in composed.bound.items()}
     # First, so that no text of the engine tells of what is none of the project's; it says where it cannot read.
     with suppress(UnreadableStatement):
-        require_authored(composed, engine.explain)
+        require_authored(composed, engine.explain, project.shared)
     try:
-        written = Placing(namespaces={NAMESPACE: service_database(database)}).apply(composed.sql)
+        written = trial_placing(project, database).apply(composed.sql)
         statement, settings = without_settings(written, engine.explain)
         engine.query(
             Query(_EXPLAIN + statement, database=database, format="TabSeparated", parameters=bound, settings=settings)

@@ -12,7 +12,6 @@ from stonechat.deploy.ddl import drop_table
 from stonechat.deploy.filling import JOINING, Filling
 from stonechat.deploy.history import DeploymentRecord, Status, deployments, record_status
 from stonechat.deploy.plan import view_names
-from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.engine.contract import Engine
 from stonechat.project.live import Candidate, LiveProject, Snapshot, Table
 from stonechat.project.model import Project, problems_between
@@ -30,7 +29,6 @@ _CUT_SHORT = "The server stopped while the deployment was under way"
 def restore(workspace: Workspace, store: StateStore, engine: Engine, secrets: Mapping[str, str]) -> LiveProject:
     """The project that was live when the server stopped, its candidate, and an engine without traces of others."""
     engine.command(f"CREATE DATABASE IF NOT EXISTS {identifier(workspace.database)}")
-    remove_leftovers(engine)
     records = deployments(store, workspace.id)
     record = next((item for item in records if item.live), None)
     snapshot = snapshot_of(workspace, store, Project.empty(), 0)

@@ -20,6 +20,10 @@ from stonechat.engine.contract import Engine, EngineFailure
 from stonechat.errors import Position, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.secrets import secret_problems
+from stonechat.project.service_data_sources import NAMESPACE, service_database
+from stonechat.project.sharing import SharedSource
+from stonechat.sql.qualifying import Placing
+from stonechat.sql.quoting import identifier
 
 _NOISE = (": In scope ", ". In scope ", ", available columns: ", ". Expected one of: ")
 
@@ -53,6 +57,25 @@ def tried_tables(project: Project, engine: Engine, database: str, names: Abstrac
             missing = list(secret_problems(source, project.files[source.position.file], {}))
             tried.problems += missing or _problems(project, source, engine, database, error)
     return tried
+
+
+def make_shared_tables(project: Project, engine: Engine, database: str, names: AbstractSet[str]) -> None:
+    """Make empty tables like those that other workspaces share under these names, for `trial_placing`."""
+    for name in sorted(names & project.shared.keys()):
+        shared = project.shared[name]
+        beside = _beside(database, shared)
+        engine.command(f"CREATE DATABASE IF NOT EXISTS {identifier(beside)}")
+        engine.command(create_table(shared.source, beside), database=beside)
+
+
+def trial_placing(project: Project, database: str) -> Placing:
+    """Where the tables are in trials in a database that are in another one when the project is live."""
+    shared = {each.parts: _beside(database, each) for each in project.shared.values()}
+    return Placing(namespaces={NAMESPACE: service_database(database)}, qualified=shared)
+
+
+def _beside(database: str, shared: SharedSource) -> str:
+    return f"{database}_{shared.workspace.database}"
 
 
 def _problems(

@@ -30,6 +30,11 @@ def untried(live: Project, wanted: Project) -> Untried:
         for name, source in wanted.data_sources.items()
         if name not in live.data_sources or evolve(live.data_sources[name], source)
     }
+    changed |= {
+        name
+        for name, shared in wanted.shared.items()
+        if name not in live.shared or evolve(live.shared[name].source, shared.source)
+    }
     before, after = _texts(live), _texts(wanted)
     lineage = wanted.lineage
     other = {
@@ -48,7 +53,8 @@ def untried(live: Project, wanted: Project) -> Untried:
         tables.update(*(lineage.nodes[key] for key in lineage.statement_nodes(pipe, node)))
         if pipe in lineage.targets:
             tables.add(lineage.targets[pipe])
-    return Untried(nodes, _without_quarantines(wanted, tables) & wanted.data_sources.keys())
+    known = wanted.data_sources.keys() | wanted.shared.keys()
+    return Untried(nodes, _without_quarantines(wanted, tables) & known)
 
 
 def _texts(project: Project) -> dict[NodeKey, str]:
@@ -56,4 +62,5 @@ def _texts(project: Project) -> dict[NodeKey, str]:
 
 
 def _without_quarantines(project: Project, names: AbstractSet[str]) -> set[str]:
-    return {name if name in project.data_sources else name.removesuffix(QUARANTINE_SUFFIX) for name in names}
+    whole = project.data_sources.keys() | project.shared.keys()
+    return {name if name in whole else name.removesuffix(QUARANTINE_SUFFIX) for name in names}

@@ -11,6 +11,7 @@ import structlog
 
 from stonechat.auth.tokens import TokenRegistry
 from stonechat.deploy.apply import Deployer
+from stonechat.deploy.rehearsal import remove_leftovers
 from stonechat.deploy.restore import restore
 from stonechat.deploy.staging import Writing
 from stonechat.engine.contract import Engine
@@ -52,6 +53,7 @@ def restore_all(store: StateStore, engine: Engine, secrets: Secrets) -> LiveProj
     The first workspace is made if there is none.
     """
     default_workspace(store)
+    remove_leftovers(engine)
     workspaces = all_workspaces(store)
     query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(DATABASE_PREFIX)})"
     for name in (str(row["name"]) for row in engine.fetch(query)):

@@ -21,6 +21,8 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.project.description import Descriptions, Json, StoredTable, descriptions_of
 from stonechat.project.feeding import fed_by
+from stonechat.project.live import SharedIsReadOnly
+from stonechat.project.sharing import SharedSource
 from stonechat.query.storage import stored_tables
 
 # Clients that ask for the columns build a table out of the answer, and read all of these.
@@ -52,12 +54,20 @@ class _DataSources:
             for name, source in sorted(described.snapshot.project.data_sources.items())
             if caller.may(ScopeType.READ_DATA_SOURCE, name)
         ]
+        found += [
+            only(_listed(self._shared(caller, described, shared, tables)), _with_companions(wanted))
+            for name, shared in sorted(described.snapshot.project.shared.items())
+            if caller.may(ScopeType.READ_DATA_SOURCE, name)
+        ]
         return JSONResponse({"datasources": found})
 
     async def show(self, request: Request) -> Response:
         caller, described, source = self._readable(request)
         tables = await self._tables(described)
-        whole = self._described(caller, described, source, tables)
+        if isinstance(source, SharedSource):
+            whole = self._shared(caller, described, source, tables)
+        else:
+            whole = self._described(caller, described, source, tables)
         return JSONResponse(only(whole, asked_for(request, "attrs")))
 
     async def show_dependencies(self, request: Request) -> Response:
@@ -74,6 +84,8 @@ class _DataSources:
         caller, described, source = self._readable(request)
         if caller.is_signed:
             raise BeyondScopes
+        if isinstance(source, SharedSource):
+            raise SharedIsReadOnly(source)
         return datafile_response(described.datafile(source))
 
     def _described(
@@ -86,11 +98,18 @@ class _DataSources:
         fields = {name: {"jsonpath": f"$.{name}", "events": count} for name, count in detected.items()}
         return {**whole, "new_columns_detected": fields}
 
-    def _readable(self, request: Request) -> tuple[Caller, Descriptions, DataSource]:
+    def _shared(
+        self, caller: Caller, described: Descriptions, shared: SharedSource, tables: Mapping[str, StoredTable]
+    ) -> Json:
+        whole = described.shared(shared, tables, partial(caller.may, ScopeType.READ_PIPE))
+        return {**whole, **_OUT_OF_SIGHT} if shared.name in caller.filters else whole
+
+    def _readable(self, request: Request) -> tuple[Caller, Descriptions, DataSource | SharedSource]:
         caller = self.authenticator.caller(request)
         described = descriptions_of(self.snapshots.of(request, caller))
         may_read = partial(caller.may, ScopeType.READ_DATA_SOURCE)
-        source = described.snapshot.data_source(request.path_params["name"], may_read)
+        name, snapshot = request.path_params["name"], described.snapshot
+        source = snapshot.shared_source(name) or snapshot.data_source(name, may_read)
         caller.require(ScopeType.READ_DATA_SOURCE, source.name)
         return caller, described, source
 

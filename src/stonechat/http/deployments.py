@@ -27,7 +27,7 @@ from stonechat.http.snapshots import deployment_number
 from stonechat.project.model import InvalidProject
 from stonechat.state import StateStore
 
-_PART_NAMES = {"data_project://", "data_project_vendored://"}
+_PART_NAME = "data_project://"
 _MOST_FILES = 5000
 _PATIENCE = 20.0
 """Seconds after which a deployment is answered that goes on: clients ask again, and their connections time out."""
@@ -171,7 +171,7 @@ async def _project_files(request: Request) -> Mapping[str, str]:
     files: dict[str, str] = {}
     async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FILES) as form:
         for name, part in form.multi_items():
-            if name in _PART_NAMES and isinstance(part, UploadFile) and part.filename:
+            if name == _PART_NAME and isinstance(part, UploadFile) and part.filename:
                 files[part.filename] = _text(part.filename, await part.read())
     return files
 

@@ -15,7 +15,7 @@ from stonechat.http.authentication import CALLER
 from stonechat.http.headers import Headers
 from stonechat.http.observing import new_request_id, note_error
 from stonechat.jobs.kinds import JobFailed
-from stonechat.project.live import UnknownDataSource, UnknownPipe
+from stonechat.project.live import SharedIsReadOnly, UnknownDataSource, UnknownPipe
 from stonechat.project.model import InvalidProject
 from stonechat.template.errors import TemplateCustomError
 
@@ -37,7 +37,7 @@ STATUS_BY_KIND: Mapping[Kind, int] = {
 }
 _RETRY_SECONDS = 1
 #: Which of them a name leads to tells whether there is something of that name.
-_TELLING = (AccessDenied, UnknownPipe, UnknownDataSource)
+_TELLING = (AccessDenied, UnknownPipe, UnknownDataSource, SharedIsReadOnly)
 #: What routing and parsing refuse before any code of ours runs; everything else of that kind is `_UNREAD`.
 _ROUTING_CODES: Mapping[int, str] = {404: "SC904", 405: "SC905"}
 _UNREAD = "SC903"

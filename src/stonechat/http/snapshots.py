@@ -55,11 +55,11 @@ class Snapshots:
 
     def is_live(self, snapshot: Snapshot) -> bool:
         """Whether a snapshot is that of what is live, and not that of a deployment beside it."""
-        return self._projects.of(snapshot.workspace.id).snapshot is snapshot
+        return self._projects.of(snapshot.workspace.id).snapshot.deployment_id == snapshot.deployment_id
 
     def beside(self, snapshot: Snapshot, name: str) -> DataSource | None:
         """A data source as the deployment beside the snapshot has it, which gets the same events; None without one."""
         live, candidate = self._projects.of(snapshot.workspace.id).served
-        if candidate is None or snapshot is not live:
+        if candidate is None or snapshot.deployment_id != live.deployment_id:
             return None
         return candidate.snapshot.project.data_sources.get(name)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from stonechat.auth.access import OF_NARROWED, InvalidScope, Scope, ScopeType
 from stonechat.auth.tokens import InvalidTokenRequest
 from stonechat.http.bodies import read_body
-from stonechat.project.live import Snapshot, UnknownDataSource, UnknownPipe
+from stonechat.project.live import SharedIsReadOnly, Snapshot, UnknownDataSource, UnknownPipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, qualified
 
@@ -80,11 +80,13 @@ def resource_name(scope: Scope, snapshot: Snapshot) -> str:
     try:
         if scope.type in _PIPE_SCOPES:
             return snapshot.pipe(scope.resource).name
+        if scope.type is ScopeType.READ_DATA_SOURCE and (shared := snapshot.shared_source(scope.resource)) is not None:
+            return shared.name
         base = scope.resource.removesuffix(QUARANTINE_SUFFIX)
         if base != scope.resource and scope.type is ScopeType.READ_DATA_SOURCE:
             return snapshot.data_source(base).name + QUARANTINE_SUFFIX
         return snapshot.data_source(scope.resource).name
-    except (UnknownPipe, UnknownDataSource) as error:
+    except (UnknownPipe, UnknownDataSource, SharedIsReadOnly) as error:
         raise InvalidScope(f"Invalid scope '{scope}': {error.message}", hint=error.hint) from error
 
 

@@ -285,7 +285,7 @@ class Copier:
 
     def _query(self, snapshot: Snapshot, pipe: Pipe, order: CopyOrder) -> Query:
         composed = compose_pipe(snapshot.project, pipe, order.values)
-        if require_copyable(self._engine, composed.sql):
+        if require_copyable(self._engine, composed.sql, snapshot.project.shared):
             self._telemetry.catch_up(snapshot.workspace.database)
         settings = dict(composed.settings)
         threads = min(int(settings.pop("max_threads", _THREADS)), os.cpu_count() or 1)

@@ -18,6 +18,7 @@ from stonechat.project.feeding import feeding
 from stonechat.project.lineage import Lineage, NodeKey, target_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified
+from stonechat.project.sharing import SharedSource, may_share, shared_name
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 from stonechat.template.render import Template
 from stonechat.template.values import NO_VALUE
@@ -124,6 +125,34 @@ def misread_services(pipes: Iterable[Pipe], templates: Mapping[NodeKey, Template
                     yield ProjectProblem(message, place, hint="Copy from it with a copy pipe.")
 
 
+def read_elsewhere(
+    pipes: Iterable[Pipe], templates: Mapping[NodeKey, Template], shared: AbstractSet[str]
+) -> Iterator[tuple[Pipe, Node, str]]:
+    """Nodes with the names that they read and that only another workspace could have, but for those of `shared`."""
+    for pipe in pipes:
+        for node in pipe.nodes:
+            template = templates.get((pipe.name, node.name))
+            for namespace, name in sorted(_qualified_tables(template.placeholder().sql)) if template else ():
+                if may_share(namespace) and shared_name(namespace, name) not in shared:
+                    yield pipe, node, shared_name(namespace, name)
+
+
+def views_of_shared(
+    pipes: Iterable[Pipe], lineage: Lineage, shared: Mapping[str, SharedSource]
+) -> Iterator[ProjectProblem]:
+    """Materialized pipes over a data source of another workspace: a view would have to move with that one's tables."""
+    for pipe in pipes:
+        if pipe.output.type is NodeType.MATERIALIZED:
+            for owner, name in lineage.statement_nodes(pipe.name, pipe.output.name):
+                for read in sorted(lineage.nodes[owner, name] & shared.keys()):
+                    message = (
+                        f"Materialized pipe '{pipe.name}' reads '{read}' of another workspace, which a view cannot"
+                    )
+                    reader = next((each for each in pipe.nodes if (pipe.name, each.name) == (owner, name)), pipe.output)
+                    hint = "Copy from it with a copy pipe."
+                    yield ProjectProblem(message, name_position(reader, read), hint=hint)
+
+
 def cycles(pipes: Mapping[str, Pipe], lineage: Lineage) -> Iterator[ProjectProblem]:
     """Nodes, and pipes, that read themselves through others; views that write what their own rows come from."""
     for pipe in pipes.values():
@@ -217,11 +246,16 @@ def _plain_tables(statement: str) -> set[str]:
 
 def _service_names(statement: str) -> set[str]:
     """The names in `FROM tinybird.name` and `JOIN tinybird.name`."""
+    return {name for namespace, name in _qualified_tables(statement) if namespace == NAMESPACE}
+
+
+def _qualified_tables(statement: str) -> set[tuple[str, str]]:
+    """The two names in `FROM one.other` and `JOIN one.other`."""
     listed = meaningful_tokens(statement)
     return {
-        name.name
+        (namespace.name, name.name)
         for word, namespace, point, name in zip(listed, listed[1:], listed[2:], listed[3:], strict=False)
-        if _keyword(word) in {"FROM", "JOIN"} and namespace.name == NAMESPACE and point.text == "."
+        if _keyword(word) in {"FROM", "JOIN"} and point.text == "."
     }
 
 

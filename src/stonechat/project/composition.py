@@ -39,7 +39,7 @@ class CompositionTooLarge(StonechatError):
 class Composed:
     """One statement with what it needs to run.
 
-    `reads` names the data sources (quarantines and service data sources too) that it may read; `bound` holds
+    `reads` names the data sources (quarantines, service and shared data sources too) that it may read; `bound` holds
     server-side parameters in clear; `settings` engine settings that templates chose; `used` the
     request parameters that shaped the text; `aborted` is that of `Rendered`.
     """
@@ -214,6 +214,9 @@ class Composer:
                 self._reads.add(name)
                 if name + QUARANTINE_SUFFIX in statement:
                     self._reads.add(name + QUARANTINE_SUFFIX)
+        for name, shared in self._project.shared.items():
+            if shared.workspace.name in statement and shared.source.name in statement:
+                self._reads.add(name)
         self._reads.update(service_data_sources_in(statement))
 
     def _render(self, pipe: Pipe, node: Node) -> str:

@@ -13,6 +13,8 @@ from stonechat.errors import suggestion
 from stonechat.project.lineage import target_of
 from stonechat.project.live import MayUse, Snapshot, UnknownPipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.sharing import SharedSource
+from stonechat.project.workspaces import Identity
 from stonechat.sql.quoting import identifier
 from stonechat.sql.types import DataType
 from stonechat.template.parameters import Parameter
@@ -29,6 +31,16 @@ class StoredTable:
 
     rows: int = 0
     bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A data source with its engine as its file has it, and what it holds."""
+
+    source: DataSource
+    engine: TableEngine
+    table: StoredTable
+    quarantined: int = 0
 
 
 class Descriptions:
@@ -77,36 +89,58 @@ class Descriptions:
 
         `used_by` lists the pipes that read or fill it as far as `may_read` allows.
         """
-        identity = self.snapshot.identities[source.name]
-        table = tables.get(source.name, StoredTable())
+        table = _Held(
+            source,
+            self._written_engines[source.name],
+            tables.get(source.name, StoredTable()),
+            tables.get(source.name + QUARANTINE_SUFFIX, StoredTable()).rows,
+        )
+        return self._stored(source.name, self.snapshot.identities[source.name], table, may_read) | {
+            "last_commit": self._last_commit(source),
+            "shared_with": list(source.shared_with),
+            "tags": _tags(source.tags),
+            "type": self._source_type(source),
+        }
+
+    def shared(self, shared: SharedSource, tables: Mapping[str, StoredTable], may_read: MayUse) -> Json:
+        """What this workspace may know of a data source that another one shares, with the pipes here that read it."""
+        written = read_datafile(shared.source.position.file, shared.text)
+        assert isinstance(written, DataSource)
+        table = _Held(shared.source, written.engine, tables.get(shared.name, StoredTable()))
+        origin = {"id": shared.workspace.id, "name": shared.workspace.name}
+        return self._stored(shared.name, shared.identity, table, may_read) | {"type": "shared", "shared_from": origin}
+
+    def _stored(self, name: str, identity: Identity, held: _Held, may_read: MayUse) -> Json:
+        """What is alike for the workspace's own data sources and for those that others share."""
+        source = held.source
         columns = [_column(column) for column in source.columns]
         schema_columns = [{**column, "auto": False} for column in columns]
         return {
             "id": identity.id,
-            "name": source.name,
+            "name": name,
             "description": source.description,
             "cluster": "local",
             "created_at": identity.created_at,
             "updated_at": identity.updated_at,
             "columns": columns,
-            "engine": _engine(self._written_engines[source.name], _indexes(source)),
+            "engine": _engine(held.engine, _indexes(source)),
             "errors_discarded_at": None,
             "headers": {},
             "indexes": _indexes(source),
-            "last_commit": self._last_commit(source),
+            "last_commit": {"content_sha": "", "path": "", "status": "ok"},
             "new_columns_detected": {},
             "project": None,
-            "quarantine_rows": tables.get(source.name + QUARANTINE_SUFFIX, StoredTable()).rows,
+            "quarantine_rows": held.quarantined,
             "replicated": False,
             "schema": {"columns": schema_columns, "sql_schema": ", ".join(map(_schema_line, source.columns))},
-            "shared_with": list(source.shared_with),
-            "statistics": {"bytes": table.bytes, "row_count": table.rows},
-            "tags": _tags(source.tags),
-            "type": self._source_type(source),
+            "shared_with": [],
+            "statistics": {"bytes": held.table.bytes, "row_count": held.table.rows},
+            "tags": {},
+            "type": "",
             "used_by": [
-                {"id": self.snapshot.identities[name].id, "name": name}
-                for name in sorted(self._users(source.name))
-                if may_read(name)
+                {"id": self.snapshot.identities[pipe].id, "name": pipe}
+                for pipe in sorted(self._users(name))
+                if may_read(pipe)
             ],
             "version": 0,
         }

@@ -9,7 +9,8 @@ from functools import cached_property
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
-from stonechat.sql.tables import table_names
+from stonechat.project.sharing import SharedSource, shared_name
+from stonechat.sql.tables import qualified_names, table_names
 from stonechat.template.branches import branch_texts
 from stonechat.template.render import Template
 
@@ -21,9 +22,9 @@ NodeKey = tuple[str, str]
 class Lineage:
     """The graph of a project.
 
-    `nodes` has for each node the names that it reads itself: other nodes of its pipe, pipes, data sources and their
-    quarantines. `outputs` has for each pipe the node whose rows are the pipe's; `targets` for each materialized and
-    copy pipe the data source that it writes.
+    `nodes` has for each node the names that it reads itself: other nodes of its pipe, pipes, data sources, their
+    quarantines, and what other workspaces share. `outputs` has for each pipe the node whose rows are the pipe's;
+    `targets` for each materialized and copy pipe the data source that it writes.
     """
 
     nodes: Mapping[NodeKey, frozenset[str]]
@@ -76,12 +77,17 @@ class Lineage:
 
 
 def lineage_of(
-    data_sources: Mapping[str, DataSource], pipes: Mapping[str, Pipe], templates: Mapping[NodeKey, Template]
+    data_sources: Mapping[str, DataSource],
+    pipes: Mapping[str, Pipe],
+    templates: Mapping[NodeKey, Template],
+    shared: Mapping[str, SharedSource],
 ) -> Lineage:
     """The lineage of resources. A node without a template reads nothing: it is refused for another reason."""
     resources = {*data_sources, *(name + QUARANTINE_SUFFIX for name in data_sources), *pipes}
     nodes = {
-        (pipe.name, node.name): _reads(templates.get((pipe.name, node.name)), resources | _others(pipe, node.name))
+        (pipe.name, node.name): _reads(
+            templates.get((pipe.name, node.name)), resources | _others(pipe, node.name), shared
+        )
         for pipe in pipes.values()
         for node in pipe.nodes
     }
@@ -105,8 +111,15 @@ def _others(pipe: Pipe, node: str) -> AbstractSet[str]:
     return {other.name for other in pipe.nodes} - {node}
 
 
-def _reads(template: Template | None, known: AbstractSet[str]) -> frozenset[str]:
+def _reads(template: Template | None, known: AbstractSet[str], shared: Mapping[str, SharedSource]) -> frozenset[str]:
     if template is None:
         return frozenset()
     texts = (template.placeholder().sql, *branch_texts(template))
-    return frozenset[str]().union(*map(table_names, texts)) & known
+    own = frozenset[str]().union(*map(table_names, texts)) & known
+    return own.union(*(_shared_reads(text, shared) for text in texts)) if shared else own
+
+
+def _shared_reads(text: str, shared: Mapping[str, SharedSource]) -> AbstractSet[str]:
+    if not any(each.workspace.name in text for each in shared.values()):
+        return frozenset()
+    return {shared_name(*names) for names in qualified_names(text)} & shared.keys()

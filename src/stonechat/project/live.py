@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
@@ -13,6 +14,7 @@ from stonechat.project.places import Boundary, Place
 from stonechat.project.plans import Plans
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, service_database
+from stonechat.project.sharing import SharedSource, may_share
 from stonechat.project.workspaces import Identity, Workspace
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier
@@ -38,6 +40,20 @@ class UnknownDataSource(StonechatError):
 
     code = "SC305"
     kind = Kind.MISSING
+
+
+class SharedIsReadOnly(StonechatError):
+    """The data source is another workspace's, which lets this one read it and do nothing else."""
+
+    code = "SC321"
+    kind = Kind.FORBIDDEN
+
+    def __init__(self, shared: SharedSource) -> None:
+        super().__init__(
+            f"The data source '{shared.name}' is shared by the workspace '{shared.workspace.name}', and can only be "
+            "read here",
+            hint="Write to it in its own workspace, or copy its rows into a data source of this one.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +107,65 @@ class Snapshot:
         return pipe
 
     def data_source(self, name: str, may_use: MayUse = _nothing) -> DataSource:
-        """The data source of a name or id. Raises `UnknownDataSource`, which suggests those that one may use."""
+        """The data source of a name or id. Raises `SharedIsReadOnly` for one of another workspace, and
+        `UnknownDataSource`, which suggests those that one may use.
+        """
         source = self.project.data_sources.get(self.name_of(name))
         if source is None:
+            if (shared := self.shared_source(name)) is not None:
+                raise SharedIsReadOnly(shared)
             meant = suggestion(name, filter(may_use, self.project.data_sources))
             hint = meant or "Deploy a project that has it, or check the name."
             raise UnknownDataSource(f'Data Source "{name}" does not exist', hint=hint)
         return source
 
+    def shared_source(self, name: str) -> SharedSource | None:
+        """The data source that another workspace shares under a name or id."""
+        return self.project.shared.get(self.name_of(name))
+
+    def sharing_with(self, workspace: Workspace) -> Mapping[str, SharedSource]:
+        """What this workspace lets another one read, by the names that it has there."""
+        own = self.workspace
+        if own.id == workspace.id or not may_share(own.name):
+            return {}
+        files, sources = self.project.files, self.project.data_sources.values()
+        given = (
+            SharedSource(
+                own,
+                self.deployment_id,
+                source,
+                files[source.position.file],
+                self.identities[source.name],
+                self.table(source.name).database,
+            )
+            for source in sources
+            if workspace.name in source.shared_with
+        )
+        return {shared.name: shared for shared in given}
+
+    def receiving(self, shared: Mapping[str, SharedSource]) -> Snapshot:
+        """The same with what other workspaces share by now; itself where nothing of that has changed."""
+        if shared == self.project.shared:
+            return self
+        return replace(self, project=replace(self.project, shared=shared))
+
+    def counted(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """The data sources of these names as `DataVersions` counts their changes: each in its own workspace."""
+        shared = self.project.shared
+        return tuple(
+            (shared[name].workspace.id, shared[name].source.name) if name in shared else (self.workspace.id, name)
+            for name in names
+        )
+
+    def deployments_of(self, names: Iterable[str]) -> tuple[int, ...]:
+        """The own deployment, and those of other workspaces whose data sources are among the names."""
+        shared = self.project.shared
+        return (self.deployment_id, *(shared[name].deployment_id for name in sorted(names) if name in shared))
+
     def table(self, name: str) -> Table:
         """Where the rows of a data source, of a quarantine, or the view of a materialized pipe are."""
+        if (shared := self.project.shared.get(name)) is not None:
+            return Table(shared.database, shared.source.name)
         place = self.places.get(name) or self.places.get(name.removesuffix(QUARANTINE_SUFFIX))
         return Table(place.database if place else self.workspace.database, name)
 
@@ -140,9 +205,11 @@ class Snapshot:
         moved = {name: database for name, database in moved.items() if database != base}
         moved |= {name + QUARANTINE_SUFFIX: database for name, database in moved.items()}
         moved |= elsewhere
-        columns = {column.name for source in sources.values() for column in source.columns}
+        every = (*sources.values(), *(each.source for each in self.project.shared.values()))
+        columns = {column.name for source in every for column in source.columns}
         services = {NAMESPACE: service_database(self.workspace.database)}
-        return Placing(moved, columns & moved.keys(), services)
+        shared = {each.parts: each.database for each in self.project.shared.values()}
+        return Placing(moved, columns & moved.keys(), services, shared)
 
     @cached_property
     def plans(self) -> Plans:
@@ -151,8 +218,9 @@ class Snapshot:
 
     @cached_property
     def names_by_id(self) -> Mapping[str, str]:
-        """The names of data sources and pipes by their ids."""
-        return {identity.id: identity.name for identity in self.identities.values()}
+        """The names of data sources and pipes by their ids, shared data sources among them."""
+        own = {identity.id: identity.name for identity in self.identities.values()}
+        return {**{shared.identity.id: name for name, shared in self.project.shared.items()}, **own}
 
     def name_of(self, name_or_id: str) -> str:
         """The name that an id stands for; any other text as it is."""
@@ -198,13 +266,15 @@ class Candidate:
 class LiveProject:
     """Holds the snapshot, and the candidate beside it.
 
-    Assigning one attribute is atomic: readers see the old project or the new, never a mix.
+    Assigning one attribute is atomic: readers see the old project or the new, never a mix. What other workspaces share
+    is part of both, and follows their promotions: `neighbours` are these.
     """
 
     def __init__(self, snapshot: Snapshot, candidate: Candidate | None = None) -> None:
         self._served = (snapshot, candidate)
         #: Hears of each promotion, after it: what was live before, and what is now. Must not block, nor fail.
         self.promoted: Promoted = lambda _before, _after: None
+        self.neighbours = LiveProjects(())
 
     @property
     def snapshot(self) -> Snapshot:
@@ -233,19 +303,37 @@ class LiveProject:
 
     def stage(self, candidate: Candidate | None) -> None:
         """Have a candidate beside what is live, or none."""
-        self._served = (self._served[0], candidate)
+        with self.neighbours.exchanging:
+            self._served = self._receiving(self._served[0], candidate)
 
     def promote(self, snapshot: Snapshot) -> None:
         """Make another snapshot the live one, for every request that begins from now on. It has no candidate."""
-        before, self._served = self._served[0], (snapshot, None)
-        self.promoted(before, snapshot)
+        with self.neighbours.exchanging:
+            before, self._served = self._served[0], self._receiving(snapshot, None)
+            after = self._served[0]
+            self.neighbours.share()
+        self.promoted(before, after)
+
+    def receive(self) -> None:
+        """Serve what other workspaces share by now. To be called while nothing else is exchanged."""
+        self._served = self._receiving(*self._served)
+
+    def _receiving(self, live: Snapshot, candidate: Candidate | None) -> tuple[Snapshot, Candidate | None]:
+        shared = self.neighbours.shared_with(live.workspace)
+        if candidate is not None and (staged := candidate.snapshot.receiving(shared)) is not candidate.snapshot:
+            candidate = replace(candidate, snapshot=staged)
+        return live.receiving(shared), candidate
 
 
 class LiveProjects:
     """The live projects of all workspaces, by the workspace's id. Any thread may read them."""
 
     def __init__(self, projects: Iterable[LiveProject]) -> None:
-        self._projects = {project.snapshot.workspace.id: project for project in projects}
+        #: Held while what any of them serves is exchanged, and with it what the others read of it.
+        self.exchanging = threading.RLock()
+        self._projects: dict[str, LiveProject] = {}
+        for project in projects:
+            self.add(project)
 
     def of(self, workspace_id: str) -> LiveProject:
         """The live project of a workspace. Raises `UnknownWorkspace`."""
@@ -267,8 +355,26 @@ class LiveProjects:
 
     def add(self, project: LiveProject) -> None:
         """Serve another workspace."""
-        self._projects = {**self._projects, project.snapshot.workspace.id: project}
+        with self.exchanging:
+            project.neighbours = self
+            self._projects = {**self._projects, project.snapshot.workspace.id: project}
+            self.share()
 
     def remove(self, workspace_id: str) -> None:
         """Serve a workspace no more."""
-        self._projects = {key: project for key, project in self._projects.items() if key != workspace_id}
+        with self.exchanging:
+            self._projects = {key: project for key, project in self._projects.items() if key != workspace_id}
+            self.share()
+
+    def shared_with(self, workspace: Workspace) -> Mapping[str, SharedSource]:
+        """What the live projects of others share with a workspace, by name."""
+        shared: dict[str, SharedSource] = {}
+        for project in self._projects.values():
+            shared |= project.snapshot.sharing_with(workspace)
+        return shared
+
+    def share(self) -> None:
+        """Have every workspace read what the others share by now."""
+        with self.exchanging:
+            for project in self._projects.values():
+                project.receive()

@@ -25,15 +25,18 @@ from stonechat.project.checks import (
     united_views,
     unknown_tables,
     unknown_targets,
+    views_of_shared,
 )
 from stonechat.project.connection_checks import shared_groups, wrong_connections
 from stonechat.project.doubling import doubling, doubling_by_view
 from stonechat.project.lineage import Lineage, NodeKey, lineage_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.secrets import Resource, Secrets, filled, secret_problems
+from stonechat.project.sharing import SharedSource
 from stonechat.template.render import Template
 
 _NO_SECRETS: Secrets = MappingProxyType({})
+_NOTHING_SHARED: Mapping[str, SharedSource] = MappingProxyType({})
 
 
 class InvalidTemplate(DatafileProblem):
@@ -68,7 +71,8 @@ class Project:
     """A valid project.
 
     `files` is what it was made of: path -> text; `templates` is keyed by (pipe name, node name). `secrets` are the
-    workspace's for `tb_secret` in the SQL of pipes: a view of their present values.
+    workspace's for `tb_secret` in the SQL of pipes: a view of their present values. `shared` has what other workspaces
+    let this one read, by the names that it has here.
     """
 
     files: Mapping[str, str]
@@ -77,6 +81,7 @@ class Project:
     connections: Mapping[str, Connection]
     templates: Mapping[NodeKey, Template]
     secrets: Secrets = field(default_factory=dict, repr=False, compare=False)
+    shared: Mapping[str, SharedSource] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> Project:
@@ -91,6 +96,7 @@ class Project:
         *,
         secrets_required: bool = False,
         was_deployed: bool = False,
+        shared: Mapping[str, SharedSource] = _NOTHING_SHARED,
     ) -> Project:
         """Read and check every file, `tb_secret` in data sources, connections and sinks filled in.
 
@@ -108,7 +114,7 @@ class Project:
         pipes = {item.name: item for item in resources if isinstance(item, Pipe)}
         connections = {item.name: item for item in resources if isinstance(item, Connection)}
         templates = dict(_compile_all(pipes.values(), problems))
-        project = cls(dict(files), data_sources, pipes, connections, templates, secrets)
+        project = cls(dict(files), data_sources, pipes, connections, templates, secrets, shared)
         problems.extend(double_names(resources))
         problems.extend(problems_between(project) if not was_deployed else ())
         # Cycles last: what lies on one is often there for another reason.
@@ -142,7 +148,7 @@ class Project:
     @cached_property
     def lineage(self) -> Lineage:
         """Who reads whom."""
-        return lineage_of(self.data_sources, self.pipes, self.templates)
+        return lineage_of(self.data_sources, self.pipes, self.templates, self.shared)
 
 
 def _read_all(files: Mapping[str, str], problems: list[StonechatError]) -> Iterator[Resource]:
@@ -176,6 +182,7 @@ def problems_between(project: Project) -> Iterator[StonechatError]:
     yield from shared_groups(project.data_sources.values(), project.files)
     yield from unknown_tables(found, project.templates, tables)
     yield from misread_services(found, project.templates)
+    yield from views_of_shared(found, project.lineage, project.shared)
     yield from secrets_in_views(found, project.templates, project.lineage)
     yield from united_views(project.pipes, project.templates, project.lineage)
 

@@ -62,7 +62,7 @@ class Plan:
             tuple(map(int, pieces[1::2])),
             composed,
             skeleton(marked),
-            (*project.data_sources, NAMESPACE),
+            (*project.data_sources, *(word for name in project.shared for word in name.split(".")), NAMESPACE),
         )
         alone = all(map(_BEFORE.fullmatch, plan.pieces[:-1])) and all(map(_BEHIND.fullmatch, plan.pieces[1:]))
         if "\1" in plan.skeleton or not alone:

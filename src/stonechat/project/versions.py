@@ -31,9 +31,9 @@ class DataVersions:
             for key in ((workspace_id, name) for name in names):
                 self._numbers[key] = self._numbers.get(key, 0) + 1
 
-    def of(self, workspace_id: str, names: Iterable[str]) -> tuple[int, ...]:
-        """The numbers of a workspace's data sources, in the order of the names."""
-        return tuple(self._numbers.get((workspace_id, name), 0) for name in names)
+    def of(self, counted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+        """The numbers of data sources, each by its workspace's id and its name there, in their order."""
+        return tuple(self._numbers.get(key, 0) for key in counted)
 
 
 def affected_by_writes(project: Project) -> Mapping[str, frozenset[str]]:

@@ -1,7 +1,8 @@
 """Answers that are kept for the next caller who asks the same, exactly as long as they are true.
 
 A key holds all that shapes an answer: the statement with its values, the format, the settings, the limits, the database
-and the deployment. Parameters that the statement does not use are not in it, so varying them fills nothing.
+and the deployments: its own, and those of workspaces that share data sources with it. Parameters that the statement
+does not use are not in it, so varying them fills nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class CacheKey:
     """All that shapes an answer but the data. With another lifetime it may be another one."""
 
     database: str
-    deployment_id: int
+    deployment_ids: tuple[int, ...]
     sql: str
     bound: tuple[tuple[str, str], ...]
     format: str
@@ -43,11 +44,11 @@ class CacheKey:
     lifetime: float | None = None
 
     @classmethod
-    def of(cls, query: Query, deployment_id: int, lifetime: float | None = None) -> CacheKey:
-        """The key of a query under a deployment, whose answer is kept for `lifetime` seconds."""
+    def of(cls, query: Query, deployment_ids: tuple[int, ...], lifetime: float | None = None) -> CacheKey:
+        """The key of a query under deployments, whose answer is kept for `lifetime` seconds."""
         bound, settings = tuple(sorted(query.parameters.items())), tuple(sorted(query.settings.items()))
         statement, limits = query.statement, query.limits
-        return cls(query.database, deployment_id, statement, bound, query.format, settings, limits, lifetime)
+        return cls(query.database, deployment_ids, statement, bound, query.format, settings, limits, lifetime)
 
     def __hash__(self) -> int:
         # A text keeps its hash: of all parts it would be made anew each time.
@@ -120,7 +121,8 @@ def may_be_kept(project: Project, composed: Composed) -> bool:
 
 
 def _expires(project: Project, name: str) -> bool:
-    source = project.data_sources.get(name)
+    shared = project.shared.get(name)
+    source = shared.source if shared else project.data_sources.get(name)
     # Quarantines expire, and service data sources change without anybody's write.
     return source is None or bool(source.engine.ttl)
 

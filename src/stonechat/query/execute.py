@@ -102,7 +102,7 @@ class QueryService:
         """The answer to a call that an earlier one was made into, if it is kept. Whoever asks may have it."""
         stages = Stages()
         with stages.stage("repeat"):
-            versions = self._versions.of(prepared.workspace_id, prepared.reads)
+            versions = self._versions.of(prepared.counted)
             outcome = self._known(prepared, versions, known_etag)
         return outcome.answer(media_type, stages, prepared) if outcome else None
 
@@ -225,7 +225,7 @@ class QueryService:
     async def _outcome(self, caller: Caller, prepared: Prepared, known_etag: str | None, errand: Errand) -> Outcome:
         """The answer that is kept, or that of the query, which equal requests share."""
         # Taken before the query runs: what changes meanwhile makes its answer one of the past.
-        versions = self._versions.of(prepared.workspace_id, prepared.reads)
+        versions = self._versions.of(prepared.counted)
         known = self._known(prepared, versions, known_etag)
         if known is None or errand.meanwhile is not None:
             asyncio.get_running_loop().call_later(_MEANWHILE, self._meanwhile, prepared, versions, errand)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from functools import partial
 from itertools import pairwise
 
 from stonechat.auth.access import Caller, ScopeType
@@ -77,6 +78,8 @@ class StatementGate:
         """Admit a statement over data sources and pipes that the caller may read, and over the nodes of `pipe`."""
         references = self._classify(statement)
         readable = {(None, name) for name in _readable(project, caller, pipe)} | _readable_services(caller)
+        may_read = partial(caller.may, ScopeType.READ_DATA_SOURCE)
+        readable |= {shared.parts for name, shared in project.shared.items() if may_read(name)}
         bounded = not caller.may(ScopeType.READ_ALL)
         require_read_only(references, tables=readable, settings=True, output_format=True, bounded=bounded)
         if (output := references.format) is not None:

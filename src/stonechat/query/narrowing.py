@@ -125,7 +125,8 @@ class Narrowing:
         closed = _closed(snapshot.project, caller)
         for name in sorted(name for database, name in references.tables if database is None and name in closed):
             raise OutOfSight(name)
-        columns = frozenset(name for source in snapshot.project.data_sources for name in _columns(snapshot, source))
+        sources = (*snapshot.project.data_sources, *snapshot.project.shared)
+        columns = frozenset(name for source in sources for name in _columns(snapshot, source))
         fence(tree, places, columns)
         return counting_its_own_rows(exact_statement_of(tree, ask))
 
@@ -141,22 +142,27 @@ class Narrowing:
             raise InvalidRowFilter(error.message) from error
 
     def _places(self, snapshot: Snapshot, caller: Caller) -> Mapping[TableName, Place]:
-        """Tables by their names in statements: all of the project, and service data sources that a scope names."""
+        """Tables by their names in statements: all of the project, what other workspaces share with it, and service
+        data sources that a scope names.
+        """
         sources = snapshot.project.data_sources
         tables = [table for name in sources for table in (name, name + QUARANTINE_SUFFIX)]
         places: dict[TableName, Place] = {(None, name): Place(snapshot.table(name).database, name) for name in tables}
+        shared = snapshot.project.shared
+        places |= {each.parts: Place(each.database, each.source.name) for each in shared.values()}
         services = service_database(snapshot.workspace.database)
         for name in SERVICE_DATA_SOURCES:
             if _right_to(qualified(name)) in caller.scopes:
                 places[NAMESPACE, name] = Place(services, name)
         for name, conditions in caller.filters.items():
-            if (None, name) not in places:
+            named: TableName = shared[name].parts if name in shared else (None, name)
+            if named not in places:
                 raise FilterDoesNotFit(f"The token has a filter for '{name}', which is no data source")
             try:
                 nodes = [self._condition(snapshot, name, condition) for condition in conditions]
             except InvalidRowFilter as error:
                 raise FilterDoesNotFit(f"The filter for '{name}' does not fit: {error.message}") from error
-            places[None, name] = replace(places[None, name], conditions=nodes)
+            places[named] = replace(places[named], conditions=nodes)
         return places
 
     def _condition(self, snapshot: Snapshot, name: str, condition: str) -> Node:
@@ -228,6 +234,8 @@ def _reworded(error: EngineFailure, message: str, hint: str | None) -> EngineFai
 
 
 def _columns(snapshot: Snapshot, name: str) -> frozenset[str]:
+    if (shared := snapshot.project.shared.get(name)) is not None:
+        return frozenset(column.name for column in shared.source.columns)
     sources = snapshot.project.data_sources
     if name in sources:
         return frozenset(column.name for column in sources[name].columns)

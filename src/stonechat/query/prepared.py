@@ -29,15 +29,16 @@ _CLOCK = "job_timestamp"
 class Prepared:
     """A query without an id, and all about keeping its answer.
 
-    `reads` are data sources of the workspace, in order; `lifetime` is in seconds; `repeatable` says whether unchanged
-    data means an unchanged answer; `lasting` whether an equal call of the same snapshot is made into the same.
+    `reads` are data sources by name, and `counted` the same as their changes are; `lifetime` is in seconds;
+    `repeatable` says whether unchanged data means an unchanged answer; `lasting` whether an equal call of the same
+    snapshot is made into the same.
     """
 
-    workspace_id: str
     workspace_database: str
     query: Query
     key: CacheKey
     reads: tuple[str, ...]
+    counted: tuple[tuple[str, str], ...]
     lifetime: float | None
     repeatable: bool
     lasting: bool
@@ -46,12 +47,13 @@ class Prepared:
     @classmethod
     def of(cls, snapshot: Snapshot, composed: Composed, query: Query) -> Prepared:
         """A composed statement and the query that it makes, ready to be run or looked up."""
+        reads = tuple(sorted(composed.reads))
         return cls(
-            snapshot.workspace.id,
             snapshot.workspace.database,
             query,
-            CacheKey.of(query, snapshot.deployment_id, composed.cache_ttl),
-            tuple(sorted(composed.reads)),
+            CacheKey.of(query, snapshot.deployments_of(reads), composed.cache_ttl),
+            reads,
+            snapshot.counted(reads),
             composed.cache_ttl,
             may_be_kept(snapshot.project, composed),
             not composed.bound and _CLOCK not in composed.used,

@@ -101,7 +101,8 @@ def compose_own(
         own = replace(own, settings={name: value for name, value in own.settings.items() if name != "max_threads"})
     sql = with_clause([(name, _fenced(part, caller)) for name, part in parts.items()], own.sql)
     services = {qualified(name) for database, name in named.tables if database == NAMESPACE}
-    reads = (names & _tables(project)) | services
+    shared = {name for name, each in project.shared.items() if each.parts in named.tables}
+    reads = (names & _tables(project)) | services | shared
     return _united(sql, own, reads, list(parts.values()))
 
 

@@ -14,16 +14,19 @@ from stonechat.telemetry.events import StoredRows
 
 
 def stored_tables(engine: Engine, snapshot: Snapshot) -> Mapping[str, StoredTable]:
-    """Every table of a deployment by name, quarantines too. Blocks."""
+    """Every table of a deployment by name, quarantines and those that other workspaces share too. Blocks."""
+    shared = {snapshot.table(name): name for name in snapshot.project.shared}
+    databases = {*snapshot.databases, *(table.database for table in shared)}
     rows = engine.fetch(
         "SELECT database, name, total_rows, total_bytes FROM system.tables "
-        f"WHERE database IN ({', '.join(map(literal, snapshot.databases))})"
+        f"WHERE database IN ({', '.join(map(literal, sorted(databases)))})"
     )
-    return {
-        table.name: StoredTable(_count(row["total_rows"]), _count(row["total_bytes"]))
-        for row in rows
-        if (table := Table(str(row["database"]), str(row["name"]))) == snapshot.table(table.name)
-    }
+    stored: dict[str, StoredTable] = {}
+    for row in rows:
+        table = Table(str(row["database"]), str(row["name"]))
+        if table in shared or table == snapshot.table(table.name):
+            stored[shared.get(table, table.name)] = StoredTable(_count(row["total_rows"]), _count(row["total_bytes"]))
+    return stored
 
 
 def storage_readings(engine: Engine, projects: LiveProjects, database: str) -> Iterator[StoredRows]:

@@ -38,20 +38,25 @@ class Placing:
     """Where the tables are that are not in the database which statements run in: table name -> database.
 
     `columns` has those names among them that are names of columns too; `namespaces` the databases that statements name
-    and what they stand for.
+    and what they stand for; `qualified` the same of single tables in them: (database, table) -> database.
     """
 
     databases: Mapping[str, str] = field(default_factory=dict)
     columns: AbstractSet[str] = frozenset()
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    qualified: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def apply(self, statement: str) -> str:
         """The statement with a database in front of each of these tables."""
-        if not self.databases and not self.namespaces:
+        words = (*self.databases, *self.namespaces, *(namespace for namespace, _ in self.qualified))
+        if not any(name in statement for name in words):
             return statement
-        if not any(name in statement for name in (*self.databases, *self.namespaces)):
-            return statement
-        key = tuple(self.databases.items()), frozenset(self.columns), tuple(self.namespaces.items())
+        key = (
+            tuple(self.databases.items()),
+            frozenset(self.columns),
+            tuple(self.namespaces.items()),
+            tuple(self.qualified.items()),
+        )
         skeleton, strings = _without_strings(statement)
         if len(skeleton) > _LONGEST_REMEMBERED:
             return _placed(statement, *key)
@@ -84,14 +89,18 @@ def _placed(
     databases: Sequence[tuple[str, str]],
     columns: AbstractSet[str],
     namespaces: Sequence[tuple[str, str]],
+    qualified: Sequence[tuple[tuple[str, str], str]],
 ) -> str:
-    places, spaces = dict(databases), dict(namespaces)
+    places, spaces, tables = dict(databases), dict(namespaces), dict(qualified)
     parts: list[str] = []
     done = 0
-    for token, qualified in _tables(meaningful_tokens(statement), places.keys(), columns, spaces.keys()):
-        parts.append(statement[done : token.start])
-        parts.append(identifier(spaces[token.name]) if qualified else f"{identifier(places[token.name])}.")
-        done = token.start + len(token.text) * qualified
+    for token, table in _tables(meaningful_tokens(statement), places.keys(), columns):
+        if table is None:
+            parts += statement[done : token.start], f"{identifier(places[token.name])}."
+            done = token.start
+        elif (database := tables.get((token.name, table), spaces.get(token.name))) is not None:
+            parts += statement[done : token.start], identifier(database)
+            done = token.start + len(token.text)
     return "".join([*parts, statement[done:]])
 
 
@@ -128,12 +137,12 @@ class _Level:
 
 
 def _tables(
-    tokens: Sequence[Token], names: AbstractSet[str], columns: AbstractSet[str], namespaces: AbstractSet[str]
-) -> Iterator[tuple[Token, bool]]:
-    """The tokens that name one of the tables, or (then True) the namespace in front of any table."""
+    tokens: Sequence[Token], names: AbstractSet[str], columns: AbstractSet[str]
+) -> Iterator[tuple[Token, str | None]]:
+    """The tokens that name one of the tables, or a database: then with the name of the table behind it."""
     aliases = _aliases(tokens)
     found: list[tuple[Token, _Level, _Member]] = []
-    qualified: list[Token] = []
+    qualified: list[tuple[Token, str | None]] = []
     level = _Level()
     for index, token in enumerate(tokens):
         if token.text == "(":
@@ -144,16 +153,19 @@ def _tables(
             level.expects = level.after_comma
         elif token.kind in _NAMES:
             expected = _step(level, tokens, index)
-            listed = expected == "IN" and (token.name in aliases or token.name in columns)
+            is_alias = expected == "IN" and token.name in aliases
+            listed = is_alias or (expected == "IN" and token.name in columns)
             if expected and not listed and token.name in names and _stands_alone(tokens, index):
                 found.append((token, level, level.member))
-            elif expected and token.name in namespaces and _text(tokens, index + 1) == ".":
-                qualified.append(token)
+            elif expected and not is_alias and _text(tokens, index + 1) == "." and index + 2 < len(tokens):
+                qualified.append((token, tokens[index + 2].name))
         else:
             level.member.begins = False
     # Definitions hold in what stands before them, too.
-    alone = [(token, False) for token, place, member in found if not _is_defined(token.name, place, member)]
-    return iter(sorted([*alone, *((token, True) for token in qualified)], key=lambda item: item[0].start))
+    alone: list[tuple[Token, str | None]] = [
+        (token, None) for token, place, member in found if not _is_defined(token.name, place, member)
+    ]
+    return iter(sorted([*alone, *qualified], key=lambda item: item[0].start))
 
 
 def _opened(level: _Level, tokens: Sequence[Token], index: int) -> _Level:
@@ -164,7 +176,7 @@ def _opened(level: _Level, tokens: Sequence[Token], index: int) -> _Level:
         inner.after_comma = "IN"
     elif level.expects == "FROM":
         inner.expects = inner.after_comma = "FROM"
-    elif level.expects == "IN" and _text(tokens, index + 2) == ")":
+    elif level.expects == "IN" and ")" in {_text(tokens, index + 2), _behind_point(tokens, index + 2)}:
         inner.expects = "IN"
     if (name := definition_at(tokens, index)) is not None:
         level.member.definitions[name] = index
@@ -228,6 +240,11 @@ def _is_defined(name: str, level: _Level, member: _Member) -> bool:
 def _aliases(tokens: Sequence[Token]) -> AbstractSet[str]:
     """Names behind AS that no parenthesis follows."""
     return {token.name for before, token in pairwise(tokens) if before.text.upper() == "AS" and token.kind in _NAMES}
+
+
+def _behind_point(tokens: Sequence[Token], index: int) -> str:
+    """What follows a name with a point in front, which stands there."""
+    return _text(tokens, index + 2) if _text(tokens, index) == "." else ""
 
 
 def _text(tokens: Sequence[Token], index: int) -> str:

@@ -18,6 +18,7 @@ from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
 
 _TABLES_BEGIN = {"FROM", "JOIN"}
+_NAMES = {TokenKind.WORD, TokenKind.QUOTED}
 #: Keywords behind which no table stands until the next FROM or JOIN.
 TABLES_END = {
     *("SELECT", "WHERE", "PREWHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT"),
@@ -69,6 +70,16 @@ def table_names(statement: str) -> frozenset[str]:
     return frozenset(mentions(statement).times)
 
 
+def qualified_names(statement: str) -> frozenset[tuple[str, str]]:
+    """Names with a point between them: tables with their databases are among them, and columns with their tables."""
+    listed = meaningful_tokens(statement)
+    return frozenset(
+        (before.name, behind.name)
+        for before, point, behind in zip(listed, listed[1:], listed[2:], strict=False)
+        if point.text == "." and before.kind in _NAMES and behind.kind in _NAMES
+    )
+
+
 def mentions(statement: str) -> Mentions:
     """These names, and those that the statement gives itself."""
     found = skeleton(statement)
@@ -111,7 +122,7 @@ def _mentioned(listed: Sequence[Token]) -> Iterator[tuple[int, str, bool]]:
                 levels.pop()
         elif token.text == ",":
             level.expects_table = level.in_tables
-        elif token.kind in {TokenKind.WORD, TokenKind.QUOTED}:
+        elif token.kind in _NAMES:
             called = index + 1 < len(listed) and listed[index + 1].text == "("
             if _step(level, token, listed[index - 1] if index else None, called=called):
                 yield index, token.name, level.behind_in

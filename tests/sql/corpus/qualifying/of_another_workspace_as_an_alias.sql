@@ -1,0 +1,3 @@
+SELECT origin.visits, origin.n FROM t AS origin WHERE 1 IN origin.visits
+---
+SELECT origin.visits, origin.n FROM t AS origin WHERE 1 IN origin.visits
