@@ -1,21 +1,4 @@
-"""Runs jobs: takes them, hands them to threads, and brings each to an end that is written down.
-
-How a family of work becomes a kind of job:
-
-1. Write a handler, `(Job, Progress) -> result`. It blocks for as long as the work takes, reads what it needs from
-   `job.payload`, calls `progress.report(fraction)` or `progress.check()` where it may be cancelled, and wraps what
-   blocks in `progress.ending_by(hook)`. It returns what the API shows of the job beside the usual keys, for example
-   `{"statistics": {"row_count": 3}}`; an error of the program's own that it raises is the job's error, and
-   `JobFailed` carries a result along.
-2. Make it safe to run again. The process may be killed at any point and the handler then begins anew with the same
-   job: `job.id` is the token by which the engine knows a block that it has already (or a part of one: `f"{job.id}/3"`),
-   and `progress.note(...)` keeps a decision that must not be taken twice. A job that is being cancelled begins anew
-   too, so that its handler may complete what it cannot take back: `progress.check()` ends it at the first safe place.
-3. Give `JobRunner` a `JobKind` of it where the server is put together, and call `submit` from a thread of your own,
-   never from the event loop. Jobs with the same `NewJob.exclusive` run one after the other, in the order they came.
-   `submit(..., only=True)` refuses a second one instead. `wait` blocks until a job has ended, for routes that answer
-   only then.
-"""
+"""Runs jobs: takes them, hands them to threads, and brings each to an end that is written down."""
 
 from __future__ import annotations
 
