@@ -9,10 +9,10 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
-from urllib.parse import quote
 
 import chdb
 
+from stonechat.engine.connecting import address, reader_options
 from stonechat.engine.contract import (
     Capabilities,
     Engine,
@@ -38,41 +38,8 @@ from stonechat.engine.windows import Windows, exceeds_window
 from stonechat.sql.gate import check_settings
 from stonechat.sql.quoting import identifier, literal
 
-#: What ClickHouse gave another meaning after the pipes of many projects had been written; see decision 20.
-_AS_BEFORE: Final = {
-    "function_date_trunc_return_type_behavior": "1",
-    "use_legacy_to_time": "1",
-    "geotoh3_argument_order": "lon_lat",
-    "allow_rank_dense_rank_arguments": "1",
-    "allow_deprecated_error_prone_window_functions": "1",
-}
-#: Every connection: plain SQL as a server reads it, no functions that look into the process, statements of up to 16 MB.
-#: The cache of conditions takes rows that a join with an empty side left unread for rows that do not fit: every later
-#: query with that condition goes without them.
-_COMMON: Final = {
-    "implicit_select": "0",
-    "allow_introspection_functions": "0",
-    "max_query_size": "16777216",
-    "session_timezone": "UTC",
-    "use_query_condition_cache": "0",
-    **_AS_BEFORE,
-}
 _WITHOUT_ROWS: Final = ("CREATE ", "DROP ")
 _OTHER_TABLES: Final = ("CREATE ", "RENAME ", "EXCHANGE ")
-#: Readers: to write an answer in threads of its own, which it is handed to and back, costs more than it saves.
-#: Groups by texts come in the order of the hash tables of older engines, joined rows in that of the left side; see
-#: decision 20.
-_READER: Final = {
-    "readonly": "1",
-    "enable_packed_string_keys_in_aggregation": "0",
-    "query_plan_join_swap_table": "false",
-    "query_plan_optimize_join_order_limit": "0",
-    "join_algorithm": "direct,hash,ie_join",
-    "result_overflow_mode": "throw",
-    "timeout_overflow_mode": "throw",
-    "http_max_tries": "1",
-    "output_format_parallel_formatting": "0",
-}
 _EXPLAIN: Final = Profile(QueryLimits(seconds=5.0, memory_bytes=500_000_000, result_bytes=100_000_000))
 
 
@@ -274,19 +241,11 @@ class ChdbEngine:
             return bool(killed.bytes())
 
     def _connect_reader(self, profile: Profile) -> Any:
-        limits = profile.limits
-        bounds = {
-            "max_execution_time": f"{limits.seconds:g}",
-            "max_memory_usage": str(limits.memory_bytes),
-            "max_result_bytes": str(limits.result_bytes),
-            "max_threads": str(limits.threads),
-        }
-        return self._connect({**dict(profile.settings), **_READER, **bounds})
+        return self._connect(reader_options(profile))
 
     def _connect(self, options: Mapping[str, str]) -> Any:
-        pairs = "&".join(f"{name}={quote(value, safe='')}" for name, value in {**_COMMON, **options}.items())
         with translated():
-            return chdb.connect(f"{self._folder}?{pairs}")
+            return chdb.connect(address(self._folder, options))
 
 
 def _plain_path(path: Path) -> Path:
