@@ -25,7 +25,7 @@ with quick_imports():
     from stonechat.engine.chdb import ChdbEngine
     from stonechat.engine.contract import Fill, QueryResult
     from stonechat.jobs import staging
-    from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe
+    from stonechat.jobs.copy_orders import CopyOrder, copy_job, copy_pipe
     from stonechat.server import parts as composition
     from stonechat.server.serving import Server
     from stonechat.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from stonechat.errors import StonechatError
-from stonechat.jobs.copies import COPY, copy_pipe
+from stonechat.jobs.copy_orders import COPY, copy_pipe
 from stonechat.jobs.kinds import JobKind, Progress
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.schedules import MIGRATIONS, CopySchedules, NotScheduled, forget_schedules

@@ -16,7 +16,7 @@ from stonechat.http.authentication import Authenticator
 from stonechat.http.jobs import asked_in, job_json
 from stonechat.http.request_values import last_value, pipe_parameters, request_values
 from stonechat.http.snapshots import Snapshots
-from stonechat.jobs.copies import CopyOrder, copy_job, copy_pipe, target_of_copy
+from stonechat.jobs.copy_orders import CopyOrder, copy_job, copy_pipe, target_of_copy
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.schedules import CopySchedules, schedule_json
 from stonechat.project.live import Snapshot

@@ -11,25 +11,25 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from stonechat.datafile.resources import DataSource, NodeType, Pipe
+from stonechat.datafile.resources import DataSource, Pipe
 from stonechat.deploy.copies import require_copyable
 from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
 from stonechat.errors import Kind, StonechatError
-from stonechat.jobs.contents import Contents, Replaced, Replacement, rewriting
+from stonechat.jobs.contents import Contents, Replaced, Replacement
+from stonechat.jobs.copy_orders import COPY, JOB_TIMESTAMP, REPLACE, CopyOrder, copy_pipe, target_of_copy
 from stonechat.jobs.kinds import JobInterrupted, JobKind, Progress
 from stonechat.jobs.publishing import Publication, Publisher, Steps
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.staging import POSITION_BYTES, Staging, given_columns, measured, remove_staged
-from stonechat.jobs.store import Job, JobStore, NewJob, Subject
-from stonechat.project.composition import Values, compose_pipe
+from stonechat.jobs.store import Job, JobStore
+from stonechat.project.composition import compose_pipe
 from stonechat.project.live import LiveProjects, Snapshot, UnknownWorkspace
 from stonechat.query.clauses import without_clauses
 from stonechat.sql.quoting import parameter_text
@@ -38,26 +38,9 @@ from stonechat.telemetry.recorder import Telemetry
 
 _log = structlog.get_logger(__name__)
 
-COPY = "copy"
-APPEND, REPLACE = "append", "replace"
-JOB_TIMESTAMP = "job_timestamp"
 _POLL_SECONDS = 0.5
 _SHARE_OF_STAGING = 0.9
 _THREADS = max((os.cpu_count() or 1) // 2, 1)
-
-
-class NotACopyPipe(StonechatError):
-    """The pipe is there, and its output is not copied anywhere."""
-
-    code = "SC840"
-    kind = Kind.CONFLICT
-
-
-class UnknownCopyMode(StonechatError):
-    """A run is asked for in a mode that there is not."""
-
-    code = "SC841"
-    kind = Kind.INVALID
 
 
 class OtherTarget(StonechatError):
@@ -68,80 +51,11 @@ class OtherTarget(StonechatError):
 
 
 @dataclass(frozen=True, slots=True)
-class CopyOrder:
-    """One run: its mode, the parameters of the pipe, and the moment that it is for, `YYYY-MM-DD HH:MM:SS` in UTC."""
-
-    mode: str
-    parameters: Values
-    job_timestamp: str
-    scheduled: bool = False
-
-    @classmethod
-    def of(cls, payload: Mapping[str, Any]) -> Self:
-        """The order of a job."""
-        return cls(**payload)
-
-    @classmethod
-    def checked(cls, snapshot: Snapshot, pipe: Pipe, parameters: Values, mode: str | None) -> Self:
-        """The order of somebody who asks for a run now. Raises `UnknownCopyMode`, or what rendering the pipe does."""
-        chosen = mode or pipe.output.options.get("copy_mode", APPEND)
-        if chosen not in {APPEND, REPLACE}:
-            raise UnknownCopyMode(f"There is no mode '{chosen}'", hint="A copy pipe appends or replaces: use one.")
-        order = cls(chosen, dict(parameters), timestamp(datetime.now(UTC)))
-        compose_pipe(snapshot.project, pipe, order.values)
-        return order
-
-    @property
-    def payload(self) -> Mapping[str, Any]:
-        """As JSON."""
-        return asdict(self)
-
-    @property
-    def values(self) -> Values:
-        """The parameters of the run; a `job_timestamp` of its caller's own comes before that of the job."""
-        return {JOB_TIMESTAMP: self.job_timestamp, **self.parameters}
-
-
-@dataclass(frozen=True, slots=True)
 class CopyLimits:
     """Bounds of a run's query: `seconds` of wall time, and memory."""
 
     seconds: float
     memory_bytes: int
-
-
-def timestamp(moment: datetime) -> str:
-    """A moment as `job_timestamp` has it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def copy_pipe(snapshot: Snapshot, name: str) -> Pipe:
-    """The copy pipe of a name or id. Raises `UnknownPipe` or `NotACopyPipe`."""
-    pipe = snapshot.pipe(name)
-    if pipe.output.type is not NodeType.COPY:
-        raise NotACopyPipe(f"The pipe '{pipe.name}' is not a copy pipe", hint="Its last node needs TYPE copy.")
-    return pipe
-
-
-def target_of_copy(snapshot: Snapshot, pipe: Pipe) -> Subject:
-    """The data source that a copy pipe writes."""
-    name = pipe.output.options["target_datasource"]
-    return Subject(snapshot.identities[name].id, name)
-
-
-def copy_job(snapshot: Snapshot, pipe: Pipe, order: CopyOrder, token_id: str = "") -> NewJob:
-    """The job of a run. Those that write one data source follow each other: no swap comes between two blocks."""
-    target = target_of_copy(snapshot, pipe)
-    subject = Subject(snapshot.identities[pipe.name].id, pipe.name)
-    return NewJob(
-        snapshot.workspace.id,
-        COPY,
-        order.payload,
-        exclusive=rewriting(target.id),
-        data_source=target,
-        pipe=subject,
-        token_id=token_id,
-    )
 
 
 class Copier:

@@ -19,7 +19,7 @@ from cronsim import CronSim
 
 from stonechat.datafile.resources import NodeType, Pipe
 from stonechat.errors import Kind, StonechatError
-from stonechat.jobs.copies import APPEND, CopyOrder, copy_job, timestamp
+from stonechat.jobs.copy_orders import APPEND, CopyOrder, copy_job, timestamp
 from stonechat.jobs.runner import JobRunner
 from stonechat.project.live import LiveProjects, Snapshot
 from stonechat.state import StateStore, create_tables
