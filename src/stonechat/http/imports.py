@@ -27,7 +27,8 @@ from stonechat.ingest.files.fetching import require_url
 from stonechat.ingest.files.formats import FileFormat, format_by_name, format_of
 from stonechat.ingest.imports import Tally
 from stonechat.jobs.contents import Replacement
-from stonechat.jobs.imports import Importer, ImportOrder, import_job
+from stonechat.jobs.import_orders import ImportOrder, import_job
+from stonechat.jobs.imports import Importer
 from stonechat.jobs.kinds import JobInterrupted
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import Job, JobStatus

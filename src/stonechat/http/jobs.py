@@ -17,7 +17,7 @@ from stonechat.http.authentication import Authenticator
 from stonechat.http.deployment_jobs import DEPLOYMENT, OF_DEPLOYMENTS, DeploymentJobs
 from stonechat.http.import_progress import block_log
 from stonechat.http.observing import REQUEST_ID
-from stonechat.jobs.imports import IMPORT
+from stonechat.jobs.import_orders import IMPORT
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import LISTED_JOBS, Job, JobStatus, NewJob, UnknownJob
 

@@ -10,7 +10,7 @@ from stonechat.ingest.imports import Tally, append_batches, into_data_source
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.retrying import QuarantineReader
 from stonechat.jobs.contents import Contents
-from stonechat.jobs.imports import views_failed
+from stonechat.jobs.import_orders import views_failed
 from stonechat.jobs.kinds import JobKind, Progress
 from stonechat.jobs.store import Job, NewJob, Subject
 from stonechat.project.live import LiveProjects, Snapshot
