@@ -23,7 +23,7 @@ from stonechat.http.jobs import asked_in, begun_json
 from stonechat.http.observing import REQUEST_ID
 from stonechat.http.targets import OnlyByDeployment, Target, Targets
 from stonechat.jobs.contents import Contents
-from stonechat.jobs.deletions import deletion_job
+from stonechat.jobs.deletions import count_rows, deletion_job
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.store import NewJob
 from stonechat.sql.quoting import literal
@@ -108,7 +108,7 @@ class _Handlers:
         return await asyncio.to_thread(target.condition, values["delete_condition"], self.room.engine)
 
     async def _counted(self, target: Target, condition: str, values: Mapping[str, str]) -> Response:
-        count = partial(self.room.contents.count, target.snapshot, target.source, condition)
+        count = partial(count_rows, self.room.engine, target.snapshot, target.source, condition)
         rows = await asyncio.get_running_loop().run_in_executor(self.room.threads, count)
         return JSONResponse({"rows_to_be_deleted": rows, "delete_condition": values["delete_condition"]})
 

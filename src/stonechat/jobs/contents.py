@@ -1,17 +1,15 @@
-"""What a data source holds, changed as a whole: emptied, made anew, or rid of some rows.
+"""What a data source holds, changed as a whole: emptied, or made anew.
 
 Each of these methods is all or nothing, whatever is killed meanwhile. They alone exchange the tables of what is live.
 """
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -34,10 +32,9 @@ from stonechat.telemetry.recorder import Telemetry
 
 _log = structlog.get_logger(__name__)
 
-_SETTLING_SECONDS = 30.0
+SETTLING_SECONDS = 30.0
+"""How long a change waits for the rows that are on their way."""
 _ATTEMPTS = 3
-_FIRST_PAUSE = 0.02
-_LONGEST_PAUSE = 0.5
 
 
 class DeployedMeanwhile(StonechatError):
@@ -45,13 +42,6 @@ class DeployedMeanwhile(StonechatError):
 
     code = "SC658"
     kind = Kind.CONFLICT
-
-
-class RowsNotDeleted(StonechatError):
-    """The engine cannot delete the rows that a condition holds for."""
-
-    code = "SC659"
-    kind = Kind.INVALID
 
 
 class RowsNotReplaced(StonechatError):
@@ -70,20 +60,6 @@ class Replacement:
 
     condition: str | None = None
     skip_incompatible: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Deletion:
-    """Which rows are to go, by a condition as `checked_condition` gives it. `mark` is the id of the job that does it,
-    `request_id` that of the request behind it.
-
-    With `lightweight` the rows are only marked as deleted, and go with the next merge.
-    """
-
-    condition: str
-    mark: str
-    lightweight: bool = False
-    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +95,7 @@ class Contents:
 
         Raises `UnknownDataSource`, `WritingBusy` and `LogWriteFailed`; then nothing has changed.
         """
-        with self._ingestion.settled(_SETTLING_SECONDS):
+        with self._ingestion.settled(SETTLING_SECONDS):
             snapshot = self._projects.of(workspace_id).snapshot
             source = snapshot.data_source(identity)
             self._projects.of(workspace_id).require_unstaged([source.name])
@@ -182,7 +158,7 @@ class Contents:
         try:
             with _views_named(staging):
                 write(staging, source)
-            with self._ingestion.settled(_SETTLING_SECONDS):
+            with self._ingestion.settled(SETTLING_SECONDS):
                 if not staging.fits(self._projects.of(workspace_id).snapshot):
                     return None
                 self._projects.of(workspace_id).require_unstaged(self._affected(workspace_id, source))
@@ -205,44 +181,11 @@ class Contents:
         """
         if not has_open_swaps(self._store):
             return
-        with self._ingestion.settled(_SETTLING_SECONDS):
+        with self._ingestion.settled(SETTLING_SECONDS):
             complete_swaps(self._store, self._engine)
             snapshot = self._projects.of(workspace_id).snapshot
             with suppress(UnknownDataSource):
                 self._changed(snapshot, snapshot.data_source(identity))
-
-    def count(self, snapshot: Snapshot, source: DataSource, condition: str) -> int:
-        """For how many rows a checked condition holds."""
-        # Without an alias, which would take the place of a column of that name in the condition.
-        statement = f"SELECT count() FROM {snapshot.table(source.name)} WHERE {placed(snapshot, condition)}"
-        return int(str(self._engine.fetch(statement, database=snapshot.workspace.database)[0]["count()"]))
-
-    def delete(self, workspace_id: str, identity: str, deletion: Deletion, counted: Callable[[int], None]) -> None:
-        """Delete the rows that a condition holds for. Targets of views keep theirs.
-
-        `counted` hears how many they are before any goes. Called again for the same deletion, what was begun is
-        completed, and rows that have come since stay. Raises `UnknownDataSource`, `WritingBusy` and `RowsNotDeleted`.
-        """
-        pause = _FIRST_PAUSE
-        while True:
-            snapshot = self._projects.of(workspace_id).snapshot
-            source = snapshot.data_source(identity)
-            table = snapshot.table(source.name)
-            state = self._mutation(table, deletion.mark)
-            if state is None:
-                self._begin_deletion(workspace_id, identity, deletion, counted)
-            elif state["failure"]:
-                self._engine.command(
-                    f"KILL MUTATION WHERE database = {literal(table.database)} AND table = {literal(table.name)} "
-                    f"AND mutation_id = {literal(state['mutation_id'])}"
-                )
-                raise RowsNotDeleted(f"The rows cannot be deleted: {state['failure']}")
-            elif state["is_done"]:
-                self._changed(snapshot, source)
-                return
-            else:
-                time.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def move_quarantine(
         self, workspace_id: str, identity: str, file: Path, *, moved_as: str, moving: Callable[[str], None]
@@ -252,7 +195,7 @@ class Contents:
         `moving` hears, before it happens, what this move is known by. Called again with that as `moved_as`, a move that
         has happened is not repeated. Raises `UnknownDataSource`, `WritingBusy` and `LogWriteFailed`.
         """
-        with self._ingestion.settled(_SETTLING_SECONDS):
+        with self._ingestion.settled(SETTLING_SECONDS):
             snapshot = self._projects.of(workspace_id).snapshot
             source = snapshot.data_source(identity)
             self._projects.of(workspace_id).require_unstaged([source.name])
@@ -276,46 +219,12 @@ class Contents:
         self._engine.command(f"CREATE TABLE {Table(staging, table.name)} AS {table}")
         return staging
 
-    def _begin_deletion(
-        self, workspace_id: str, identity: str, deletion: Deletion, counted: Callable[[int], None]
-    ) -> None:
-        with self._ingestion.settled(_SETTLING_SECONDS):
-            snapshot = self._projects.of(workspace_id).snapshot
-            source = snapshot.data_source(identity)
-            self._projects.of(workspace_id).require_unstaged([source.name])
-            rows = self.count(snapshot, source, deletion.condition)
-            counted(rows)
-            table = snapshot.table(source.name)
-            where = f"WHERE {placed(snapshot, deletion.condition)} AND {literal(deletion.mark)} != ''"
-            change = f"DELETE FROM {table}" if deletion.lightweight else f"ALTER TABLE {table} DELETE"
-            settings = "SETTINGS mutations_sync = 0, lightweight_deletes_sync = 0"
-            options = {"delete_condition": deletion.condition}
-            with self._telemetry.operation(
-                snapshot.workspace,
-                "delete",
-                identity,
-                source.name,
-                job_id=deletion.mark,
-                request_id=deletion.request_id,
-                options=options,
-            ) as operation:
-                self._engine.command(f"{change} {where} {settings}", database=snapshot.workspace.database)
-                operation.rows(rows)
-
     def _forget(self, staging: str) -> None:
         """Remove the old tables. What is done is done: where that fails, the next start does it."""
         try:
             drop_staging(self._engine, staging)
         except EngineFailure as failure:
             _log.warning("tables that were replaced cannot be removed yet", database=staging, reason=failure.message)
-
-    def _mutation(self, table: Table, mark: str) -> dict[str, Any] | None:
-        rows = self._engine.fetch(
-            "SELECT mutation_id, is_done, latest_fail_reason AS failure FROM system.mutations "
-            f"WHERE database = {literal(table.database)} AND table = {literal(table.name)} "
-            f"AND position(command, {literal(mark)}) > 0 AND NOT is_killed"
-        )
-        return rows[0] if rows else None
 
     def _affected(self, workspace_id: str, source: DataSource) -> set[str]:
         """What rows of a data source come into, in what is live and in what is staged beside it."""

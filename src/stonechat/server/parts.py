@@ -29,7 +29,7 @@ from stonechat.ingest.ingestion import Ingestion, IngestionSettings
 from stonechat.ingest.routing import LiveDestinations
 from stonechat.jobs.contents import Contents
 from stonechat.jobs.copies import Copier, CopyLimits
-from stonechat.jobs.deletions import deletion_kind
+from stonechat.jobs.deletions import Deleter
 from stonechat.jobs.imports import Importer, ImportLimits
 from stonechat.jobs.publishing import Publisher
 from stonechat.jobs.recording import JobRecorder
@@ -167,10 +167,11 @@ class Parts:
             limits=CopyLimits(self.settings.copy_seconds, self.settings.copy_memory_bytes),
         )
         copier.recover(JobStore(self.store))
+        deleter = Deleter(self.engine, self.ingestion, self.projects, self.versions, self.telemetry)
         retrier = QuarantineRetrier(self.contents, self.ingestion, self.projects, self.telemetry, home / "imports")
         self.jobs = JobRunner(
             self.store,
-            [self.importer.kind, copier.kind, deletion_kind(self.contents), retrier.kind],
+            [self.importer.kind, copier.kind, deleter.kind, retrier.kind],
             threads=max(self.settings.job_threads, 1),
             changed=JobRecorder(self.telemetry, self.projects),
         )
