@@ -35,6 +35,13 @@ def test_groups_that_tie_come_in_the_order_that_projects_were_tested_with(engine
     assert found == [[source, 1] for source in in_their_order]
 
 
+def test_a_limit_keeps_the_first_groups(engine: ChdbEngine, database: str) -> None:
+    rows = "SELECT number, 'u' || toString(number % 20) FROM numbers(50)"
+    engine.command(f"CREATE TABLE t (n UInt8, user String) ORDER BY n AS {rows}", database=database)
+    groups = "SELECT user, count() FROM t GROUP BY user"
+    assert lines(engine, f"{groups} LIMIT 5", database) == lines(engine, groups, database)[:5]
+
+
 @pytest.mark.parametrize("kind", ["LEFT", "ANY LEFT", "FULL"])
 def test_joined_rows_come_in_the_order_of_the_left_side(engine: ChdbEngine, database: str, kind: str) -> None:
     engine.command(

@@ -29,11 +29,12 @@ _COMMON: Final = {
     **_AS_BEFORE,
 }
 #: Readers: to write an answer in threads of its own, which it is handed to and back, costs more than it saves.
-#: Groups by texts come in the order of the hash tables of older engines, joined rows in that of the left side; see
-#: decision 20.
+#: Groups by texts come in the order of the hash tables of older engines, the first of them with a LIMIT, joined rows in
+#: that of the left side; see decision 20.
 _READER: Final = {
     "readonly": "1",
     "enable_packed_string_keys_in_aggregation": "0",
+    "enable_group_by_top_k_optimization": "0",
     "query_plan_join_swap_table": "false",
     "query_plan_optimize_join_order_limit": "0",
     "join_algorithm": "direct,hash,ie_join",
