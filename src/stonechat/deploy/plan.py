@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
@@ -118,6 +118,20 @@ class Plan:
     def steps(self) -> Sequence[Step]:
         """Every step in the order it runs."""
         return (*self.before, *self.after)
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """The steps that make tables, by their data sources."""
+        kinds = CreateDataSource | CloneDataSource | RewriteDataSource | RenewDataSource
+        return {step.source.name: step for step in self.before if isinstance(step, kinds)}
+
+    def views_into(self, name: str) -> Sequence[CreateView]:
+        """The views that are made and write a data source."""
+        return [step for step in self.before if isinstance(step, CreateView) and step.target == name]
+
+    def backfills(self, name: str) -> Sequence[Backfill]:
+        """What a data source is filled by."""
+        return [step for step in self.before if isinstance(step, Backfill) and step.view.target == name]
 
 
 def views_of(project: Project, pipe: Pipe) -> tuple[CreateView, ...]:
