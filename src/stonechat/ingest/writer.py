@@ -9,13 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 import structlog
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.blocks import BlockCommitter
+from stonechat.ingest.flushing import Flush, Flushes
 from stonechat.ingest.gathering import BlockLimits, Gathering
 from stonechat.ingest.log import Log
 from stonechat.ingest.records import Block, Done, Plan, Rows
@@ -28,8 +28,6 @@ _logger = structlog.get_logger(__name__)
 _FIRST_RETRY = 0.05
 _LAST_RETRY = 5.0
 _REPLAY_ATTEMPTS = 8
-_ATTEMPTS_IN_SIGHT = 5
-"""What a block may need that has to be split, or sent past its views. After more, nobody knows when it will be in."""
 
 
 class CommitDelayed(StonechatError):
@@ -48,18 +46,6 @@ class ReplayFailed(StonechatError):
     kind = Kind.UNAVAILABLE
 
 
-@dataclass(slots=True)
-class _Flush:
-    """Asks for everything that was delivered before it. `targets` is the last sequence number by data source.
-
-    One that is `given_up` is not told of the end, but that it is not in sight.
-    """
-
-    ended: Callable[[], None]
-    given_up: Callable[[], None] | None = None
-    targets: dict[str, int] = field(default_factory=dict)
-
-
 class Writer:
     """Commits what the log delivers. `released` hears of all rows that are committed."""
 
@@ -75,9 +61,9 @@ class Writer:
         self._committer = committer
         self._limits = limits or BlockLimits()
         self._released = released
-        self._inbox: SimpleQueue[Rows | _Flush | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Rows | Flush | None] = SimpleQueue()
         self._gatherings: dict[str, Gathering] = {}
-        self._flushes: list[_Flush] = []
+        self._flushes = Flushes()
         self._committed: dict[str, int] = {}
         self._replayed = 0
         #: What keeps the writing apart from those who exchange tables.
@@ -141,14 +127,14 @@ class Writer:
             given_up.set()
             told.set()
 
-        self._ask(_Flush(told.set, None if patiently else give_up))
+        self._ask(Flush(told.set, None if patiently else give_up))
         return told.wait(timeout) and not given_up.is_set()
 
     def when_flushed(self, ended: Callable[[], None]) -> None:
         """The same without waiting: `ended` is called once, on the writer's thread."""
-        self._ask(_Flush(ended))
+        self._ask(Flush(ended))
 
-    def _ask(self, flush: _Flush) -> None:
+    def _ask(self, flush: Flush) -> None:
         self._log.barrier(lambda _failure: self._inbox.put(flush))
 
     def close(self, timeout: float = 10.0) -> None:
@@ -175,7 +161,7 @@ class Writer:
                 if isinstance(item, Rows):
                     self._gathering(item.data_source).add(item, time.monotonic())
                 elif item is not None:
-                    self._begin_flush(item)
+                    self._flushes.begin(item, self._gatherings)
                 item = self._inbox.get_nowait()
         except Empty:
             return
@@ -202,8 +188,7 @@ class Writer:
             return False
         if now >= gathering.due_at:
             return True
-        flushed = any(data_source in flush.targets for flush in self._flushes)
-        return not gathering.rows and (flushed or gathering.is_full(self._limits))
+        return not gathering.rows and (self._flushes.want(data_source) or gathering.is_full(self._limits))
 
     def _commit_due(self, data_source: str, gathering: Gathering) -> None:
         """Commit the block that waits for another attempt, or the next one. Nothing may end the writer's thread."""
@@ -244,7 +229,7 @@ class Writer:
             if each.committed is not None:
                 each.committed(told)
         self._released(rows)
-        self._end_flushes(data_source, rows[-1].sequence)
+        self._flushes.committed(data_source, rows[-1].sequence)
         if gathering.idle and gathering.quiet_linger == self._limits.quiet_linger:
             del self._gatherings[data_source]
 
@@ -263,31 +248,7 @@ class Writer:
             if each.committed is not None:
                 each.committed(told)
                 each.committed = None
-        self._give_up_flushes()
-
-    def _begin_flush(self, flush: _Flush) -> None:
-        for data_source, gathering in self._gatherings.items():
-            pending = gathering.waiting or gathering.rows
-            if pending:
-                flush.targets[data_source] = pending[-1].sequence
-        self._flushes.append(flush)
-        self._end_flushes("", 0)
-        self._give_up_flushes()
-
-    def _give_up_flushes(self) -> None:
-        stuck = {name for name, each in self._gatherings.items() if each.rows and each.attempt >= _ATTEMPTS_IN_SIGHT}
-        for flush in list(self._flushes):
-            if flush.given_up is not None and not stuck.isdisjoint(flush.targets):
-                flush.given_up()
-                self._flushes.remove(flush)
-
-    def _end_flushes(self, data_source: str, committed: int) -> None:
-        for flush in list(self._flushes):
-            if flush.targets.get(data_source, committed + 1) <= committed:
-                del flush.targets[data_source]
-            if not flush.targets:
-                flush.ended()
-                self._flushes.remove(flush)
+        self._flushes.give_up(self._gatherings)
 
     def _replay_block(self, gathering: Gathering | None) -> int:
         if gathering is None:
