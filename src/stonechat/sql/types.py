@@ -13,6 +13,7 @@ from typing import ClassVar, NoReturn
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.sql.quoting import identifier
+from stonechat.sql.type_tokens import Token, tokens, unquoted
 
 MAXIMUM_DEPTH = 32
 """How deep types nest at most: far more than any table needs, far less than the interpreter's stack."""
@@ -139,43 +140,20 @@ _ALIASES = {
 }
 """The names of other databases that ClickHouse understands, in any case."""
 
-_TOKEN = re.compile(
-    r"""\s*+(?:
-        (?P<word>[A-Za-z_][A-Za-z0-9_]*+)
-      | (?P<number>[+-]?\d++(?:\.\d++)?(?:[eE][+-]?\d++)?)
-      | (?P<text>'(?:[^'\\]|\\.|'')*+')
-      | (?P<quoted>`(?:[^`\\]|\\.)*+`|"(?:[^"\\]|\\.)*+")
-      | (?P<open>[(\[]) | (?P<close>[)\]]) | (?P<comma>,)
-      | (?P<symbol>\S)
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-
-
 _OPERANDS = frozenset({"word", "number", "text", "quoted"})
-_ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t"}
 _QUOTES = frozenset("'\"`")
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    offset: int
 
 
 class _Parser:
     """Reads one type by recursive descent over the tokens of its text."""
 
     def __init__(self, text: str) -> None:
-        self._tokens: list[_Token] = []
+        self._tokens = tokens(text)
         self._index = 0
-        for match in _TOKEN.finditer(text.rstrip()):
-            kind = match.lastgroup or "symbol"
-            self._tokens.append(_Token(kind, match[kind], match.start(kind)))
-            if match[kind] in _QUOTES:
-                raise InvalidType(f"Expected closing {match[kind]}", offset=match.start(kind))
-        self._end = _Token("end", "", len(text))
+        for token in self._tokens:
+            if token.text in _QUOTES:
+                raise InvalidType(f"Expected closing {token.text}", offset=token.offset)
+        self._end = Token("end", "", len(text))
 
     def expect_end(self) -> None:
         if self._next.kind != "end":
@@ -199,7 +177,7 @@ class _Parser:
             arguments += ("10", "0")[len(arguments) :]
         return DataType(family, arguments)
 
-    def _arguments(self, family: str, token: _Token, depth: int) -> tuple[DataType | NamedType | str, ...]:
+    def _arguments(self, family: str, token: Token, depth: int) -> tuple[DataType | NamedType | str, ...]:
         opening = self._advance()
         start = self._index
         arguments: list[DataType | NamedType | str] = []
@@ -231,7 +209,7 @@ class _Parser:
         if self._next.kind not in {"word", "quoted"} or following.kind != "word":
             return self.type(depth + 1)
         name = self._advance()
-        return NamedType(_unquoted(name.text) if name.kind == "quoted" else name.text, self.type(depth + 1))
+        return NamedType(unquoted(name.text) if name.kind == "quoted" else name.text, self.type(depth + 1))
 
     def _verbatim(self) -> str:
         """The text up to the next comma or closing parenthesis of this level, evenly spaced."""
@@ -249,7 +227,7 @@ class _Parser:
         return "".join(parts)
 
     def _checked(
-        self, family: str, token: _Token, arguments: list[DataType | NamedType | str], start: int
+        self, family: str, token: Token, arguments: list[DataType | NamedType | str], start: int
     ) -> tuple[DataType | NamedType | str, ...]:
         if family == "DateTime64" and not arguments:
             raise InvalidType("DateTime64 needs a precision", offset=token.offset, hint="Use DateTime64(3)")
@@ -269,10 +247,10 @@ class _Parser:
         return tuple(arguments)
 
     @property
-    def _next(self) -> _Token:
+    def _next(self) -> Token:
         return self._tokens[self._index] if self._index < len(self._tokens) else self._end
 
-    def _advance(self) -> _Token:
+    def _advance(self) -> Token:
         token = self._next
         self._index += 1
         return token
@@ -281,7 +259,7 @@ class _Parser:
         raise InvalidType(message, offset=self._next.offset)
 
 
-def _family(token: _Token, *, alone: bool) -> str:
+def _family(token: Token, *, alone: bool) -> str:
     name, lower = token.text, token.text.lower()
     if lower == "boolean":
         raise InvalidType("Boolean is not supported", offset=token.offset, hint="Use Bool or UInt8")
@@ -294,10 +272,6 @@ def _family(token: _Token, *, alone: bool) -> str:
         hint = f"Did you mean {next(known for known in _FAMILIES if known.lower() == near[0])}?" if near else None
         raise InvalidType(f"Unknown data type family: {name}", offset=token.offset, hint=hint)
     return family
-
-
-def _unquoted(text: str) -> str:
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), text[1:-1], flags=re.DOTALL)
 
 
 def _argument_counts(family: str) -> tuple[int, int | None]:
