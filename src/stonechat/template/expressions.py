@@ -7,11 +7,11 @@ comprehensions and the methods of plain values besides.
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
+from stonechat.template.calls import Calls
 from stonechat.template.closures import (
     Bind,
     Evaluate,
@@ -19,7 +19,6 @@ from stonechat.template.closures import (
     assign_item,
     assign_name,
     bound,
-    calling,
     hashable,
     loop,
     nothing,
@@ -29,21 +28,16 @@ from stonechat.template.closures import (
 )
 from stonechat.template.context import MAX_TEXT, Context
 from stonechat.template.errors import TemplateSyntaxError
-from stonechat.template.functions import METADATA, OUTPUT_FUNCTIONS, STATEMENT_FUNCTIONS, Function
-from stonechat.template.higher_order import compile_higher_order, function_argument
 from stonechat.template.operations import (
     COMPARISONS,
-    OUTPUT_METHODS,
     OUTPUT_OPERATORS,
     STATEMENT_OPERATORS,
-    call_method,
     format_value,
 )
-from stonechat.template.python import Expression, Target
+from stonechat.template.python import Expression, Target, weigh
 
 MAX_DEPTH = 100
 _LITERALS = (str, int, float, bool, type(None))
-_LITERAL_SECRETS = ("tb_secret", "tb_var")
 
 
 def compile_output(expression: Expression) -> Evaluate:
@@ -61,20 +55,17 @@ def compile_target(target: Target, line: int) -> Bind:
     return _Compiler(line, output=False).target(target)
 
 
-def weigh(tree: ast.AST) -> int:
-    """How many nodes an evaluation may go through at most, loops within it not counted."""
-    return sum(1 for _ in ast.walk(tree))
-
-
 class _Compiler:
     """Compiles the expression of one tag. `_depth` counts the nesting on the way down."""
 
     def __init__(self, line: int, *, output: bool) -> None:
         self._line = line
         self._output = output
-        self._functions = OUTPUT_FUNCTIONS if output else STATEMENT_FUNCTIONS
         self._operators = OUTPUT_OPERATORS if output else STATEMENT_OPERATORS
         self._depth = 0
+
+    def call(self, node: ast.Call) -> Evaluate:
+        return Calls(self.compile, self._refused, self._line, output=self._output).compile(node)
 
     def compile(self, node: ast.expr) -> Evaluate:
         self._depth += 1
@@ -246,75 +237,6 @@ class _Compiler:
     def walrus(self, node: ast.NamedExpr) -> Evaluate:
         name, value = node.target.id, self.compile(node.value)
         return bound(name, value)
-
-    def call(self, node: ast.Call) -> Evaluate:
-        for argument in node.args:
-            if isinstance(argument, ast.Starred):
-                raise self._refused(argument, "Invalid expression type: Starred")
-        options: dict[str, ast.expr] = {}
-        for keyword in node.keywords:
-            if keyword.arg is None or keyword.arg in options:
-                raise self._refused(keyword, "invalid syntax: keyword arguments are given one by one, and once")
-            options[keyword.arg] = keyword.value
-        if not self._output and (function := function_argument(node)) is not None:
-            evaluate = compile_higher_order(node, function, self.compile, weigh(function))
-            if evaluate is None:
-                raise self._refused(node, f"Invalid function or type: {ast.unparse(function)[:20]}")
-            return evaluate
-        match node.func:
-            case ast.Name(id=name) if name in self._functions:
-                return self._function(node, self._functions[name], options)
-            case ast.Name(id=name):
-                raise self._refused(node, f"Invalid function name: {name}")
-            case ast.Attribute(value=receiver, attr=name):
-                return self._method(node, receiver, name, options)
-        raise self._refused(node, f"Invalid expression type: {type(node.func).__name__}")
-
-    def _function(self, node: ast.Call, function: Function, options: dict[str, ast.expr]) -> Evaluate:
-        try:
-            bound = function.signature.bind(*node.args, **options)
-        except TypeError as error:
-            raise self._refused(node, f"{function.name}() {error}") from None
-        for name in METADATA:
-            if (described := bound.arguments.pop(name, None)) is not None:
-                self.compile(described)
-        call = function.call
-        if function.declares:
-            self._check_subject(bound.arguments["x"])
-            call = functools.partial(call, source=subject_name(bound.arguments["x"]))
-        elif function.name in _LITERAL_SECRETS and not isinstance(bound.arguments["name"], ast.Constant):
-            raise self._refused(node, f"{function.name}() takes the name of a secret between quotes")
-        return calling(
-            call,
-            [self.compile(argument) for argument in bound.args],
-            {name: self.compile(argument) for name, argument in bound.kwargs.items()},
-        )
-
-    def _check_subject(self, subject: ast.expr) -> None:
-        if isinstance(subject, ast.Constant) and (not subject.value or not isinstance(subject.value, str)):
-            line = self._line + subject.lineno - 1
-            shown = "" if subject.value is None else str(subject.value)
-            raise self._refused(subject, f'"{shown}" can not be used as a variable name, line {line}')
-
-    def _method(self, node: ast.Call, receiver: ast.expr, name: str, options: Mapping[str, ast.expr]) -> Evaluate:
-        forbidden = name.startswith("_") or name in {"format", "format_map"}
-        if forbidden or (self._output and name not in OUTPUT_METHODS):
-            raise self._refused(node, f"Invalid method name: {name}")
-        subject = self.compile(receiver)
-        arguments = [self.compile(argument) for argument in node.args]
-        keywords = {key: self.compile(value) for key, value in options.items()}
-        return lambda context: call_method(
-            context,
-            subject(context),
-            name,
-            [argument(context) for argument in arguments],
-            {key: value(context) for key, value in keywords.items()},
-        )
-
-
-def subject_name(subject: ast.expr) -> str:
-    """What a type function reads, as error messages name it: the parameter, or the expression."""
-    return subject.id if isinstance(subject, ast.Name) else ast.unparse(subject)
 
 
 def _bound_operand(context: Context, value: object) -> None:

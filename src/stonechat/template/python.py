@@ -114,3 +114,8 @@ def _target(target: ast.expr, source: str, line: int, *, names_only: bool = Fals
 
 def _shown(source: str) -> str:
     return source if len(source) <= 20 else f"{source[:20]}..."
+
+
+def weigh(tree: ast.AST) -> int:
+    """How many nodes an evaluation may go through at most, loops within it not counted."""
+    return sum(1 for _ in ast.walk(tree))

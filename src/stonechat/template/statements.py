@@ -10,9 +10,9 @@ from typing import Any, assert_never
 from stonechat.template.closures import Bind, Evaluate
 from stonechat.template.context import Context, Deed
 from stonechat.template.errors import TemplateRenderError, TemplateSyntaxError
-from stonechat.template.expressions import compile_output, compile_statement, compile_target, weigh
+from stonechat.template.expressions import compile_output, compile_statement, compile_target
 from stonechat.template.operations import STATEMENT_OPERATORS
-from stonechat.template.python import Assignment, Expression
+from stonechat.template.python import Assignment, Expression, weigh
 from stonechat.template.syntax import Break, Continue, For, Handler, If, Node, Output, Set, Text, Try, While
 from stonechat.template.values import sql_of
 
