@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 
 import httpx
+import jwt
 import pytest
 from tests.conftest import RunningServer, StartServer
 
@@ -371,6 +375,65 @@ def test_tokens_read_it_by_their_scopes(spaces: Workspaces) -> None:
     ):
         wrong = seen.request("POST", "/v0/tokens", params={"name": "wrong", "scope": scope})
         assert wrong.status_code == 400
+
+
+def test_a_signed_token_reads_what_its_filter_lets_through(spaces: Workspaces) -> None:
+    spaces.write(1, 2)
+    spaces.write(40, tenant="b")
+    copying = f"NODE rows\nSQL >\n    SELECT * FROM {spaces.visits}\nTYPE copy\nTARGET_DATASOURCE kept\n"
+    files = {"totals.pipe": endpoint(SUM.format(**spaces.names)), "kept.datasource": source(), "copying.pipe": copying}
+    assert spaces.reader.deploy(files).status_code == 200
+    claims = {
+        "workspace_id": spaces.reader.request("GET", "/v1/workspace").json()["id"],
+        "name": "outside",
+        "exp": int(time.time()) + 600,
+        "scopes": [
+            {"type": "PIPES:READ", "resource": "totals"},
+            {"type": "DATASOURCES:READ", "resource": spaces.visits, "filter": "tenant = 'b'"},
+        ],
+    }
+    token = jwt.encode(claims, spaces.reader.token, "HS256")
+    seen = spaces.reader.seen_with(token)
+    assert seen.rows("/v0/pipes/totals.json") == [{"total": 40}]
+    for statement in (f"SELECT * FROM {spaces.visits}", f"SELECT * FROM {spaces.visits} AS a WHERE toInt8(tenant) = 0"):
+        answer = seen.request("GET", "/v0/sql", params={"q": f"{statement} FORMAT JSON"})
+        assert '"a"' not in answer.text
+    assert seen.value(f"SELECT sum(n) FROM {spaces.visits}") == 40
+    assert seen.request("GET", "/v0/sql", params={"q": "SELECT * FROM kept"}).status_code == 403
+    both = seen.request("GET", "/v0/sql", params={"q": f"SELECT * FROM {spaces.names['origin']}.own"})
+    assert both.status_code == 403
+
+
+def test_two_workspaces_share_with_each_other_while_both_deploy(module_server: RunningServer) -> None:
+    names = [f"twin{next(_NUMBERS)}" for _ in range(2)]
+    twins = [module_server.new_workspace(name) for name in names]
+
+    def files(own: int, columns: str) -> Mapping[str, str]:
+        shared = {"visits.datasource": source(columns, names[1 - own])}
+        return shared | {"totals.pipe": endpoint(f"SELECT sum(n) AS total FROM {names[1 - own]}.visits")}
+
+    for own, twin in enumerate(twins):
+        assert twin.deploy({"visits.datasource": source(COLUMNS, names[1 - own])}).status_code == 200
+    for own, twin in enumerate(twins):
+        assert twin.deploy(files(own, COLUMNS)).status_code == 200
+    sent = 0
+    with ThreadPoolExecutor(2) as threads:
+        for columns in (f"{COLUMNS}, {MORE}", WIDER, f"{WIDER}, {MORE}"):
+            clients = [copy(twin) for twin in twins]
+            for client in clients:
+                client.client = httpx.Client(base_url=module_server.url, timeout=60)
+            deploying = [
+                threads.submit(client.deploy, files(own, columns), allow_destructive_operations="true")
+                for own, client in enumerate(clients)
+            ]
+            while not all(each.done() for each in deploying):
+                sent += 1
+                for twin in twins:
+                    assert twin.send('{"tenant": "a", "n": 1}', name="visits").status_code == 200
+                assert [int(twin.rows("/v0/pipes/totals.json")[0]["total"]) for twin in twins] == [sent, sent]
+            assert [each.result().status_code for each in deploying] == [200, 200]
+            for client in clients:
+                client.client.close()
 
 
 def _until_ready(seen: RunningServer, deployment: str) -> None:

@@ -123,25 +123,26 @@ class Snapshot:
         """The data source that another workspace shares under a name or id."""
         return self.project.shared.get(self.name_of(name))
 
-    def sharing_with(self, workspace: Workspace) -> Mapping[str, SharedSource]:
-        """What this workspace lets another one read, by the names that it has there."""
-        own = self.workspace
-        if own.id == workspace.id or not may_share(own.name):
-            return {}
-        files, sources = self.project.files, self.project.data_sources.values()
-        given = (
+    @cached_property
+    def sharing(self) -> Sequence[SharedSource]:
+        """The data sources that this workspace lets others read."""
+        return [
             SharedSource(
-                own,
+                self.workspace,
                 self.deployment_id,
                 source,
-                files[source.position.file],
+                self.project.files[source.position.file],
                 self.identities[source.name],
                 self.table(source.name).database,
             )
-            for source in sources
-            if workspace.name in source.shared_with
-        )
-        return {shared.name: shared for shared in given}
+            for source in self.project.data_sources.values()
+            if source.shared_with and may_share(self.workspace.name)
+        ]
+
+    def sharing_with(self, workspace: Workspace) -> Mapping[str, SharedSource]:
+        """Those that it lets one of the others read, by the names that they have there."""
+        others = self.sharing if workspace.id != self.workspace.id else ()
+        return {each.name: each for each in others if workspace.name in each.source.shared_with}
 
     def receiving(self, shared: Mapping[str, SharedSource]) -> Snapshot:
         """The same with what other workspaces share by now; itself where nothing of that has changed."""
@@ -311,7 +312,8 @@ class LiveProject:
         with self.neighbours.exchanging:
             before, self._served = self._served[0], self._receiving(snapshot, None)
             after = self._served[0]
-            self.neighbours.share()
+            if before.sharing or after.sharing:
+                self.neighbours.share()
         self.promoted(before, after)
 
     def receive(self) -> None:
@@ -332,8 +334,11 @@ class LiveProjects:
         #: Held while what any of them serves is exchanged, and with it what the others read of it.
         self.exchanging = threading.RLock()
         self._projects: dict[str, LiveProject] = {}
+        self._sharing: Sequence[Snapshot] = ()
         for project in projects:
-            self.add(project)
+            project.neighbours = self
+            self._projects[project.snapshot.workspace.id] = project
+        self.share()
 
     def of(self, workspace_id: str) -> LiveProject:
         """The live project of a workspace. Raises `UnknownWorkspace`."""
@@ -369,12 +374,14 @@ class LiveProjects:
     def shared_with(self, workspace: Workspace) -> Mapping[str, SharedSource]:
         """What the live projects of others share with a workspace, by name."""
         shared: dict[str, SharedSource] = {}
-        for project in self._projects.values():
-            shared |= project.snapshot.sharing_with(workspace)
+        for snapshot in self._sharing:
+            shared |= snapshot.sharing_with(workspace)
         return shared
 
     def share(self) -> None:
         """Have every workspace read what the others share by now."""
         with self.exchanging:
+            live = [project.snapshot for project in self._projects.values()]
+            self._sharing = [snapshot for snapshot in live if snapshot.sharing]
             for project in self._projects.values():
                 project.receive()
