@@ -23,6 +23,9 @@ from stonechat.project.live import LiveProjects, Snapshot
 from stonechat.project.model import InvalidProject, Project
 from stonechat.sql.quoting import identifier, literal
 
+# accurateCastOrDefault works through the nullable form of a type, which these lack.
+_NEVER_NULLABLE = frozenset({"Array", "Map"})
+
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
@@ -97,6 +100,8 @@ def _conversion(column: Column) -> str:
     if column.type.name == "AggregateFunction":
         return ""
     name = column.name if column.name.isidentifier() and column.name.isascii() else identifier(column.name)
+    if column.type.name in _NEVER_NULLABLE:
+        return f", for instance SELECT * EXCEPT ({name}), CAST({name} AS {column.type}) AS {name}"
     kind = literal(str(column.type))
     converted = name if column.nullable else f"ifNull({name}, defaultValueOfTypeName({kind}))"
     return f", for instance SELECT * EXCEPT ({name}), accurateCastOrDefault({converted}, {kind}) AS {name}"
