@@ -206,6 +206,31 @@ def test_a_request_without_files_is_refused(server: RunningServer) -> None:
     assert "multipart" in response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("file", ("a.pipe", b"NODE n", "text/plain"))],
+        [("data_project://", (None, b"NODE n", "text/plain"))],
+        [("data_project://", ("a.pipe", b"NODE n", "text/plain")), ("data_project://", ("a.pipe", b"NODE m", ""))],
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/build", "/v1/deploy?auto_promote=true&allow_destructive_operations=true"])
+def test_no_file_is_passed_over_as_if_it_were_gone(server: RunningServer, path: str, parts: list[Any]) -> None:
+    response = server.request("POST", path, files=parts)
+    assert (response.status_code, response.json()["code"]) == (400, "SC950")
+    assert server.deploy(_PROJECT).json()["result"] == "no_changes"
+
+
+def test_a_check_that_is_misspelt_deploys_nothing(server: RunningServer) -> None:
+    files = {**_PROJECT, "endpoints/more.pipe": "NODE n\nSQL >\n    SELECT 1 AS one\nTYPE endpoint\n"}
+    response = server.deploy(files, check="yes")
+    assert (response.status_code, response.json()["error"]) == (
+        400,
+        "The parameter 'check' is neither true nor false: 'yes'",
+    )
+    assert server.request("GET", "/v0/pipes/more.json").status_code == 404
+
+
 def test_an_empty_project_is_refused_while_there_is_data(server: RunningServer) -> None:
     errors = _refused(server, {})
     assert {"SC702"} == {error["code"] for error in errors}

@@ -28,6 +28,9 @@ from stonechat.project.model import InvalidProject
 from stonechat.state import StateStore
 
 _PART_NAME = "data_project://"
+_CONTEXT = "context://"
+_PARTS_HINT = "Name each part 'data_project://', and give it the file's path in the project as its file name."
+_FLAGS = {"true": True, "1": True, "false": False, "0": False, "": False}
 _MOST_FILES = 5000
 _PATIENCE = 20.0
 """Seconds after which a deployment is answered that goes on: clients ask again, and their connections time out."""
@@ -166,13 +169,20 @@ def _number(request: Request) -> int:
 
 
 async def _project_files(request: Request) -> Mapping[str, str]:
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise InvalidUpload("A project is sent as multipart/form-data, one part a file")
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise InvalidUpload("A project is sent as multipart/form-data, one part a file", hint=_PARTS_HINT)
     files: dict[str, str] = {}
     async with request.form(max_files=_MOST_FILES, max_fields=_MOST_FILES) as form:
+        # What is not in a project is removed with a deployment: a file is never passed over.
+        if not {name for name, _ in form.multi_items()} & {_PART_NAME, _CONTEXT}:
+            raise InvalidUpload("The request has no file of a project", hint=_PARTS_HINT)
         for name, part in form.multi_items():
-            if name == _PART_NAME and isinstance(part, UploadFile) and part.filename:
-                files[part.filename] = _text(part.filename, await part.read())
+            if name == _PART_NAME:
+                if not isinstance(part, UploadFile) or not part.filename:
+                    raise InvalidUpload("A file of the project is sent without its name", hint=_PARTS_HINT)
+                text = _text(part.filename, await part.read())
+                if files.setdefault(part.filename, text) != text:
+                    raise InvalidUpload(f"The file {part.filename} is sent twice, with different texts")
     return files
 
 
@@ -184,7 +194,11 @@ def _text(name: str, data: bytes) -> str:
 
 
 def _flag(request: Request, name: str) -> bool:
-    return request.query_params.get(name, "false").lower() in {"true", "1"}
+    given = request.query_params.get(name, "")
+    flag = _FLAGS.get(given.lower())
+    if flag is None:
+        raise InvalidUpload(f"The parameter '{name}' is neither true nor false: '{given}'")
+    return flag
 
 
 def _failure(error: StonechatError, key: str, problems: Sequence[StonechatError]) -> Response:
