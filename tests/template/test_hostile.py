@@ -131,13 +131,13 @@ ENDLESS = [
 
 
 def _outcome(sql: str, **values: str | list[str]) -> str | TemplateError:
-    started = time.perf_counter()
+    started = time.thread_time()
     try:
         return Template.compile(f"%{sql}", name="node").render(values).sql
     except TemplateError as error:
         return error
     finally:
-        assert time.perf_counter() - started < SECONDS
+        assert time.thread_time() - started < SECONDS
 
 
 @pytest.mark.parametrize("sql", ESCAPES)
