@@ -8,12 +8,11 @@ any longer, and at the next start.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -26,13 +25,13 @@ from stonechat.deploy.history import (
     deployment,
     record_begun,
     record_files,
-    record_status,
 )
 from stonechat.deploy.plan import Plan, pipe_of_view
 from stonechat.deploy.preparation import Preparation, prepare
 from stonechat.deploy.removal import Removal
 from stonechat.deploy.restore import snapshot_of
-from stonechat.deploy.staging import Staging, Writing
+from stonechat.deploy.rollout import Rollout
+from stonechat.deploy.staging import Writing
 from stonechat.engine.contract import Engine
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.live import Candidate, LiveProject
@@ -44,7 +43,6 @@ from stonechat.telemetry.recorder import Telemetry
 
 _log = structlog.get_logger(__name__)
 _FLUSH_SECONDS = 10.0
-_STOP_SECONDS = 15.0
 
 
 class DeploymentInProgress(StonechatError):
@@ -59,20 +57,6 @@ class NotACandidate(StonechatError):
 
     code = "SC706"
     kind = Kind.CONFLICT
-
-
-class DeploymentCancelled(StonechatError):
-    """Somebody discarded the deployment while it was under way."""
-
-    code = "SC707"
-    kind = Kind.CONFLICT
-
-
-class DeploymentInterrupted(StonechatError):
-    """The server stops; the deployment goes on after the next start."""
-
-    code = "SC708"
-    kind = Kind.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +93,21 @@ class Deployer:
         self._engine = engine
         self._writing = writing
         self._secrets = secrets
-        self._telemetry = telemetry
         self._staging_seconds = staging_seconds
         self._removal = Removal(live, engine, grace_seconds)
         self._exchange = Exchange(live, store, engine, tokens, writing, removal=self._removal)
         self._one_at_a_time = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._cancelled = False
-        self._stopping = False
+        self._rollout = Rollout(
+            live,
+            store,
+            engine,
+            writing,
+            telemetry,
+            exchange=self._exchange,
+            removal=self._removal,
+            staged=self._discard_later,
+            ended=self._one_at_a_time.release,
+        )
 
     @property
     def workspace(self) -> Workspace:
@@ -154,7 +145,7 @@ class Deployer:
         if outcome.deployment_id is None:
             self._one_at_a_time.release()
             return outcome
-        ended = self._carry_out_in_thread(outcome.deployment_id, lambda: outcome.prepared.plan)
+        ended = self._rollout.begin(outcome.deployment_id, lambda: outcome.prepared.plan)
         return replace(outcome, ended=ended)
 
     def resume(self) -> None:
@@ -165,7 +156,7 @@ class Deployer:
         record = deployment(self._store, self.workspace.id, candidate.snapshot.deployment_id)
         if not candidate.ready:
             self._enter()
-            self._carry_out_in_thread(record.id, lambda: self._plan_again(candidate.snapshot.project))
+            self._rollout.begin(record.id, lambda: self._plan_again(candidate.snapshot.project))
         elif record.auto_promote:
             with self.exclusive():
                 self._exchange.promote(candidate.snapshot)
@@ -174,27 +165,6 @@ class Deployer:
 
     def _plan_again(self, wanted: Project) -> Plan:
         return prepare(self._live.snapshot, wanted, self._engine, self._live.neighbours, allow_destructive=True).plan
-
-    def _carry_out_in_thread(self, identity: int, plan: Callable[[], Plan]) -> Future[None]:
-        """Carry a deployment out; whoever began it has entered, and the thread leaves."""
-        ended: Future[None] = Future()
-
-        def work() -> None:
-            try:
-                self._carry_out(identity, plan)
-            except BaseException as error:
-                failure: BaseException | None = error
-            else:
-                failure = None
-            self._one_at_a_time.release()
-            if failure is None:
-                ended.set_result(None)
-            else:
-                ended.set_exception(failure)
-
-        self._thread = threading.Thread(target=work, name="deployment", daemon=True)
-        self._thread.start()
-        return ended
 
     def _begin(self, files: Mapping[str, str], *, check: bool, allow_destructive: bool, auto_promote: bool) -> Outcome:
         """Find what a deployment has to do, and keep it as the candidate."""
@@ -241,8 +211,7 @@ class Deployer:
             finally:
                 self._one_at_a_time.release()
         else:
-            self._cancelled = True
-            self._engine.cancel(f"deployment-{identity}")
+            self._rollout.cancel(identity)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -255,17 +224,14 @@ class Deployer:
 
     def close(self) -> None:
         """Interrupt what runs; it goes on after the next start."""
-        self._stopping = True
+        self._rollout.interrupt()
         self._removal.stop()
-        thread, candidate = self._thread, self._live.candidate
-        if thread is not None and thread.is_alive() and candidate is not None:
-            self._engine.cancel(f"deployment-{candidate.snapshot.deployment_id}")
-            thread.join(_STOP_SECONDS)
+        self._rollout.wait()
 
     def _enter(self) -> None:
         if not self._one_at_a_time.acquire(blocking=False):
             raise DeploymentInProgress("Another deployment is in progress", hint="Wait for it to end and try again.")
-        self._cancelled = False
+        self._rollout.expect()
 
     def _require_no_candidate(self) -> None:
         candidate = self._live.candidate
@@ -302,49 +268,6 @@ class Deployer:
         self._live.stage(Candidate(snapshot))
         return identity
 
-    def _carry_out(self, identity: int, plan: Callable[[], Plan]) -> None:
-        record = deployment(self._store, self.workspace.id, identity)
-        try:
-            staging = Staging(
-                self._store,
-                self._engine,
-                self._writing,
-                self._live,
-                plan(),
-                progress=record.progress,
-                populations=record.populations,
-                telemetry=self._telemetry,
-                going_on=self._going_on,
-            )
-            with self._removal.tables:
-                staging.run()
-            self._going_on()
-            assert self._live.candidate is not None
-            snapshot = self._live.candidate.snapshot
-            with self._store.transaction() as connection:
-                record_status(connection, identity, Status.DATA_READY)
-            self._live.stage(Candidate(snapshot, ready=True))
-        except BaseException as error:
-            if self._stopping:
-                raise DeploymentInterrupted("The server stops") from error
-            if self._cancelled:
-                self._exchange.discard(identity, Status.DELETED)
-                raise DeploymentCancelled("The deployment was discarded") from error
-            _log.warning("a deployment failed", deployment=identity, reason=str(error))
-            self._exchange.discard(identity, Status.FAILED, [_error(error)])
-            raise
-        self._removal.remove_later()
-        if record.auto_promote:
-            self._exchange.promote(snapshot)
-        else:
-            self._discard_later(deployment(self._store, self.workspace.id, identity))
-
-    def _going_on(self) -> None:
-        if self._cancelled:
-            raise DeploymentCancelled("The deployment was discarded")
-        if self._stopping:
-            raise DeploymentInterrupted("The server stops")
-
     def _discard_later(self, record: DeploymentRecord) -> None:
         """Discard a candidate that nobody has promoted in time."""
         if not self._staging_seconds:
@@ -361,10 +284,3 @@ class Deployer:
 
 def _told(record: DeploymentRecord) -> str:
     return "live" if record.live else str(record.status)
-
-
-def _error(error: BaseException) -> Mapping[str, Any]:
-    if isinstance(error, StonechatError):
-        position = error.position
-        return {"filename": position.file if position else "", "error": str(error), "code": error.code}
-    return {"filename": "", "error": "Internal error; the server's log has the details"}
