@@ -32,14 +32,14 @@ class _Work:
 def test_equal_keys_share_one_run_and_others_do_not() -> None:
     async def scenario() -> None:
         flights, work, other = Coalescing[int](), _Work(), _Work()
-        callers = [asyncio.create_task(flights.run("key", work.start)) for _ in range(10)]
-        callers.append(asyncio.create_task(flights.run("other", other.start)))
+        callers = [flights.join("key", work.start) for _ in range(10)]
+        callers.append(flights.join("other", other.start))
         await asyncio.sleep(0)
         work.gate.set()
         other.gate.set()
         assert list(await asyncio.gather(*callers)) == [1] * 11
         assert (work.begun, other.begun) == (1, 1)
-        assert await flights.run("key", work.start) == 2
+        assert await flights.join("key", work.start) == 2
 
     asyncio.run(scenario())
 
@@ -47,7 +47,7 @@ def test_equal_keys_share_one_run_and_others_do_not() -> None:
 def test_work_ends_with_its_last_caller_and_not_before() -> None:
     async def scenario() -> None:
         flights, work = Coalescing[int](), _Work()
-        first, second = (asyncio.create_task(flights.run("key", work.start)) for _ in range(2))
+        first, second = (flights.join("key", work.start) for _ in range(2))
         await asyncio.sleep(0.01)
         first.cancel()
         await asyncio.sleep(0.01)
@@ -59,14 +59,15 @@ def test_work_ends_with_its_last_caller_and_not_before() -> None:
     asyncio.run(scenario())
 
 
-def test_who_comes_after_the_cancellation_begins_anew() -> None:
+def test_who_comes_after_the_end_of_abandoned_work_begins_anew() -> None:
     async def scenario() -> None:
         flights, work = Coalescing[int](), _Work()
-        first = asyncio.create_task(flights.run("key", work.start))
+        first = flights.join("key", work.start)
         await asyncio.sleep(0.01)
         first.cancel()
-        second = asyncio.create_task(flights.run("key", work.start))
-        third = asyncio.create_task(flights.run("key", work.start))
+        await asyncio.sleep(0)
+        second = flights.join("key", work.start)
+        third = flights.join("key", work.start)
         await asyncio.sleep(0.01)
         work.gate.set()
         assert list(await asyncio.gather(second, third)) == [2, 2]
@@ -83,13 +84,11 @@ def test_a_failure_reaches_every_caller() -> None:
             await asyncio.sleep(0.01)
             raise ValueError("no")
 
-        callers = [
-            asyncio.create_task(flights.run("key", lambda _land: asyncio.ensure_future(fail()))) for _ in range(3)
-        ]
+        callers = [flights.join("key", lambda _land: asyncio.ensure_future(fail())) for _ in range(3)]
         outcomes = await asyncio.gather(*callers, return_exceptions=True)
         assert [str(outcome) for outcome in outcomes] == ["no"] * 3
         with pytest.raises(ValueError, match="no"):
-            await flights.run("key", lambda _land: asyncio.ensure_future(fail()))
+            await flights.join("key", lambda _land: asyncio.ensure_future(fail()))
 
     asyncio.run(scenario())
 
@@ -105,7 +104,7 @@ def test_work_tells_of_its_end_before_its_future_does() -> None:
             return works[0]
 
         lands: list[Callable[[asyncio.Future[int]], None]] = []
-        callers = [asyncio.create_task(flights.run("key", work, heard.append)) for _ in range(3)]
+        callers = [flights.join("key", work, heard.append) for _ in range(3)]
         await asyncio.sleep(0)
         callers[0].cancel()
         await asyncio.sleep(0)
@@ -128,7 +127,7 @@ def test_nobody_is_told_of_a_failure_before_it_is_raised() -> None:
             raise ValueError("no")
 
         with pytest.raises(ValueError, match="no"):
-            await flights.run("key", lambda _land: asyncio.ensure_future(fail()), heard.append)
+            await flights.join("key", lambda _land: asyncio.ensure_future(fail()), heard.append)
         assert heard == []
 
     asyncio.run(scenario())
@@ -142,9 +141,9 @@ def test_work_that_can_not_begin_leaves_nothing_behind() -> None:
             raise ValueError("too many")
 
         with pytest.raises(ValueError, match="too many"):
-            await flights.run("key", refuse)
+            await flights.join("key", refuse)
         good.gate.set()
-        assert await flights.run("key", good.start) == 1
+        assert await flights.join("key", good.start) == 1
 
     asyncio.run(scenario())
 
@@ -152,8 +151,8 @@ def test_work_that_can_not_begin_leaves_nothing_behind() -> None:
 def test_who_waits_gets_the_outcome_whatever_becomes_of_those_who_are_told() -> None:
     async def scenario() -> None:
         flights, work = Coalescing[int](), _Work()
-        told = [asyncio.create_task(flights.run("key", work.start, _refuse)) for _ in range(2)]
-        others = [asyncio.create_task(flights.run("key", work.start)) for _ in range(2)]
+        told = [flights.join("key", work.start, _refuse) for _ in range(2)]
+        others = [flights.join("key", work.start) for _ in range(2)]
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         await asyncio.sleep(0)
         work.gate.set()

@@ -14,13 +14,12 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
-from stonechat.http.ahead import CONNECTION, Connection, on_every_answer, sent_whole
 from stonechat.http.beaten_paths import BeatenPaths
 from stonechat.http.headers import header
 from stonechat.http.minimum import MinimumDeployment
-from stonechat.http.observing import REQUEST_ID, new_request_id, record_call
+from stonechat.http.observing import REQUEST_ID, record, request_id
 from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
-from stonechat.http.repeats import Repeats
+from stonechat.http.whole_answers import CONNECTION, Connection, on_every_answer, sent_whole
 from stonechat.telemetry.recorder import Telemetry
 
 _MAX_URL_BYTES = 8192
@@ -32,20 +31,21 @@ _PREFLIGHT = {
 
 
 _SLASHES = re.compile("//+")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _CALLER_WENT_AWAY = 499
 
 
-def application(
-    routes: Sequence[Route], telemetry: Telemetry, repeats: Repeats, minimum: MinimumDeployment
-) -> EveryAnswer:
-    """The application over its routes. Every request is recorded, and those that `repeats` knows reach no route."""
+def application(routes: Sequence[Route], telemetry: Telemetry, minimum: MinimumDeployment) -> EveryAnswer:
+    """The application over its routes. Every request is recorded."""
     # Starlette's own application puts more around each request than a small one costs.
     routed = ExceptionMiddleware(
         Router(routes), handlers={StonechatError: on_stonechat_error, HTTPException: on_http_exception}
     )
-    paths: dict[object, str] = {route.endpoint: route.path for route in routes}
-    return EveryAnswer(routed, telemetry=telemetry, repeats=repeats, minimum=minimum, paths=paths)
+    return EveryAnswer(routed, telemetry=telemetry, minimum=minimum, paths=paths_of(routes))
+
+
+def paths_of(routes: Sequence[Route]) -> Mapping[object, str]:
+    """What requests are recorded under, by what answers them."""
+    return {route.endpoint: route.path for route in routes}
 
 
 class EveryAnswer:
@@ -59,14 +59,12 @@ class EveryAnswer:
         app: ASGIApp,
         *,
         telemetry: Telemetry,
-        repeats: Repeats,
         minimum: MinimumDeployment,
         paths: Mapping[object, str],
     ) -> None:
         self._app = app
         self._beaten = BeatenPaths()
         self._telemetry = telemetry
-        self._repeats = repeats
         self._minimum = minimum
         self._paths = paths
 
@@ -79,7 +77,7 @@ class EveryAnswer:
         began, status = time.perf_counter(), _CALLER_WENT_AWAY
         scope = _with_single_slashes(scope)
         scope["app"] = self  # the router then raises what it refuses, for the handlers of errors
-        scope[REQUEST_ID] = _request_id(scope)
+        scope[REQUEST_ID] = request_id(header(scope, b"x-request-id") or "")
 
         connection: Connection | None = scope.get(CONNECTION)
         start: Message | None = None
@@ -100,7 +98,7 @@ class EveryAnswer:
         early: ASGIApp | None = None
         try:
             refused = _early_answer(scope) or await self._minimum.refusal(scope)
-            early = refused or self._repeats.answer(scope) or self._beaten.find(scope)
+            early = refused or self._beaten.find(scope)
             await (early or self._app)(scope, receive, send_with_headers)
         except ClientDisconnect:
             pass  # nobody is there to be told
@@ -116,10 +114,7 @@ class EveryAnswer:
             scope.pop(CONNECTION, None)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = self._paths.get(scope.get("endpoint"), "unknown")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._telemetry.requests.add(route, method, status, seconds)
-        record_call(self._telemetry, scope, status, seconds)
+        record(self._telemetry, scope, self._paths.get(scope.get("endpoint"), "unknown"), status, seconds)
 
 
 def _with_single_slashes(scope: Scope) -> Scope:
@@ -130,13 +125,6 @@ def _with_single_slashes(scope: Scope) -> Scope:
     if path.endswith("/") and len(path) > 1:
         path = path[:-1]
     return scope if path is scope["path"] else {**scope, "path": path}
-
-
-def _request_id(scope: Scope) -> str:
-    given = header(scope, b"x-request-id") or ""
-    if given.isascii() and given.isprintable() and 0 < len(given) <= 100:
-        return given
-    return new_request_id()
 
 
 def _early_answer(scope: Scope) -> Response | None:

@@ -58,10 +58,14 @@ def _name_ids(scopes: frozenset[access.Scope]) -> bool:
 
 def token_of(request: Request) -> str:
     """The token that a request has, or an empty text."""
-    authorization = header(request.scope, b"authorization") or ""
-    if authorization[: len(_SCHEME)].lower() == _SCHEME:
-        return authorization[len(_SCHEME) :].strip()
+    if is_in_header(request.scope):
+        return (header(request.scope, b"authorization") or "")[len(_SCHEME) :].strip()
     return request.query_params.get("token", "")
+
+
+def is_in_header(scope: Scope) -> bool:
+    """Whether the token of a request is in its `Authorization`, which decides then, and not in its URL."""
+    return (header(scope, b"authorization") or "")[: len(_SCHEME)].lower() == _SCHEME
 
 
 def rate_limit_headers(scope: Scope) -> Headers:

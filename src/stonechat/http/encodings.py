@@ -31,16 +31,16 @@ def _weight(parameters: str) -> float:
     return float(found[1]) if found else 1.0
 
 
-async def encoded(data: bytes, accepted: str) -> tuple[bytes, str | None]:
-    """`data` in the encoding that the caller prefers, with the encoding's name; small answers stay as they are."""
-    soon, encoding = encoded_soon(data, chosen_encoding(accepted) if len(data) >= _SMALLEST else None)
+async def encoded(data: bytes, chosen: str | None) -> tuple[bytes, str | None]:
+    """`data` in an encoding that the caller accepts, with the encoding's name; small answers stay as they are."""
+    soon, encoding = encoded_soon(data, chosen)
     if soon is None and encoding is not None:
         return await asyncio.to_thread(_compressed, data, encoding), encoding
     return soon or b"", encoding
 
 
 def encoded_soon(data: bytes, encoding: str | None) -> tuple[bytes | None, str | None]:
-    """The same for an encoding that was chosen before; None instead of data that take long."""
+    """The same, but None instead of data that take long."""
     if encoding is None or len(data) < _SMALLEST:
         return data, None
     return _compressed(data, encoding) if len(data) <= _INLINE else None, encoding

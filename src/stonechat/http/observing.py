@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
-from starlette.requests import Request
 from starlette.types import Scope
 
 from stonechat.auth.access import Caller
@@ -30,9 +29,11 @@ REQUEST_ID = "stonechat.request_id"
 QUERY_API = "query_api"
 """The contract's name for statements of `/v0/sql`, which are of no pipe."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _CALL = "stonechat.call"
 _ERROR = "stonechat.error"
 _LONGEST_TEXT = 2000
+_LONGEST_ID = 100
 _MOST_PARAMETERS = 50
 _NOTHING = QueryResult(b"", 0, 0, 0.0)
 
@@ -72,18 +73,27 @@ def new_request_id() -> str:
     return os.urandom(16).hex()
 
 
+def request_id(given: str) -> str:
+    """The id of a request: the one that it brings, if that can be one."""
+    if given.isascii() and given.isprintable() and 0 < len(given) <= _LONGEST_ID:
+        return given
+    return new_request_id()
+
+
 def note_call(scope: Scope, call: Call) -> None:
     """Note what the request calls."""
     scope[_CALL] = call
 
 
-def note_error(request: Request, error: Exception) -> None:
+def note_error(scope: Scope, error: Exception) -> None:
     """Note why the request failed."""
-    request.scope[_ERROR] = str(error)[:_LONGEST_TEXT]
+    scope[_ERROR] = str(error)[:_LONGEST_TEXT]
 
 
-def record_call(telemetry: Telemetry, scope: Scope, status: int, seconds: float) -> None:
-    """Record the call that an ended request was, if it was one: its status, after so many seconds."""
+def record(telemetry: Telemetry, scope: Scope, route: str, status: int, seconds: float) -> None:
+    """Record a request of a route that ended with a status after so many seconds, and the call that it was, if any."""
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    telemetry.requests.add(route, method, status, seconds)
     call: Call | None = scope.get(_CALL)
     if call is None:
         return

@@ -8,6 +8,7 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from stonechat.auth.access import AccessDenied, BeyondScopes, Caller
 from stonechat.errors import Kind, StonechatError
@@ -78,8 +79,13 @@ def problem_response(error: StonechatError) -> Response:
 async def on_stonechat_error(request: Request, error: Exception) -> Response:
     """Exception handler for the program's own errors."""
     assert isinstance(error, StonechatError)
-    note_error(request, error)
-    caller: Caller | None = request.scope.get(CALLER)
+    return refusal(request.scope, error)
+
+
+def refusal(scope: Scope, error: StonechatError) -> Response:
+    """The answer to a request that failed, which is noted, as far as its caller may know why."""
+    note_error(scope, error)
+    caller: Caller | None = scope.get(CALLER)
     if caller is not None and caller.is_signed and isinstance(error, _TELLING):
         error = BeyondScopes()
     if error.kind is Kind.INTERNAL:

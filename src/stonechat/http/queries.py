@@ -13,13 +13,13 @@ from starlette.routing import Route
 
 from stonechat.engine.formats import BY_EXTENSION, JSON, TSV_WITHOUT_HEADER, with_csv_header
 from stonechat.errors import Kind, StonechatError
-from stonechat.http.ahead import Ahead, SentAlready
+from stonechat.http.answers import answer_headers, body_headers
 from stonechat.http.authentication import Authenticator
 from stonechat.http.encodings import chosen_encoding, encoded
+from stonechat.http.familiar import Body, FamiliarRequests
 from stonechat.http.form_data import InvalidBody
 from stonechat.http.headers import BareResponse, header
 from stonechat.http.observing import QUERY_API, Call, note_call
-from stonechat.http.repeats import Body, Repeats, answer_headers, body_headers
 from stonechat.http.request_values import TRUE, csv_header, last_value, output_settings, pipe_parameters, request_values
 from stonechat.http.scanned import without_scanned
 from stonechat.http.snapshots import Snapshots
@@ -48,7 +48,7 @@ class _Handlers:
     authenticator: Authenticator
     snapshots: Snapshots
     queries: QueryService
-    repeats: Repeats
+    familiar: FamiliarRequests
 
     async def call_endpoint(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -66,10 +66,8 @@ class _Handlers:
         snapshot = self.snapshots.of(request, caller)
         call = Call(snapshot, caller, name, wanted.values if wrap is None else {**wanted.values, "q": wrap})
         note_call(request.scope, call)
-        ahead = Ahead(request, call, self.repeats, given_up=known == ANY_ETAG)
-        asked = self.queries.endpoint(snapshot, caller, wanted, ahead)
-        answer = await _unless_gone(request, asked, ahead)
-        return await self._respond(request, call, _unless_known(answer, known), ahead)
+        answer = await _unless_gone(request, self.queries.endpoint(snapshot, caller, wanted))
+        return await self._respond(request, call, _unless_known(answer, known))
 
     async def explain(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
@@ -92,15 +90,11 @@ class _Handlers:
         snapshot = self.snapshots.of(request, caller)
         call = Call(snapshot, caller, QUERY_API, {**wanted.values, "q": statement})
         note_call(request.scope, call)
-        ahead = Ahead(request, call, self.repeats, given_up=known == ANY_ETAG)
-        asked = self.queries.statement(snapshot, caller, wanted, ahead)
-        answer = await _unless_gone(request, asked, ahead)
-        return await self._respond(request, call, _unless_known(answer, known), ahead)
+        answer = await _unless_gone(request, self.queries.statement(snapshot, caller, wanted))
+        return await self._respond(request, call, _unless_known(answer, known))
 
-    async def _respond(self, request: Request, call: Call, answer: Answer, ahead: Ahead) -> Response:
+    async def _respond(self, request: Request, call: Call, answer: Answer) -> Response:
         call.answer = answer
-        if ahead.sent:
-            return SentAlready()
         narrowed = call.caller.is_narrowed
         headers, accepted = answer_headers(answer, narrowed=narrowed), header(request.scope, b"accept-encoding") or ""
         if answer.result is None:
@@ -109,16 +103,18 @@ class _Handlers:
             encoding = chosen_encoding(accepted)
             return StreamedResponse(answer.result, headers, answer.media_type, encoding, narrowed=narrowed)
         whole = without_scanned(answer.result.data) if narrowed else answer.result.data
-        data, encoding = await encoded(whole, accepted)
-        body = Body(answer.result, data, encoding, answer.media_type)
+        data, encoding = await encoded(whole, chosen_encoding(accepted))
+        body = Body(answer.result, data, encoding)
         # Once the answer is on its way, and before another request is read.
-        asyncio.get_running_loop().call_soon(self.repeats.learn, request, call, answer, body)
-        return BareResponse(data, body_headers(headers, body.media_type, body.encoding))
+        asyncio.get_running_loop().call_soon(self.familiar.learn, request.scope, call, answer, body)
+        return BareResponse(data, body_headers(headers, answer.media_type, encoding))
 
 
-def routes(authenticator: Authenticator, snapshots: Snapshots, queries: QueryService, repeats: Repeats) -> list[Route]:
+def routes(
+    authenticator: Authenticator, snapshots: Snapshots, queries: QueryService, familiar: FamiliarRequests
+) -> list[Route]:
     """Endpoints of pipes, and the Query API."""
-    handlers = _Handlers(authenticator, snapshots, queries, repeats)
+    handlers = _Handlers(authenticator, snapshots, queries, familiar)
     return [
         Route("/v0/pipes/{file}", handlers.call_endpoint, methods=["GET", "POST"]),
         Route("/v0/pipes/{name}/explain", handlers.explain, methods=["GET"]),
@@ -145,7 +141,7 @@ def _unless_known(answer: Answer, known: str | None) -> Answer:
     return replace(answer, result=None)
 
 
-async def _unless_gone(request: Request, work: Awaitable[Answer], ahead: Ahead) -> Answer:
+async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
     """The answer; or, once the caller has hung up, the end of its query. What is answered soon is not watched."""
     loop = asyncio.get_running_loop()
     asking = asyncio.current_task(loop)
@@ -153,9 +149,6 @@ async def _unless_gone(request: Request, work: Awaitable[Answer], ahead: Ahead) 
 
     def watch() -> None:
         nonlocal caller
-        if ahead.sent:
-            return
-        ahead.given_up = True  # a call that the caller may end by now is not answered beside it
         caller = loop.create_task(_end_with_caller(request, asking))
 
     soon = loop.call_later(_WATCHED_AFTER, watch)

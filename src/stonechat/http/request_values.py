@@ -18,6 +18,7 @@ from stonechat.query.finalizing import FINALIZE
 _NOT_PARAMETERS = frozenset(
     {"token", "q", "cli_version", "from", "debug", "explain", "release_replacements", "__tb__semver"}
 )
+_DECIDING = frozenset({"q", "explain", FINALIZE})
 TRUE = frozenset({"true", "1"})
 _JSON = "application/json"
 _JSON_OBJECT = re.compile(r"\s*\{(?![{%#])")
@@ -37,6 +38,11 @@ async def request_values(request: Request, raw_key: str | None = None) -> Values
         body = await read_body(request, _MAX_PARAMETER_BYTES)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         pairs += await form_fields(request, body) if kind == FORM_DATA else _body_pairs(body, kind, raw_key)
+    return collected(pairs)
+
+
+def collected(pairs: Iterable[tuple[str, str | list[str]]]) -> Values:
+    """Values by key, those of a key that comes again in a list."""
     values: Values = {}
     for key, value in pairs:
         before = values.get(key)
@@ -117,6 +123,13 @@ def _json_text(value: object) -> str:
 def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
     """What is for the pipe among the values of a request."""
     return {key: value for key, value in values.items() if key not in _NOT_PARAMETERS}
+
+
+def bare_parameters(values: Values) -> Values | None:
+    """The same of a request that has nothing else but its token; None of one that has."""
+    if any(name in _DECIDING or name.startswith(("output_format_", "__tb__")) for name in values):
+        return None
+    return pipe_parameters(values)
 
 
 def output_settings(values: Mapping[str, str | Sequence[str]]) -> dict[str, str]:

@@ -27,14 +27,14 @@ class Coalescing(Generic[_T]):
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[_T]] = {}
 
-    async def run(
+    def join(
         self, key: Hashable, work: Callable[[_Land[_T]], asyncio.Future[_T]], landed: Callable[[_T], None] | None = None
-    ) -> _T:
-        """The outcome of `work`, or of the same key's work that is already under way.
+    ) -> asyncio.Future[_T]:
+        """The outcome of `work`, or of the same key's work that is already under way. Cancelled by who does not wait.
 
         `work` gets what it may call with its future when that has just ended, a turn of the event loop before the
-        future would. `landed` is called with the outcome then, some turns before this goes on; not for those who have
-        gone, nor after a failure.
+        future would. `landed` is called with the outcome then, before this has it; not for those who have gone, nor
+        after a failure.
         """
         # A future of each caller's own: whoever cancels it leaves the work to the others.
         outcome: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
@@ -46,13 +46,14 @@ class Coalescing(Generic[_T]):
             flight.work.add_done_callback(land)
             self._flights[key] = flight
         flight.waiting[outcome] = landed
-        try:
-            return await outcome
-        finally:
-            del flight.waiting[outcome]
-            if not flight.waiting and not flight.work.done():
-                self._forget(key, flight)
-                flight.work.cancel()
+        outcome.add_done_callback(partial(self._leave, key, flight))
+        return outcome
+
+    def _leave(self, key: Hashable, flight: _Flight[_T], outcome: asyncio.Future[_T]) -> None:
+        del flight.waiting[outcome]
+        if not flight.waiting and not flight.work.done():
+            self._forget(key, flight)
+            flight.work.cancel()
 
     def _land(self, key: Hashable, flight: _Flight[_T], work: asyncio.Future[_T]) -> None:
         """Pass the outcome on; a second time, nobody is left who waits for it."""

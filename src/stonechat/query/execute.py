@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,24 +12,23 @@ from functools import partial
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
-from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits, QueryResult
+from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits
 from stonechat.engine.formats import Format, with_csv_header
+from stonechat.errors import StonechatError
 from stonechat.project.authored import AuthoredStatements
-from stonechat.project.composition import Composed, compose_pipe
+from stonechat.project.composition import Composed, Values, compose_pipe
 from stonechat.project.live import Snapshot
 from stonechat.project.versions import DataVersions
-from stonechat.query.answers import Answer, Errand, Outcome, Outlet
-from stonechat.query.cache import AnswerCache, CacheStatus
+from stonechat.query.answers import Answer, Outcome
 from stonechat.query.clauses import without_clauses, without_format
-from stonechat.query.coalescing import Coalescing
 from stonechat.query.explain import PLAN, Explanation, explaining, node_of, without_secrets
 from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
 from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, unread_as_told, without_databases
+from stonechat.query.outcomes import Outcomes, Result, Started
 from stonechat.query.prepared import Prepared, PreparedCalls
-from stonechat.query.requests import ANY_ETAG, EndpointRequest, StatementRequest
+from stonechat.query.requests import EndpointRequest, StatementRequest
 from stonechat.query.runs import QueryRuns
-from stonechat.query.spool import SpooledAnswer
 from stonechat.query.statement import compose_own, render_statement
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
@@ -38,8 +36,6 @@ from stonechat.sql.references import References, UnreadableStatement
 from stonechat.template.render import Rendered
 
 _MOST_THREADS = os.cpu_count() or 1
-_MEANWHILE = 0.002
-"""Seconds after which a query is well under way: what its answer does not wait for is done then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,48 +63,55 @@ class QueryService:
         catch_up: Callable[[str], None] = lambda _database: None,
     ) -> None:
         self._engine = engine
-        self._versions = versions
-        self._catch_up = catch_up
         self._limits = replace(bounds.limits, threads=_possible(bounds.limits.threads))
         self._runs = QueryRuns(engine, bounds.connections, bounds.queue)
         self._gate = StatementGate(engine.explain)
         self._authored = AuthoredStatements(engine.explain)
         self._narrowing = Narrowing(engine)
         self._prepared = PreparedCalls()
-        self._cache = AnswerCache(bounds.cache_bytes)
-        self._flights = Coalescing[QueryResult | SpooledAnswer]()
+        self._outcomes = Outcomes(versions, self._runs, bounds.cache_bytes, catch_up)
 
-    async def endpoint(
-        self, snapshot: Snapshot, caller: Caller, request: EndpointRequest, outlet: Outlet | None = None
-    ) -> Answer:
+    async def endpoint(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer:
         """Call an endpoint: find it, authorise, compose its statement, run it."""
         stages = Stages()
-        errand = Errand(request.format.media_type, stages, outlet)
+        learn = None
         with stages.stage("find"):
             pipe = snapshot.endpoint(request.pipe, partial(caller.may, ScopeType.READ_PIPE))
         with stages.stage("authorise"):
             caller.require(ScopeType.READ_PIPE, pipe.name)
         with stages.stage("compose"):
             if request.wrap is None:
-                prepared = await self._prepare(snapshot, caller, pipe, request, errand)
+                prepared, learn = await self._prepare(snapshot, caller, pipe, request)
             else:
                 composed = await self._runs.in_thread(self._wrapped, snapshot, caller, pipe, request)
                 prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
         with stages.stage("query"):
-            outcome = await self._outcome(caller, prepared, request.known_etag, errand)
+            outcome = await self._outcome(caller, prepared, request.known_etag, learn)
         return outcome.answer(request.format.media_type, stages, prepared)
 
     def repeated(self, prepared: Prepared, media_type: str, known_etag: str | None) -> Answer | None:
         """The answer to a call that an earlier one was made into, if it is kept. Whoever asks may have it."""
         stages = Stages()
         with stages.stage("repeat"):
-            versions = self._versions.of(prepared.counted)
-            outcome = self._known(prepared, versions, known_etag)
+            outcome = self._outcomes.kept(prepared, known_etag)
         return outcome.answer(media_type, stages, prepared) if outcome else None
 
-    async def statement(
-        self, snapshot: Snapshot, caller: Caller, request: StatementRequest, outlet: Outlet | None = None
-    ) -> Answer:
+    def planned(self, snapshot: Snapshot, pipe: Pipe, output: Format, values: Values) -> Prepared | None:
+        """What a call is made into, where calls like it have shown all that is to be decided before its query."""
+        composed = snapshot.plans.compose(pipe, values)
+        if composed is None or not self._authored.knows(composed):
+            return None
+        return Prepared.of(snapshot, composed, self._query(snapshot, composed, output, {}))
+
+    def start(self, prepared: Prepared, landed: Callable[[Result], None]) -> Started | None:
+        """Have the query of a prepared call answered, if that can be done at once; see `Outcomes.start`."""
+        return self._outcomes.start(prepared, landed)
+
+    def told(self, error: StonechatError, caller: Caller, prepared: Prepared) -> StonechatError:
+        """Why a query failed, as far as its caller may know."""
+        return as_told(error, caller, prepared.query, prepared.reads) if isinstance(error, EngineFailure) else error
+
+    async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
         """Run a caller's statement: render it, authorise what it reads, compose it with the pipes it names, run it."""
         stages = Stages()
         with stages.stage("find"):
@@ -130,9 +133,7 @@ class QueryService:
             composed = compose_own(snapshot.project, own, named, request.values, pipe, caller=caller)
             prepared = await self._ready(snapshot, caller, composed, output, request.settings)
         with stages.stage("query"):
-            outcome = await self._outcome(
-                caller, prepared, request.known_etag, Errand(output.media_type, stages, outlet)
-            )
+            outcome = await self._outcome(caller, prepared, request.known_etag)
         return outcome.answer(output.media_type, stages, prepared)
 
     async def explain(
@@ -162,30 +163,31 @@ class QueryService:
     @property
     def cached_bytes(self) -> int:
         """Size of the answers that are kept."""
-        return self._cache.size
+        return self._outcomes.cached_bytes
 
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
         self._runs.close()
 
     async def _prepare(
-        self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest, errand: Errand
-    ) -> Prepared:
+        self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest
+    ) -> tuple[Prepared, Callable[[], None] | None]:
+        """A call made ready, and what is to be done for further calls while its query runs."""
         call = request.call(pipe, caller)
         prepared = self._prepared.get(snapshot, call)
-        if prepared is None:
-            # What the token sets is not among the values that plans know.
-            planned = None if caller.fixed else snapshot.plans.compose(pipe, request.values)
-            composed = planned or compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
-            prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
+        if prepared is not None:
+            return prepared, None
+        # What the token sets is not among the values that plans know.
+        planned = None if caller.fixed else snapshot.plans.compose(pipe, request.values)
+        composed = planned or compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
+        prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
 
-            def remember() -> None:
-                self._prepared.put(snapshot, call, composed, prepared)
-                if planned is None and not caller.fixed:
-                    snapshot.plans.learn(pipe, request.values)
+        def learn() -> None:
+            self._prepared.put(snapshot, call, composed, prepared)
+            if planned is None and not caller.fixed:
+                snapshot.plans.learn(pipe, request.values)
 
-            errand.meanwhile = remember
-        return prepared
+        return prepared, learn
 
     async def _ready(
         self, snapshot: Snapshot, caller: Caller, composed: Composed, output: Format, settings: Mapping[str, str]
@@ -222,59 +224,17 @@ class QueryService:
         own = render_statement(request.statement, request.values, secrets, self._engine.explain)
         return own, self._gate.statement(own, snapshot.project, caller, pipe)
 
-    async def _outcome(self, caller: Caller, prepared: Prepared, known_etag: str | None, errand: Errand) -> Outcome:
-        """The answer that is kept, or that of the query, which equal requests share."""
-        # Taken before the query runs: what changes meanwhile makes its answer one of the past.
-        versions = self._versions.of(prepared.counted)
-        known = self._known(prepared, versions, known_etag)
-        if known is None or errand.meanwhile is not None:
-            asyncio.get_running_loop().call_later(_MEANWHILE, self._meanwhile, prepared, versions, errand)
+    async def _outcome(
+        self,
+        caller: Caller,
+        prepared: Prepared,
+        known_etag: str | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Outcome:
         try:
-            return known or await self._found(prepared, versions, errand)
+            return await self._outcomes.find(prepared, known_etag, meanwhile)
         except EngineFailure as error:
-            raise as_told(error, caller, prepared.query, prepared.reads) from error
-        finally:
-            errand.outlet = None  # whoever asked is back
-
-    async def _found(self, prepared: Prepared, versions: tuple[int, ...], errand: Errand) -> Outcome:
-        if prepared.about_itself:
-            await self._runs.in_thread(self._catch_up, prepared.workspace_database)
-        if not prepared.keeps:
-            return Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
-        landed = partial(self._landed, prepared, versions, errand) if errand.outlet else None
-        result = await self._flights.run((prepared.key, versions), partial(self._runs.start, prepared.query), landed)
-        if isinstance(result, QueryResult):
-            if not errand.delivered:
-                # Once the answer is on its way, and before another request is read.
-                asyncio.get_running_loop().call_soon(self._keep, prepared, versions, result)
-        elif not result.hold():
-            result = await self._runs.run(prepared.query)  # it ended between its beginning and this turn of the loop
-        return Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
-
-    def _meanwhile(self, prepared: Prepared, versions: tuple[int, ...], errand: Errand) -> None:
-        errand.expect(prepared, prepared.etag(self._versions.epoch, versions))
-        if errand.meanwhile is not None:
-            errand.meanwhile()
-
-    def _landed(
-        self, prepared: Prepared, versions: tuple[int, ...], errand: Errand, result: QueryResult | SpooledAnswer
-    ) -> None:
-        if isinstance(result, QueryResult) and errand.deliver(result):
-            self._keep(prepared, versions, result)
-
-    def _keep(self, prepared: Prepared, versions: tuple[int, ...], result: QueryResult) -> None:
-        self._cache.put(prepared.key, versions, result, lifetime=prepared.lifetime)
-
-    def _known(self, prepared: Prepared, versions: tuple[int, ...], known_etag: str | None) -> Outcome | None:
-        """What is kept for a query: only what may be kept ever is."""
-        result = self._cache.get(prepared.key, versions)
-        if result is None and known_etag in {None, "", ANY_ETAG}:
-            return None
-        etag = prepared.etag(self._versions.epoch, versions)
-        # Of several tags, and from proxies that make strong ones of weak ones, any that is this one will do.
-        if etag is not None and known_etag and (etag.removeprefix("W/") in known_etag or known_etag == ANY_ETAG):
-            return Outcome(None, CacheStatus.HIT, etag)
-        return None if result is None else Outcome(result, CacheStatus.HIT, etag)
+            raise self.told(error, caller, prepared) from error
 
     def _query(self, snapshot: Snapshot, composed: Composed, output: Format, settings: Mapping[str, str]) -> Query:
         chosen = {**composed.settings, **settings}

@@ -105,6 +105,10 @@ class QueryRuns:
         """The outcome of work that asks the engine; it takes the place of a query."""
         return await self._submit(work, *arguments, **named)
 
+    def takes_at_once(self, query: Query) -> bool:
+        """Whether a query would begin at once, and its answer is not known to be large."""
+        return self._threads.has_room and skeleton(query.statement) not in self._large
+
     @property
     def pending(self) -> int:
         """Pieces of work that run or wait."""

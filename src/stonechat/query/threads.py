@@ -58,6 +58,11 @@ class WarmThreads:
             else:
                 self._waiting.append(work)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether work would begin at once."""
+        return not self._closed and (bool(self._idle) or len(self._threads) < self._number)
+
     def close(self) -> None:
         """Take no more work, and return once all that was taken is done."""
         with self._lock:

@@ -22,6 +22,11 @@ class Stages:
         self._name = name
         return self
 
+    def begin(self, name: str) -> None:
+        """Time what follows as a stage that is under way until the end."""
+        self._name = name
+        self._began = time.perf_counter()
+
     def __enter__(self) -> None:
         self._began = time.perf_counter()
 

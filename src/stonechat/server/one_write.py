@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from stonechat.http.ahead import CONNECTION
 from stonechat.http.headers import Headers
 from stonechat.http.problems import refused_unread
+from stonechat.http.whole_answers import CONNECTION
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
-_COPIED = 64 * 1024
+COPIED = 64 * 1024
+"""Bytes of a body up to which it is cheaper to copy it behind its head than to send both."""
 _RESET = struct.pack("ii", 1, 0)  # to linger, for no second: what is not sent yet is dropped
 _WITHOUT_BODY = (204, 304)
 #: Headers that say how the connection goes on, which is uvicorn's to decide.
@@ -103,6 +104,15 @@ def _until_closed(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Ap
     return answer
 
 
+def head_of(status: int, headers: Headers) -> bytes | None:
+    """The beginning of an answer with such headers, for others to follow; None for headers that uvicorn has to see."""
+    lines = [b"%b: %b\r\n" % each for each in headers]
+    head = STATUS_LINE[status] + b"".join(lines)
+    # A line end within a header would begin another: uvicorn says what is wrong with it.
+    whole = head.count(b"\n") == head.count(b"\r") == len(lines) + 1
+    return head if whole and not any(name in head for name in _ABOUT_THE_CONNECTION) else None
+
+
 class RequestConnection:
     """Sends the answer to one request, and does to its cycle what uvicorn's `send` does with an answer in one piece."""
 
@@ -116,11 +126,7 @@ class RequestConnection:
         cycle = self._cycle
         if not cycle.keep_alive or cycle.scope["method"] == "HEAD":
             return None
-        lines = [b"%b: %b\r\n" % each for each in cycle.default_headers + headers]
-        head = STATUS_LINE[status] + b"".join(lines)
-        # A line end within a header would begin another: uvicorn says what is wrong with it.
-        whole = head.count(b"\n") == head.count(b"\r") == len(lines) + 1
-        return head if whole and not any(name in head for name in _ABOUT_THE_CONNECTION) else None
+        return head_of(status, cycle.default_headers + headers)
 
     def send(self, head: bytes, body: bytes) -> bool:
         """See `Connection.send`."""
@@ -130,7 +136,7 @@ class RequestConnection:
             return False
         if transport.is_closing():
             return False
-        if len(body) <= _COPIED:
+        if len(body) <= COPIED:
             transport.write(head + body)
         else:
             transport.writelines((head, body))

@@ -13,8 +13,8 @@ import uvicorn
 import uvloop
 
 from stonechat.errors import Kind, StonechatError
+from stonechat.server.direct_protocol import protocol_with
 from stonechat.server.memory import prepare_memory_for_serving, use_large_pages
-from stonechat.server.one_write import OneWriteProtocol
 from stonechat.server.parts import Parts
 from stonechat.server.routes import application_of
 from stonechat.settings import Settings
@@ -38,10 +38,11 @@ class Server(Parts):
         """Answer HTTP until SIGINT or SIGTERM. `when_ready` runs beside it once the port is open."""
         listener = _listener(self.settings)
         self.settings = replace(self.settings, port=listener.getsockname()[1])
+        app, direct = application_of(self)
         config = uvicorn.Config(
-            application_of(self),
+            app,
             loop="none",
-            http=OneWriteProtocol,
+            http=protocol_with(direct),
             lifespan="off",
             access_log=False,
             log_config=None,

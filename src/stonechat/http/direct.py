@@ -1,0 +1,236 @@
+"""Answers to requests that are like earlier ones, past all that a request is read with.
+
+Between the arrival of a request and its query lie the parsing of HTTP, a task, the routes, the token, the values and
+the statement, and as much lies between the query and the answer. After a query of some milliseconds each function on
+that way takes two microseconds to be called once, because its code has left the caches of the processor. Most of it is
+known beforehand for requests that are like earlier ones, so they go this short way: recognized, answered from memory or
+with the outcome of their query, and recorded. Whatever is not as usual goes the usual way, which says what it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+
+from stonechat.auth.limits import RateLimited
+from stonechat.engine.contract import QueryResult
+from stonechat.engine.formats import JSON
+from stonechat.errors import StonechatError
+from stonechat.http.answers import answer_headers, body_headers, header_list
+from stonechat.http.authentication import CALLER, Authenticator
+from stonechat.http.encodings import encoded, encoded_soon
+from stonechat.http.familiar import Body, Familiar, FamiliarRequests, Received
+from stonechat.http.headers import Headers, header
+from stonechat.http.observing import note_call, record
+from stonechat.http.problems import refusal
+from stonechat.http.scanned import without_scanned
+from stonechat.http.whole_answers import on_every_answer
+from stonechat.query.answers import Answer, Outcome
+from stonechat.query.cache import CacheStatus
+from stonechat.query.execute import QueryService
+from stonechat.query.outcomes import Result
+from stonechat.query.timing import Stages
+from stonechat.telemetry.recorder import Telemetry
+
+_log = structlog.get_logger(__name__)
+_WITH_BODY, _WITHOUT_BODY, _CALLER_WENT_AWAY = 200, 304, 499
+_MEANWHILE = 0.002
+"""Seconds after which a query is well under way: the head of its answer is put together then."""
+
+
+class Line(Protocol):
+    """The connection of a client, one of whose requests is answered here."""
+
+    def head(self, status: int, headers: Headers) -> bytes | None:
+        """The beginning of an answer with such headers, for others to follow; None if it can not be sent this way."""
+        ...
+
+    def wait(self, work: asyncio.Future[Any]) -> None:
+        """The answer comes with the end of this work, which is to be cancelled when the client goes away."""
+        ...
+
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Send the answer to the request, which ends it."""
+        ...
+
+    def give_back(self) -> None:
+        """Have the request answered the usual way."""
+        ...
+
+
+@dataclass(slots=True)
+class _Errand:
+    """A request on its way."""
+
+    familiar: Familiar
+    line: Line
+    stages: Stages
+    began: float
+    etag: Callable[[], str | None] | None = None
+    head: bytes | None = None
+
+
+class DirectAnswers:
+    """Answers requests that are recognized. One event loop's own."""
+
+    def __init__(
+        self,
+        familiar: FamiliarRequests,
+        authenticator: Authenticator,
+        queries: QueryService,
+        telemetry: Telemetry,
+        paths: Mapping[object, str],
+    ) -> None:
+        self._familiar = familiar
+        self._authenticator = authenticator
+        self._queries = queries
+        self._telemetry = telemetry
+        self._paths = paths
+
+    def take(self, received: Received, line: Line) -> bool:
+        """Answer a request now or when its query ends, if it is recognized; whether it is."""
+        stages, began = Stages(), time.perf_counter()
+        with stages.stage("recognize"):
+            familiar = self._familiar.recognize(received)
+        if familiar is None:
+            return False
+        known_etag = header(familiar.scope, b"if-none-match")
+        kept = self._queries.repeated(familiar.prepared, familiar.origin.media_type, known_etag)
+        errand = _Errand(familiar, line, stages, began)
+        return self._run(errand) if kept is None else self._repeat(errand, kept)
+
+    def _repeat(self, errand: _Errand, kept: Answer) -> bool:
+        """Send an answer that is kept."""
+        familiar, result, body = errand.familiar, kept.result, None
+        if isinstance(result, QueryResult):
+            body = familiar.body
+            if body is None or body.result is not result:
+                body = self._body_soon(familiar, result)
+            if body is None:
+                return False
+        return self._counted(familiar) and self._send(errand, kept, body)
+
+    def _run(self, errand: _Errand) -> bool:
+        """Send an answer once its query has ended."""
+        try:
+            started = self._queries.start(errand.familiar.prepared, partial(self._landed, errand))
+        except StonechatError:
+            return False  # the usual way says why
+        if started is None:
+            return False
+        if not self._counted(errand.familiar):
+            started.work.cancel()
+            return False
+        errand.etag = started.etag
+        errand.stages.begin("query")
+        errand.line.wait(started.work)
+        started.work.add_done_callback(partial(self._ended, errand))
+        if errand.familiar.origin.media_type == JSON.media_type:
+            asyncio.get_running_loop().call_later(_MEANWHILE, self._prepare_head, errand)
+        return True
+
+    def _landed(self, errand: _Errand, result: Result) -> None:
+        try:
+            if not isinstance(result, QueryResult):
+                errand.line.give_back()
+                return
+            answer = self._answer(errand, result)
+            body = self._body_soon(errand.familiar, result)
+            if body is None:
+                errand.line.wait(asyncio.ensure_future(self._send_later(errand, answer, result)))
+            elif not self._send(errand, answer, body):
+                errand.line.give_back()
+        except Exception as error:  # nobody else would answer the client
+            _log.error("unexpected error", exc_info=error)
+            errand.line.give_back()
+
+    async def _send_later(self, errand: _Errand, answer: Answer, result: QueryResult) -> None:
+        """Send an answer that takes long to be compressed."""
+        data, encoding = await encoded(_shown(errand.familiar, result), errand.familiar.origin.encoding)
+        if not self._send(errand, answer, Body(result, data, encoding)):
+            errand.line.give_back()
+
+    def _ended(self, errand: _Errand, work: asyncio.Future[Any]) -> None:
+        """Tell a client of a failure; an answer has been sent before."""
+        error = None if work.cancelled() else work.exception()
+        if work.cancelled():
+            self._record(errand, _CALLER_WENT_AWAY)
+        elif isinstance(error, StonechatError):
+            self._refuse(errand, error)
+        elif error is not None:
+            errand.line.give_back()
+
+    def _refuse(self, errand: _Errand, error: StonechatError) -> None:
+        familiar, line = errand.familiar, errand.line
+        scope, caller = familiar.scope, familiar.origin.acting
+        scope[CALLER] = caller
+        response = refusal(scope, self._queries.told(error, caller, familiar.prepared))
+        head = line.head(response.status_code, [*response.raw_headers, *on_every_answer(scope)])
+        if head is None:
+            line.give_back()
+        else:
+            line.answer(head + b"\r\n", bytes(response.body))
+            self._record(errand, response.status_code)
+
+    def _answer(self, errand: _Errand, result: QueryResult | None) -> Answer:
+        familiar, etag = errand.familiar, errand.etag() if errand.etag else None
+        outcome = Outcome(result, CacheStatus.MISS, etag)
+        return outcome.answer(familiar.origin.media_type, errand.stages, familiar.prepared)
+
+    def _prepare_head(self, errand: _Errand) -> None:
+        errand.head = self._head(errand, self._answer(errand, None), _WITH_BODY)
+
+    def _head(self, errand: _Errand, answer: Answer, status: int) -> bytes | None:
+        """All of the head of an answer but for how long it took, and what is about its body."""
+        familiar = errand.familiar
+        known = answer_headers(answer, narrowed=familiar.origin.acting.is_narrowed)
+        del known["server-timing"]
+        about = body_headers(known, answer.media_type) if status == _WITH_BODY else header_list(known)
+        return errand.line.head(status, [*about, *on_every_answer(familiar.scope)])
+
+    def _send(self, errand: _Errand, answer: Answer, body: Body | None) -> bool:
+        """Send an answer, and record and remember it; False if it can not be sent from here."""
+        status = _WITHOUT_BODY if body is None else _WITH_BODY
+        head = errand.head or self._head(errand, answer, status)
+        if head is None:
+            return False
+        head += b"server-timing: %b\r\n" % answer.timing.encode()
+        if body is not None:
+            head += b"content-length: %d\r\n" % len(body.data)
+            if body.encoding is not None:
+                head += b"content-encoding: %b\r\n" % body.encoding.encode()
+        errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
+        errand.familiar.call.answer = answer
+        self._record(errand, status)
+        if body is not None and body is not errand.familiar.body:
+            self._familiar.keep(errand.familiar, body)
+        return True
+
+    def _body_soon(self, familiar: Familiar, result: QueryResult) -> Body | None:
+        data, encoding = encoded_soon(_shown(familiar, result), familiar.origin.encoding)
+        return None if data is None else Body(result, data, encoding)
+
+    def _counted(self, familiar: Familiar) -> bool:
+        """Whether the caller may make another request, which is counted then."""
+        try:
+            self._authenticator.count(familiar.scope, familiar.origin.caller)
+        except RateLimited:
+            return False
+        return True
+
+    def _record(self, errand: _Errand, status: int) -> None:
+        scope = errand.familiar.scope
+        note_call(scope, errand.familiar.call)
+        route = self._paths.get(errand.familiar.origin.endpoint, "unknown")
+        record(self._telemetry, scope, route, status, time.perf_counter() - errand.began)
+
+
+def _shown(familiar: Familiar, result: QueryResult) -> bytes:
+    """The body of an answer, as far as it is for the caller."""
+    return without_scanned(result.data) if familiar.origin.acting.is_narrowed else result.data

@@ -1,0 +1,297 @@
+"""Requests that are like earlier ones: recognized by their bytes, without being read as HTTP.
+
+One that is byte for byte like an earlier one becomes the same call. Where requests differ in the values of their URLs
+alone, all but the values is known from an earlier one that looked the same. What is remembered is only what the bytes,
+the caller and the project decide. Everything else is asked anew each time: what the token stands for, what is live and
+whether an answer is still true.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from stonechat.auth.access import Caller
+from stonechat.datafile.resources import Pipe
+from stonechat.engine.contract import QueryResult
+from stonechat.engine.formats import BY_EXTENSION, Format
+from stonechat.errors import StonechatError
+from stonechat.http.authentication import Authenticator, is_in_header, token_of
+from stonechat.http.encodings import chosen_encoding
+from stonechat.http.headers import Headers, header
+from stonechat.http.observing import REQUEST_ID, Call, CallTexts, request_id, texts_of
+from stonechat.http.request_values import bare_parameters, collected, last_value, url_pairs
+from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.query.answers import Answer
+from stonechat.query.execute import QueryService
+from stonechat.query.prepared import Prepared
+from stonechat.query.requests import ANY_ETAG
+
+RECEIVED = "stonechat.received"
+"""The key in a request's scope of its `Received`, if it came alone and at once; else None."""
+#: Headers that tell requests apart and decide nothing else. Some proxies add them to each.
+_TELLING_APART = re.compile(rb"(?<=\r\n)(?:x-request-id|traceparent|tracestate):[^\r\n]*\r\n", re.IGNORECASE)
+_ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r\n]*)\r\n", re.IGNORECASE)
+_CALL = re.compile(
+    rb"GET (/v0/pipes/([A-Za-z0-9_]{1,200})\.([a-z]{3,10}))\?([!-~]{1,4000}) HTTP/1\.1(\r\n.{1,2000})", re.DOTALL
+)
+#: Headers of a body, or of another protocol: what they ask for is uvicorn's to do.
+_UNFAMILIAR = frozenset({b"upgrade", b"expect", b"content-length", b"transfer-encoding"})
+_LONGEST = 6000
+_MOST_LOOKS = 1000
+_CAPACITY_BYTES = 32_000_000
+_LARGEST_SHARE = 32
+
+
+class Received(NamedTuple):
+    """The bytes of a request that came alone and at once, and the address that sent them."""
+
+    peer: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The body of an answer as it is sent: `data` of `result`, in an encoding if any."""
+
+    result: QueryResult
+    data: bytes
+    encoding: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks, of which project and by which route, as a request that was read as HTTP has shown.
+
+    `caller` has resources as the token has them, by name or by id, and `acting` by name. `token` is that of a header,
+    and None where each request has its own in the URL.
+    """
+
+    token: str | None
+    caller: Caller
+    acting: Caller
+    snapshot: weakref.ref[Snapshot]
+    path: str
+    endpoint: object
+    headers: Headers
+    client: tuple[str, int] | None
+    media_type: str
+    encoding: str | None
+
+    def scope(self, received: bytes, raw_path: bytes, query: bytes) -> Scope:
+        """As much of a request's scope as its record and its answer need."""
+        given = _ID.search(received)
+        return {
+            "type": "http",
+            "method": "GET",
+            "path": self.path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": self.headers,
+            "client": self.client,
+            "endpoint": self.endpoint,
+            REQUEST_ID: request_id(given[1].decode("latin-1") if given else ""),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How requests look that call one pipe with whatever values."""
+
+    origin: Origin
+    pipe: Pipe
+    format: Format
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One request, byte for byte, and what it was answered."""
+
+    origin: Origin
+    token: str
+    raw_path: bytes
+    query: bytes
+    pipe: str
+    values: Mapping[str, str | Sequence[str]]
+    texts: CallTexts
+    prepared: Prepared
+    body: Body
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Familiar:
+    """A request that was recognized: the call that it makes, and the body of its last answer if there is one."""
+
+    origin: Origin
+    key: Received
+    token: str
+    scope: Scope
+    call: Call
+    prepared: Prepared
+    body: Body | None = None
+
+
+class FamiliarRequests:
+    """Requests with GET that were answered from the cache or into it, those not made for the longest going first.
+
+    One event loop's own.
+    """
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        projects: LiveProjects,
+        queries: QueryService,
+        capacity_bytes: int = _CAPACITY_BYTES,
+    ) -> None:
+        self._authenticator = authenticator
+        self._projects = projects
+        self._queries = queries
+        self._capacity = capacity_bytes
+        self._size = 0
+        self._known: OrderedDict[Received, _Known] = OrderedDict()
+        self._looks: OrderedDict[tuple[str, bytes, bytes], _Look] = OrderedDict()
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that the requests and their bodies take, at most."""
+        return self._size
+
+    def recognize(self, received: Received) -> Familiar | None:
+        """The call that a request makes, if it is like an earlier one from the same address."""
+        if len(received.data) > _LONGEST or not received.data.startswith(b"GET "):
+            return None
+        key = _key(received)
+        known = self._known.get(key)
+        if known is None:
+            return self._by_look(key, received.data)
+        snapshot = self._live(known.origin, known.token)
+        if snapshot is None:
+            return None
+        self._known.move_to_end(key)
+        scope = known.origin.scope(received.data, known.raw_path, known.query)
+        call = Call(snapshot, known.origin.acting, known.pipe, known.values, None, known.texts)
+        return Familiar(known.origin, key, known.token, scope, call, known.prepared, known.body)
+
+    def learn(self, scope: Scope, call: Call, answer: Answer, body: Body) -> None:
+        """Remember a request that was read as HTTP and answered, if others like it can be answered the same way."""
+        received: Received | None = scope.get(RECEIVED)
+        prepared = answer.prepared
+        if received is None or len(received.data) > _LONGEST or prepared is None or not prepared.keeps:
+            return
+        if not _is_plain(scope):
+            return
+        token = token_of(Request(scope))
+        origin = self._origin(scope, token, call, answer.media_type)
+        if origin is None:
+            return
+        key = _key(received)
+        self.keep(Familiar(origin, key, token, scope, call, prepared), body)
+        match = _CALL.fullmatch(key.data)
+        pipe = call.snapshot.project.pipes.get(match[2].decode()) if match else None
+        output = BY_EXTENSION.get(match[3].decode()) if match else None
+        if match is None or pipe is None or output is None or call.caller.is_narrowed:
+            return
+        self._looks[key.peer, match[1], match[5]] = _Look(origin, pipe, output)
+        while len(self._looks) > _MOST_LOOKS:
+            self._looks.popitem(last=False)
+
+    def keep(self, familiar: Familiar, body: Body) -> None:
+        """Remember what a request is answered now."""
+        key, scope, prepared = familiar.key, familiar.scope, familiar.prepared
+        # The URL is there three times: as it came, as it is recorded, and as parameters.
+        size = 12 * len(key.data) + 4 * len(prepared.query.statement) + len(body.data) + 4_000
+        if body.data is not body.result.data:
+            size += len(body.result.data)
+        if size * _LARGEST_SHARE > self._capacity or not prepared.lasting:
+            return
+        self._remove(key)
+        self._known[key] = _Known(
+            familiar.origin,
+            familiar.token,
+            scope["raw_path"],
+            scope["query_string"],
+            familiar.call.pipe,
+            familiar.call.values,
+            texts_of(scope, familiar.call),
+            prepared,
+            body,
+            size,
+        )
+        self._size += size
+        while self._size > self._capacity:
+            self._remove(next(iter(self._known)))
+
+    def _by_look(self, key: Received, received: bytes) -> Familiar | None:
+        match = _CALL.fullmatch(key.data)
+        look = self._looks.get((key.peer, match[1], match[5])) if match else None
+        if match is None or look is None:
+            return None
+        values = collected(url_pairs(match[4]))
+        parameters = bare_parameters(values)
+        if parameters is None:
+            return None
+        origin = look.origin
+        token = origin.token or last_value(values.get("token")) or ""
+        snapshot = self._live(origin, token)
+        if snapshot is None:
+            return None
+        prepared = self._queries.planned(snapshot, look.pipe, look.format, parameters)
+        if prepared is None:
+            return None
+        call = Call(snapshot, origin.acting, look.pipe.name, parameters)
+        return Familiar(origin, key, token, origin.scope(received, match[1], match[4]), call, prepared)
+
+    def _live(self, origin: Origin, token: str) -> Snapshot | None:
+        """What is live, if that and whom the token stands for are what they were."""
+        try:
+            caller = self._authenticator.identified(token)
+            live, _ = self._projects.of(caller.workspace_id).served
+        except StonechatError:
+            return None
+        return live if caller == origin.caller and live is origin.snapshot() else None
+
+    def _origin(self, scope: Scope, token: str, call: Call, media_type: str) -> Origin | None:
+        """Where a request came from, if the token still stands for the caller who was allowed to make the call."""
+        try:
+            caller = self._authenticator.identified(token)
+        except StonechatError:
+            return None
+        if caller.with_names(call.snapshot.names_by_id) != call.caller:
+            return None
+        return Origin(
+            token if is_in_header(scope) else None,
+            caller,
+            call.caller,
+            weakref.ref(call.snapshot),
+            scope["path"],
+            scope["endpoint"],
+            scope["headers"],
+            scope["client"],
+            media_type,
+            chosen_encoding(header(scope, b"accept-encoding") or ""),
+        )
+
+    def _remove(self, key: Received) -> None:
+        known = self._known.pop(key, None)
+        if known is not None:
+            self._size -= known.size
+
+
+def _key(received: Received) -> Received:
+    return Received(received.peer, _TELLING_APART.sub(b"", received.data))
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Whether a request asks for no more than its answer."""
+    others = any(name in _UNFAMILIAR for name, _ in scope["headers"])
+    stays = scope["http_version"] == "1.1" and (header(scope, b"connection") or "keep-alive").lower() == "keep-alive"
+    return stays and not others and (header(scope, b"if-none-match") or "").strip() != ANY_ETAG

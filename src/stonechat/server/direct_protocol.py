@@ -1,0 +1,106 @@
+"""Connections whose requests are answered directly where they are like earlier ones: see `http.direct`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from stonechat.http.direct import DirectAnswers
+from stonechat.http.familiar import RECEIVED, Received
+from stonechat.http.headers import Headers
+from stonechat.server.one_write import COPIED, OneWriteProtocol, head_of
+
+_END = b"\r\n\r\n"
+
+
+class DirectProtocol(OneWriteProtocol):
+    """One connection. While a request of it is answered directly, uvicorn's parser knows nothing of that request."""
+
+    direct: DirectAnswers
+    _received: Received | None = None
+    _taken: bytes = b""
+    _work: asyncio.Future[Any] | None = None
+    _behind: bytes = b""
+    _last: bool = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived. What follows a request that is answered directly waits behind it."""
+        if self._taken:
+            self._behind += data
+            self.flow.pause_reading()
+            return
+        alone = data.find(_END) == len(data) - len(_END) and all(cycle.response_complete for cycle in self._open)
+        self._received = Received(self.client[0] if self.client else "", data) if alone else None
+        if self._received is None or self.flow.write_paused or not self._takes(self._received):
+            super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer a request the usual way; its bytes are in its scope if they came alone."""
+        super().on_headers_complete()
+        self.scope[RECEIVED] = self._received  # type: ignore[literal-required]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up what is under way: nobody waits for it any more."""
+        self._taken = self._behind = b""
+        if self._work is not None:
+            self._work.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close the connection, after the answer that is under way if there is one."""
+        if self._taken:
+            self._last = True
+        else:
+            super().shutdown()
+
+    def head(self, status: int, headers: Headers) -> bytes | None:
+        """See `Line.head`."""
+        return head_of(status, self.server_state.default_headers + headers)
+
+    def wait(self, work: asyncio.Future[Any]) -> None:
+        """See `Line.wait`."""
+        self._unset_keepalive_if_required()
+        self._work = work
+
+    def answer(self, head: bytes, body: bytes) -> None:
+        """See `Line.answer`. To a client that is gone nothing is sent."""
+        self._taken, self._work = b"", None
+        if self.transport.is_closing():
+            return
+        if len(body) <= COPIED:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines((head, body))
+        if self._last:
+            self.transport.close()
+        else:
+            self.on_response_complete()
+            self._go_on()
+
+    def give_back(self) -> None:
+        """See `Line.give_back`."""
+        taken, self._taken, self._work = self._taken, b"", None
+        if taken:
+            self.flow.resume_reading()
+            super().data_received(taken)
+            self._go_on()
+        if self._last:
+            super().shutdown()
+
+    def _takes(self, received: Received) -> bool:
+        # The answer may be sent before this is told.
+        self._taken = received.data
+        if self.direct.take(received, self):
+            return True
+        self._taken = b""
+        return False
+
+    def _go_on(self) -> None:
+        behind, self._behind = self._behind, b""
+        if behind:
+            self.data_received(behind)
+
+
+def protocol_with(direct: DirectAnswers) -> type[DirectProtocol]:
+    """The protocol of a server that has these direct answers."""
+    return type("Protocol", (DirectProtocol,), {"direct": direct})
