@@ -160,11 +160,6 @@ class FamiliarRequests:
         self._known: OrderedDict[Received, _Known] = OrderedDict()
         self._looks: OrderedDict[tuple[str, bytes, bytes], _Look] = OrderedDict()
 
-    @property
-    def size(self) -> int:
-        """Bytes of memory that the requests and their bodies take, at most."""
-        return self._size
-
     def recognize(self, received: Received) -> Familiar | None:
         """The call that a request makes, if it is like an earlier one from the same address."""
         if len(received.data) > _LONGEST or not received.data.startswith(b"GET "):

@@ -17,7 +17,7 @@ class DirectProtocol(OneWriteProtocol):
     """One connection. While a request of it is answered directly, uvicorn's parser knows nothing of that request."""
 
     direct: DirectAnswers
-    _received: Received | None = None
+    _alone: Received | None = None
     _taken: bytes = b""
     _work: asyncio.Future[Any] | None = None
     _behind: bytes = b""
@@ -29,15 +29,15 @@ class DirectProtocol(OneWriteProtocol):
             self._behind += data
             self.flow.pause_reading()
             return
-        alone = data.find(_END) == len(data) - len(_END) and all(cycle.response_complete for cycle in self._open)
-        self._received = Received(self.client[0] if self.client else "", data) if alone else None
-        if self._received is None or self.flow.write_paused or not self._takes(self._received):
+        whole = data.find(_END) == len(data) - len(_END) and all(cycle.response_complete for cycle in self._open)
+        self._alone = Received(self.client[0] if self.client else "", data) if whole else None
+        if self._alone is None or self.flow.write_paused or not self._takes(self._alone):
             super().data_received(data)
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request the usual way; its bytes are in its scope if they came alone."""
         super().on_headers_complete()
-        self.scope[RECEIVED] = self._received  # type: ignore[literal-required]
+        self.scope[RECEIVED] = self._alone  # type: ignore[literal-required]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is under way: nobody waits for it any more."""
