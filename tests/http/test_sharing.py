@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -178,6 +179,65 @@ def test_an_answer_is_never_older_than_what_was_written(spaces: Workspaces) -> N
     for number in range(1, 30):
         spaces.write(1)
         assert spaces.total() == number
+
+
+def test_an_answer_follows_whatever_the_origin_does_to_the_rows(spaces: Workspaces) -> None:
+    spaces.write(1, 2)
+    assert spaces.read().status_code == 200
+    assert spaces.total() == 3
+    replaced = spaces.origin.request(
+        "POST",
+        "/v0/datasources",
+        params={"name": "visits", "mode": "replace", "format": "ndjson"},
+        content=b'{"tenant": "a", "n": 7}\n{"tenant": "b", "n": 8}',
+    )
+    assert replaced.status_code == 200
+    assert spaces.total() == 15
+    spaces.origin.request(
+        "POST", "/v1/datasources/visits/delete", params={"delete_condition": "tenant = 'b'"}
+    ).raise_for_status()
+    assert spaces.total() == 7
+    spaces.origin.request("POST", "/v0/datasources/visits/truncate").raise_for_status()
+    assert spaces.total() == 0
+
+
+def test_what_is_said_of_an_endpoint_over_it_names_no_database(spaces: Workspaces) -> None:
+    assert spaces.read().status_code == 200
+    explained = spaces.reader.request("GET", "/v0/pipes/totals/explain")
+    assert explained.status_code == 200
+    document = spaces.reader.request("GET", "/v0/pipes/openapi.json")
+    assert '"total"' in document.text
+    broken = spaces.reader.request("GET", "/v0/sql", params={"q": f"SELECT nothing FROM {spaces.visits}"})
+    assert broken.status_code == 400
+    tried = spaces.read("SELECT nothing FROM {origin}.visits")
+    assert tried.status_code == 400
+    for answer in (explained, document, broken, tried):
+        assert not re.search(r"ws_[0-9a-f]{12}|rehearsal_", answer.text), answer.text
+
+
+def test_nothing_is_left_of_a_workspace_that_is_deleted_and_a_new_one_of_its_name_shares_anew(
+    spaces: Workspaces,
+) -> None:
+    spaces.write(1)
+    assert spaces.read().status_code == 200
+    assert spaces.total() == 1
+    owner = spaces.server.client.get("/tokens").json()["user_token"]
+    identity = spaces.origin.request("GET", "/v1/workspace").json()["id"]
+    params = {"hard_delete_confirmation": "yes"}
+    assert spaces.server.request("DELETE", f"/v1/workspaces/{identity}", token=owner, params=params).status_code == 200
+    gone = spaces.reader.request("GET", "/v0/pipes/totals.json")
+    assert (gone.status_code, gone.json()["code"]) == (403, "SC521")
+    spaces.origin = spaces.server.new_workspace(spaces.names["origin"])
+    assert spaces.reader.request("GET", "/v0/pipes/totals.json").status_code == 403
+    assert spaces.share().status_code == 200
+    assert spaces.total() == 0
+
+
+def test_a_build_only_warns_of_a_workspace_that_is_not_there(spaces: Workspaces) -> None:
+    parts = [("data_project://", ("visits.datasource", source(COLUMNS, "nowhere").encode(), "text/plain"))]
+    built = spaces.stranger.request("POST", "/v1/build", files=parts)
+    assert built.status_code == 200
+    assert any("'nowhere'" in each["message"] for each in built.json()["build"]["feedback"])
 
 
 def test_an_answer_is_kept_while_nothing_changes(spaces: Workspaces) -> None:

@@ -9,7 +9,7 @@ from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Pipe
 from stonechat.deploy.ddl import table
 from stonechat.deploy.placeholders import says_nothing
-from stonechat.deploy.tables import trial_placing
+from stonechat.deploy.tables import trial_placing, without_trials
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import StonechatError
 from stonechat.project.checks import name_position
@@ -50,7 +50,7 @@ def copy_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -
         return
     except EngineFailure as error:
         if not says_nothing(error, composed, pipe):
-            yield CopyNotRunnable(f"Copy pipe '{pipe.name}': {error.message}", pipe.output.sql_position)
+            yield CopyNotRunnable(f"Copy pipe '{pipe.name}': {without_trials(error.message)}", pipe.output.sql_position)
         return
     if composed.aborted:
         return

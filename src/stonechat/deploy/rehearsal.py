@@ -22,7 +22,7 @@ from stonechat.deploy.copies import copy_problems
 from stonechat.deploy.ddl import create_view, table
 from stonechat.deploy.placeholders import SYNTAX_ERROR, says_nothing, unknown_name
 from stonechat.deploy.plan import views_of
-from stonechat.deploy.tables import make_shared_tables, trial_placing, tried_tables
+from stonechat.deploy.tables import TRIAL_PREFIX, make_shared_tables, trial_placing, tried_tables, without_trials
 from stonechat.deploy.untried import Untried, untried
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
@@ -38,7 +38,6 @@ from stonechat.sql.quoting import identifier, literal, parameter_text
 from stonechat.sql.references import UnreadableStatement, without_settings
 from stonechat.telemetry.tables import create_statements
 
-DATABASE_PREFIX = "rehearsal_"
 _EXPLAIN = "EXPLAIN "
 _STATE = "AggregateFunction("
 _IN_QUOTES = re.compile("'([^']+)'")
@@ -71,7 +70,7 @@ class Rehearsed:
 @contextmanager
 def scratch_database(engine: Engine) -> Iterator[str]:
     """A database that is there as long as the `with` block."""
-    database = f"{DATABASE_PREFIX}{secrets.token_hex(6)}"
+    database = f"{TRIAL_PREFIX}{secrets.token_hex(6)}"
     engine.command(f"CREATE DATABASE {identifier(database)}")
     try:
         yield database
@@ -108,7 +107,7 @@ def rehearse_in(database: str, project: Project, engine: Engine, what: Untried) 
 
 def remove_leftovers(engine: Engine) -> None:
     """Drop the databases of rehearsals that a crash cut short."""
-    _drop_all(engine, DATABASE_PREFIX)
+    _drop_all(engine, TRIAL_PREFIX)
 
 
 def _drop_all(engine: Engine, prefix: str) -> None:
@@ -155,13 +154,13 @@ def _node_problems(
             attempt = partial(_plan_failure, project, engine=engine, database=database)
             for broken in Branches(project, pipe, node, attempt).broken():
                 said = f"when {broken.told}: {_said(broken.failure)}"
-                place = _position(node, broken.failure, broken.sql, _line_position(node, broken.line))
+                place = _position(project, node, broken.failure, broken.sql, _line_position(node, broken.line))
                 if broken.by_absence:
                     yield Notice(f"Node '{node.name}' fails {said}", place)
                 else:
                     yield InvalidNode(f"Node '{node.name}', {said}", place, hint=broken.failure.hint)
         else:
-            place = _position(node, failure, composed.sql, node.sql_position)
+            place = _position(project, node, failure, composed.sql, node.sql_position)
             # In a string, it may be no template's.
             unmarked = failure.number == SYNTAX_ERROR and "{%" in node.sql and not node.sql.startswith("%")
             hint = "Begin the SQL with a line that is just %" if unmarked else failure.hint
@@ -193,7 +192,7 @@ def _plan_failure(project: Project, composed: Composed, engine: Engine, database
     return None
 
 
-def _position(node: Node, failure: EngineFailure, statement: str, otherwise: Position) -> Position:
+def _position(project: Project, node: Node, failure: EngineFailure, statement: str, otherwise: Position) -> Position:
     """Where in a node's SQL a failure of its rendering lies: a name that is unknown, or where the parser stopped.
 
     A rendering has other lines than the file where a template leaves some out: the line is found by its text.
@@ -202,7 +201,8 @@ def _position(node: Node, failure: EngineFailure, statement: str, otherwise: Pos
         return name_position(node, unknown)
     offset = failure_offset(failure, _EXPLAIN + statement)
     # Without its settings, or with a database's name, the statement was written anew: offsets are not the file's.
-    if offset is None or NAMESPACE in statement or _SETTINGS.search(statement):
+    moved = any(name in statement for name in (NAMESPACE, *(each.workspace.name for each in project.shared.values())))
+    if offset is None or moved or _SETTINGS.search(statement):
         return otherwise
     offset -= len(_EXPLAIN)
     if statement.count("\n") == node.sql.count("\n"):
@@ -230,8 +230,8 @@ def _line_start(node: Node, lines: int) -> int:
 
 
 def _said(failure: EngineFailure) -> str:
-    """The engine's message without the list of all that it would have taken."""
-    return failure.message.partition(". Expected one of: ")[0]
+    """The engine's message without the list of all that it would have taken, and the databases of the trial."""
+    return without_trials(failure.message.partition(". Expected one of: ")[0])
 
 
 def failure_offset(error: EngineFailure, statement: str) -> int | None:

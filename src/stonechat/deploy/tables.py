@@ -25,6 +25,8 @@ from stonechat.project.sharing import SharedSource
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier
 
+TRIAL_PREFIX = "rehearsal_"
+_TRIAL = re.compile(rf"\b{TRIAL_PREFIX}[0-9a-f]+\w*\.")
 _NOISE = (": In scope ", ". In scope ", ", available columns: ", ". Expected one of: ")
 
 
@@ -72,6 +74,11 @@ def trial_placing(project: Project, database: str) -> Placing:
     """Where the tables are in trials in a database that are in another one when the project is live."""
     shared = {each.parts: _beside(database, each) for each in project.shared.values()}
     return Placing(namespaces={NAMESPACE: service_database(database)}, qualified=shared)
+
+
+def without_trials(text: str) -> str:
+    """A text of the engine without the databases in which a project is tried."""
+    return _TRIAL.sub("", text)
 
 
 def _beside(database: str, shared: SharedSource) -> str:
