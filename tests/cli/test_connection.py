@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from stonechat.client import Remote, ServerUnreachable
+from stonechat.client import Remote
+from stonechat.requesting import ServerUnreachable
 
 
 class _OtherProgram(http.server.BaseHTTPRequestHandler):

@@ -11,8 +11,8 @@ from tests.conftest import RunningServer
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.main import app
-from stonechat.client import RequestRefused
 from stonechat.errors import StonechatError
+from stonechat.requesting import RequestRefused
 
 _PROJECT = {
     "numbers.datasource": "SCHEMA >\n    n UInt64,\n    word String DEFAULT 'é'\n",

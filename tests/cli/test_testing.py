@@ -11,8 +11,8 @@ from tests.conftest import MESSAGING, RunningServer
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.main import app
-from stonechat.client import RequestRefused
 from stonechat.errors import StonechatError
+from stonechat.requesting import RequestRefused
 
 _EVENTS = """SCHEMA >
     `kind` String `json:$.kind`,

@@ -12,9 +12,10 @@ import typer
 from stonechat.cli.connection import DEFAULT_URL, AccessToken, Destructive, Url
 from stonechat.cli.console import out
 from stonechat.cli.folders import ProjectFolder
-from stonechat.client import Remote, RequestRefused
+from stonechat.client import Remote
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.loader import load_folder
+from stonechat.requesting import RequestRefused
 from stonechat.testing.places import add_excerpts
 
 app = typer.Typer(help="Look at deployments, promote, discard and take them back.", no_args_is_help=True)

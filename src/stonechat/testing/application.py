@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from stonechat.client import Appended, Remote, RequestRefused, error_body
+from stonechat.client import Appended, Remote
 from stonechat.errors import Kind, StonechatError
+from stonechat.requesting import RequestRefused, error_body
 from stonechat.testing.places import load_fixtures
 
 Rows = list[dict[str, Any]]

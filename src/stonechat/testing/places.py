@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stonechat.client import Appended, Remote, RequestRefused, batches
+from stonechat.client import Appended, Remote, batches
 from stonechat.datafile.problems import excerpt_at
 from stonechat.datafile.scanner import source_lines
 from stonechat.project.fixtures import Fixture, FixtureKind, fixtures_of
 from stonechat.project.loader import UnreadableProject, read_text
 from stonechat.project.secrets import local_secrets
+from stonechat.requesting import RequestRefused
 from stonechat.testing.servers import throwaway_server
 
 

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
-from stonechat.client import Remote, RequestRefused, error_body
+from stonechat.client import Remote
+from stonechat.requesting import RequestRefused, error_body
 from stonechat.testing.cases import Case, CaseFile
 
 _LONGEST_URL = 4000
