@@ -25,6 +25,11 @@ _CASES = {
     "WITH c (x) AS MATERIALIZED (SELECT * FROM c) SELECT * FROM c": "c",
     "WITH c AS (SELECT * FROM d), d AS (SELECT * FROM c), e AS (SELECT * FROM c) SELECT * FROM e": "c d",
     "(WITH c AS (SELECT * FROM t) SELECT * FROM c) UNION ALL SELECT * FROM u": "t u",
+    "SELECT * FROM (WITH c AS (SELECT * FROM t) SELECT * FROM c) JOIN c ON 1": "t c",
+    "SELECT * FROM (WITH c AS (SELECT * FROM t) SELECT * FROM c)": "t",
+    "WITH c AS (SELECT * FROM t) SELECT * FROM c UNION ALL WITH d AS (SELECT 1) SELECT * FROM c": "t c",
+    "WITH c AS (SELECT * FROM t) SELECT * FROM c UNION ALL SELECT * FROM c": "t",
+    "WITH c AS (SELECT * FROM t) SELECT * FROM view(SELECT * FROM c)": "t c",
     "WITH RECURSIVE c AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM c) SELECT * FROM c": "",
     "WITH RECURSIVE c AS (SELECT x FROM c UNION ALL SELECT x + 1 FROM c) SELECT * FROM c": "c",
     "WITH (SELECT max(x) FROM t) AS top SELECT * FROM u WHERE x = top": "t u",
@@ -37,7 +42,7 @@ _CASES = {
     "SELECT \u2018FROM u\u2019 FROM “odd name” JOIN 2024_t ON 1": "odd name,2024_t",
     "SELECT \u2018it's\u2019 FROM t -- \u2019": "t",
     "SELECT $$ 'FROM u $$ FROM t /* FROM v /* */ FROM w */ // FROM x": "t",
-    "SELECT in(x, t), notIn(y, (u)) FROM v WHERE (a, b) IN (c, d) AND a IN (1, e)": "x t y u v c",
+    "SELECT in(x, t), notIn(y, (u)) FROM v WHERE (a, b) IN (c, d) AND a IN (1, e)": "t u v",
     "SELECT a FROM settings, order AS o JOIN window USING (a) WHERE x IN limit ORDER BY format": (
         "settings order window limit"
     ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from stonechat.sql.definitions import SET_OPERATORS, SET_QUANTIFIERS, definitions
 from stonechat.sql.quoting import identifier
+from stonechat.sql.scoping import SET_OPERATORS, SET_QUANTIFIERS, scopes_of
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens, without_end, without_format_clause
 
 # What most statements are like, told without cutting them into tokens, which is most of an endpoint's overhead.
@@ -30,8 +30,7 @@ def with_clause(added: Sequence[tuple[str, str]], statement: str) -> str:
     if _PLAIN_SELECT.match(body) and not ("with" in body.lower() and _WITH_WORD.search(body)):
         return f"WITH\n{listed}\n{body}"
     meant = meaningful_tokens(body)
-    own = {definition.name for definition in definitions(meant) if definition.outermost}
-    if not own.isdisjoint(name for name, _ in added):
+    if not scopes_of(meant).outermost.isdisjoint(name for name, _ in added):
         return f"WITH\n{listed}\nSELECT * FROM (\n{without_end(without_format_clause(body))}\n)"
     parts: list[str] = []
     done = 0
