@@ -81,6 +81,16 @@ def test_functions_mean_what_projects_were_written_for(engine: ChdbEngine, expre
     assert lines(engine, f"SELECT {expression} FROM numbers(1)") == [[value]]
 
 
+def test_types_that_are_unwise_work(engine: ChdbEngine, database: str) -> None:
+    columns = "n LowCardinality(UInt16), s FixedString(300), c UInt64 CODEC(Delta), v Variant(UInt64, Int32), j JSON"
+    engine.command(f"CREATE TABLE t ({columns}) ORDER BY ()", database=database)
+    document = """if(number % 2, '{"k": 7}', '{"k": "a"}')"""
+    engine.command(f"INSERT INTO t SELECT number, 'x', 1, 5::UInt64, {document} FROM numbers(3)", database=database)
+    assert lines(engine, "SELECT j.k AS k, count() AS c FROM t GROUP BY k ORDER BY k", database) == [[7, 1], ["a", 2]]
+    joined = "SELECT count() FROM t AS one JOIN t AS other ON one.j.k = other.j.k"
+    assert lines(engine, joined, database) == [[5]]
+
+
 def test_an_unknown_database_is_the_callers_error(engine: ChdbEngine) -> None:
     with pytest.raises(EngineFailure) as caught:
         lines(engine, "SELECT 1", "no_such_database")

@@ -17,6 +17,17 @@ _AS_BEFORE: Final = {
     "allow_rank_dense_rank_arguments": "1",
     "allow_deprecated_error_prone_window_functions": "1",
 }
+#: What ClickHouse refuses as unwise and is able to do: values of JSON as keys of groups, orders and joins, and types or
+#: codecs that are slow.
+_UNWISE: Final = {
+    "allow_suspicious_types_in_group_by": "1",
+    "allow_suspicious_types_in_order_by": "1",
+    "allow_dynamic_type_in_join_keys": "1",
+    "allow_suspicious_low_cardinality_types": "1",
+    "allow_suspicious_fixed_string_types": "1",
+    "allow_suspicious_variant_types": "1",
+    "allow_suspicious_codecs": "1",
+}
 #: Every connection: plain SQL as a server reads it, no functions that look into the process, statements of up to 16 MB.
 #: The cache of conditions takes rows that a join with an empty side left unread for rows that do not fit: every later
 #: query with that condition goes without them.
@@ -27,6 +38,7 @@ _COMMON: Final = {
     "session_timezone": "UTC",
     "use_query_condition_cache": "0",
     **_AS_BEFORE,
+    **_UNWISE,
 }
 #: Readers: to write an answer in threads of its own, which it is handed to and back, costs more than it saves.
 #: Groups by texts come in the order of the hash tables of older engines, the first of them with a LIMIT, joined rows in
