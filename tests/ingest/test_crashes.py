@@ -1,6 +1,6 @@
 """kill -9 at random and at chosen points: nothing acknowledged is lost, nothing is there twice, views equal the table.
 
-STONECHAT_CRASH_CYCLES sets the number of random kills; 4 by default.
+STONECHAT_CRASH_CYCLES sets the number of random kills; 4 by default. With it, a step is also died at more often.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.ingest.crashing import BINARY, REFUSED
 from stonechat.ingest.bulk.library import compiled_library
 
 _CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "4"))
+_THOROUGH = "STONECHAT_CRASH_CYCLES" in os.environ
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -89,14 +90,14 @@ def test_kills_at_random_points_lose_and_double_nothing(history: History) -> Non
 
 @pytest.mark.parametrize("step", ["before", "after"])
 def test_kills_around_an_insert_lose_and_double_nothing(history: History, step: str) -> None:
-    for count in ("1", "3", "8"):
+    for count in ("1", "3", "8") if _THOROUGH else ("1", "8"):
         history.live(step, count, seconds=2)
     history.live(seconds=0)
     assert history.acknowledged
 
 
 def test_kills_between_the_sync_of_the_log_and_the_commit_lose_and_double_nothing(history: History) -> None:
-    for count in ("2", "5", "9", "14"):
+    for count in ("2", "5", "9", "14") if _THOROUGH else ("2", "9"):
         assert history.live("synced", count, seconds=20) == "killed itself"
     history.live(seconds=0)
     assert history.acknowledged
@@ -115,7 +116,7 @@ def test_kills_during_the_replay_lose_and_double_nothing(history: History, step:
 
 @pytest.mark.parametrize("step", ["removal", "saving", "merge"])
 def test_kills_while_the_log_is_cut_or_parts_are_merged_lose_and_double_nothing(history: History, step: str) -> None:
-    for count in ("1", "2", "3"):
+    for count in ("1", "2", "3") if _THOROUGH else ("1", "3"):
         # On a busy machine the replay of the former life's log comes to the step before the state is told.
         assert history.live(step, count, seconds=30).startswith("killed itself")
     history.live(seconds=0)

@@ -1,8 +1,8 @@
 """kill -9 in the steps of jobs that change what a data source holds: each is done after the next start, and once,
 however much later that is.
 
-Each job runs to its end once to count its steps. The last ones are tried, each in a workspace of its own; with
-STONECHAT_CRASH_CYCLES all of them are.
+Each job runs to its end once to count its steps. The last ones are tried, each in a workspace of its own, but none
+where a transaction begins: what is kept is then as at its end. With STONECHAT_CRASH_CYCLES all of them are tried.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import httpx
 import pytest
 from tests.conftest import REPOSITORY, RunningServer
 
-_TRIED = None if "STONECHAT_CRASH_CYCLES" in os.environ else 4
+_ALL = "STONECHAT_CRASH_CYCLES" in os.environ
+_TRIED = 3
 _FILES = {
     "numbers_in.datasource": "SCHEMA >\n    `id` UInt32 `json:$.id`\n\nENGINE_SORTING_KEY id\n",
     "sums.datasource": "SCHEMA >\n    `rows` UInt64\n\nENGINE SummingMergeTree\nENGINE_SORTING_KEY tuple()\n",
@@ -149,7 +150,8 @@ def test_a_job_that_is_killed_at_any_step_is_done_once(servers: _Servers, action
     assert _ask(server, action)
     _require_done(server, action)
     steps = servers.counted()
-    for step in range(1, len(steps) + 1)[-(_TRIED or len(steps)) :]:
+    numbers = [number for number, step in enumerate(steps, 1) if _ALL or step != "begin"]
+    for step in numbers if _ALL else numbers[-_TRIED:]:
         server = servers.new_workspace()
         servers.count_steps(step)
         _ask(server, action)
