@@ -91,6 +91,11 @@ def test_types_that_are_unwise_work(engine: ChdbEngine, database: str) -> None:
     assert lines(engine, joined, database) == [[5]]
 
 
+def test_joined_subqueries_need_no_names(engine: ChdbEngine) -> None:
+    joined = "SELECT a, n FROM (SELECT 1 AS a, 2 AS n) LEFT JOIN (SELECT 1 AS a, 3 AS m) USING a"
+    assert lines(engine, joined) == [[1, 2]]
+
+
 def test_an_unknown_database_is_the_callers_error(engine: ChdbEngine) -> None:
     with pytest.raises(EngineFailure) as caught:
         lines(engine, "SELECT 1", "no_such_database")

@@ -17,8 +17,8 @@ _AS_BEFORE: Final = {
     "allow_rank_dense_rank_arguments": "1",
     "allow_deprecated_error_prone_window_functions": "1",
 }
-#: What ClickHouse refuses as unwise and is able to do: values of JSON as keys of groups, orders and joins, and types or
-#: codecs that are slow.
+#: What ClickHouse refuses as unwise and is able to do: values of JSON as keys of groups, orders and joins, slow types
+#: and codecs, and joins of sub-queries that have no name.
 _UNWISE: Final = {
     "allow_suspicious_types_in_group_by": "1",
     "allow_suspicious_types_in_order_by": "1",
@@ -27,6 +27,7 @@ _UNWISE: Final = {
     "allow_suspicious_fixed_string_types": "1",
     "allow_suspicious_variant_types": "1",
     "allow_suspicious_codecs": "1",
+    "joined_subquery_requires_alias": "0",
 }
 #: Every connection: plain SQL as a server reads it, no functions that look into the process, statements of up to 16 MB.
 #: The cache of conditions takes rows that a join with an empty side left unread for rows that do not fit: every later
