@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import quote_plus, urlencode
 
 import httpx
@@ -135,6 +136,19 @@ def test_each_call_gets_the_rows_of_its_own_values(server: RunningServer) -> Non
         assert answer.headers.get("etag") == usual.headers.get("etag")
         direct += _is_direct(answer)
     assert direct > 10
+
+
+@pytest.mark.parametrize(
+    "query", ["page=a#b", "page=%zz", "page=a;b", "page", "page=a&&page=b", 'page="a"', "=a", "page=a?b=c"]
+)
+def test_odd_urls_mean_what_they_always_do(server: RunningServer, query: str) -> None:
+    head = f"Host: odd\r\nAuthorization: Bearer {server.token}\r\n\r\n"
+    known = [f"GET {_PAGES}?page=odd{number} HTTP/1.1\r\n{head}".encode() for number in range(4)]
+    assert b"recognize;" in _exchange(server, *known)
+    odd = f"GET {_PAGES}?{query} HTTP/1.1\r\n{head}".encode()
+    answers = [_exchange(server, odd), _exchange(server, odd[:30], odd[30:])]
+    alone, in_pieces = (answer.partition(b"\r\n\r\n")[2].partition(b'"statistics"')[0] for answer in answers)
+    assert alone == in_pieces
 
 
 def test_an_answer_shows_every_event_that_was_acknowledged(server: RunningServer) -> None:
@@ -267,6 +281,44 @@ def test_a_call_whose_client_leaves_is_ended(server: RunningServer) -> None:
     while time.monotonic() < end and not re.search(r"stonechat_queries 0\b", server.request("GET", "/metrics").text):
         time.sleep(0.02)
     assert time.monotonic() < end
+
+
+def _exchange(server: RunningServer, *pieces: bytes) -> bytes:
+    """All that is answered on a connection to pieces that arrive one after the other."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        received = b""
+        for piece in pieces:
+            connection.sendall(piece)
+            connection.settimeout(0.15)
+            with suppress(TimeoutError, ConnectionResetError):
+                received += connection.recv(1_000_000)
+        with suppress(TimeoutError, ConnectionResetError):
+            while chunk := connection.recv(1_000_000):
+                received += chunk
+    return received
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (b"GET /v0/health HTTP/1.1\r\nHost: x\r\nX-Value: ", b""),
+        (b"GET /v0/health HTTP/1.1\r\nHost: x\r\nX-Value: a\r\n", b""),
+        (b"POST /v0/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", b""),
+        (b"POST /v0/nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n", b"\r\n0\r\n\r\n"),
+    ],
+    ids=["in a header's value", "between headers", "in a body", "in a chunk"],
+)
+def test_what_is_a_part_of_another_request_is_never_answered(server: RunningServer, first: bytes, last: bytes) -> None:
+    # Behind a proxy, an answer that nobody asked for would be taken for that to the next caller's request.
+    lines = f"Host: x\r\nAuthorization: Bearer {server.token}\r\n\r\n"
+    known = [f"GET {_PAGES}?page=part{number} HTTP/1.1\r\n{lines}".encode() for number in range(4)]
+    for request in known:
+        assert b"200 OK" in _exchange(server, request)
+    received = _exchange(server, first % len(known[0]) if b"%" in first else first, known[0], last)
+    assert received.count(b"HTTP/1.1 ") <= 1
+    assert b"asked" not in received
+    again = _exchange(server, known[0], known[0])
+    assert again.count(b"HTTP/1.1 200 OK") == 2
 
 
 def test_a_stop_waits_for_the_answer_that_is_under_way(start_server: StartServer) -> None:

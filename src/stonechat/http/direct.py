@@ -34,8 +34,8 @@ from stonechat.http.whole_answers import on_every_answer
 from stonechat.query.answers import Answer, Outcome
 from stonechat.query.cache import CacheStatus
 from stonechat.query.execute import QueryService
-from stonechat.query.outcomes import Result
-from stonechat.query.timing import Stages
+from stonechat.query.outcomes import Result, Versions
+from stonechat.query.timing import written
 from stonechat.telemetry.recorder import Telemetry
 
 _log = structlog.get_logger(__name__)
@@ -70,8 +70,8 @@ class _Errand:
 
     familiar: Familiar
     line: Line
-    stages: Stages
     began: float
+    recognized: float
     etag: Callable[[], str | None] | None = None
     head: bytes | None = None
 
@@ -95,17 +95,15 @@ class DirectAnswers:
 
     def take(self, received: Received, line: Line) -> bool:
         """Answer a request now or when its query ends, if it is recognized; whether it is."""
-        stages, began = Stages(), time.perf_counter()
-        with stages.stage("recognize"):
-            familiar = self._familiar.recognize(received)
+        began = time.perf_counter()
+        familiar = self._familiar.recognize(received)
         if familiar is None:
             return False
-        known_etag = header(familiar.scope, b"if-none-match")
-        kept = self._queries.repeated(familiar.prepared, familiar.origin.media_type, known_etag)
-        errand = _Errand(familiar, line, stages, began)
-        return self._run(errand) if kept is None else self._repeat(errand, kept)
+        versions, kept = self._queries.look(familiar.prepared, header(familiar.scope, b"if-none-match"))
+        errand = _Errand(familiar, line, began, time.perf_counter())
+        return self._run(errand, versions) if kept is None else self._repeat(errand, kept)
 
-    def _repeat(self, errand: _Errand, kept: Answer) -> bool:
+    def _repeat(self, errand: _Errand, kept: Outcome) -> bool:
         """Send an answer that is kept."""
         familiar, result, body = errand.familiar, kept.result, None
         if isinstance(result, QueryResult):
@@ -114,12 +112,13 @@ class DirectAnswers:
                 body = self._body_soon(familiar, result)
             if body is None:
                 return False
-        return self._counted(familiar) and self._send(errand, kept, body)
+        timing = written("repeat", errand.recognized - errand.began)
+        return self._counted(familiar) and self._send(errand, self._answer(errand, kept, timing), body)
 
-    def _run(self, errand: _Errand) -> bool:
+    def _run(self, errand: _Errand, versions: Versions) -> bool:
         """Send an answer once its query has ended."""
         try:
-            started = self._queries.start(errand.familiar.prepared, partial(self._landed, errand))
+            started = self._queries.start(errand.familiar.prepared, versions, partial(self._landed, errand))
         except StonechatError:
             return False  # the usual way says why
         if started is None:
@@ -128,7 +127,6 @@ class DirectAnswers:
             started.work.cancel()
             return False
         errand.etag = started.etag
-        errand.stages.begin("query")
         errand.line.wait(started.work)
         started.work.add_done_callback(partial(self._ended, errand))
         if errand.familiar.origin.media_type == JSON.media_type:
@@ -140,7 +138,9 @@ class DirectAnswers:
             if not isinstance(result, QueryResult):
                 errand.line.give_back()
                 return
-            answer = self._answer(errand, result)
+            recognized, ended = errand.recognized, time.perf_counter()
+            timing = f"{written('recognize', recognized - errand.began)}, {written('query', ended - recognized)}"
+            answer = self._answer(errand, self._missed(errand, result), timing)
             body = self._body_soon(errand.familiar, result)
             if body is None:
                 errand.line.wait(asyncio.ensure_future(self._send_later(errand, answer, result)))
@@ -178,13 +178,16 @@ class DirectAnswers:
             line.answer(head + b"\r\n", bytes(response.body))
             self._record(errand, response.status_code)
 
-    def _answer(self, errand: _Errand, result: QueryResult | None) -> Answer:
-        familiar, etag = errand.familiar, errand.etag() if errand.etag else None
-        outcome = Outcome(result, CacheStatus.MISS, etag)
-        return outcome.answer(familiar.origin.media_type, errand.stages, familiar.prepared)
+    def _missed(self, errand: _Errand, result: QueryResult | None) -> Outcome:
+        return Outcome(result, CacheStatus.MISS, errand.etag() if errand.etag else None)
+
+    def _answer(self, errand: _Errand, outcome: Outcome, timing: str) -> Answer:
+        familiar = errand.familiar
+        media_type, prepared = familiar.origin.media_type, familiar.prepared
+        return Answer(outcome.result, media_type, outcome.cache, outcome.etag, timing, prepared)
 
     def _prepare_head(self, errand: _Errand) -> None:
-        errand.head = self._head(errand, self._answer(errand, None), _WITH_BODY)
+        errand.head = self._head(errand, self._answer(errand, self._missed(errand, None), ""), _WITH_BODY)
 
     def _head(self, errand: _Errand, answer: Answer, status: int) -> bytes | None:
         """All of the head of an answer but for how long it took, and what is about its body."""

@@ -25,7 +25,7 @@ from stonechat.query.explain import PLAN, Explanation, explaining, node_of, with
 from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
 from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, unread_as_told, without_databases
-from stonechat.query.outcomes import Outcomes, Result, Started
+from stonechat.query.outcomes import Outcomes, Result, Started, Versions
 from stonechat.query.prepared import Prepared, PreparedCalls
 from stonechat.query.requests import EndpointRequest, StatementRequest
 from stonechat.query.runs import QueryRuns
@@ -89,13 +89,6 @@ class QueryService:
             outcome = await self._outcome(caller, prepared, request.known_etag, learn)
         return outcome.answer(request.format.media_type, stages, prepared)
 
-    def repeated(self, prepared: Prepared, media_type: str, known_etag: str | None) -> Answer | None:
-        """The answer to a call that an earlier one was made into, if it is kept. Whoever asks may have it."""
-        stages = Stages()
-        with stages.stage("repeat"):
-            outcome = self._outcomes.kept(prepared, known_etag)
-        return outcome.answer(media_type, stages, prepared) if outcome else None
-
     def planned(self, snapshot: Snapshot, pipe: Pipe, output: Format, values: Values) -> Prepared | None:
         """What a call is made into, where calls like it have shown all that is to be decided before its query."""
         composed = snapshot.plans.compose(pipe, values)
@@ -103,9 +96,13 @@ class QueryService:
             return None
         return Prepared.of(snapshot, composed, self._query(snapshot, composed, output, {}))
 
-    def start(self, prepared: Prepared, landed: Callable[[Result], None]) -> Started | None:
+    def look(self, prepared: Prepared, known_etag: str | None) -> tuple[Versions, Outcome | None]:
+        """The answer to a prepared call that is kept, and of which data. For whoever was allowed to make the call."""
+        return self._outcomes.look(prepared, known_etag)
+
+    def start(self, prepared: Prepared, versions: Versions, landed: Callable[[Result], None]) -> Started | None:
         """Have the query of a prepared call answered, if that can be done at once; see `Outcomes.start`."""
-        return self._outcomes.start(prepared, landed)
+        return self._outcomes.start(prepared, versions, landed)
 
     def told(self, error: StonechatError, caller: Caller, prepared: Prepared) -> StonechatError:
         """Why a query failed, as far as its caller may know."""

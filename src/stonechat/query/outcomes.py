@@ -20,6 +20,7 @@ from stonechat.query.spool import SpooledAnswer
 _MEANWHILE = 0.002
 """Seconds after which a query is well under way: what its answer does not wait for is done then."""
 Result = QueryResult | SpooledAnswer
+Versions = tuple[int, ...]
 
 
 class Started(NamedTuple):
@@ -49,11 +50,13 @@ class Outcomes:
         """Size of the answers that are kept."""
         return self._cache.size
 
-    def kept(self, prepared: Prepared, known_etag: str | None) -> Outcome | None:
-        """The answer to a query that is kept; without its rows for those who have it already."""
-        return self._known(prepared, self._versions.of(prepared.counted), known_etag)
+    def look(self, prepared: Prepared, known_etag: str | None) -> tuple[Versions, Outcome | None]:
+        """The answer to a query that is kept, without its rows for those who have it already; and of which data."""
+        # Taken before a query runs: what changes meanwhile makes its answer one of the past.
+        versions = self._versions.of(prepared.counted)
+        return versions, self._known(prepared, versions, known_etag)
 
-    def start(self, prepared: Prepared, landed: Callable[[Result], None]) -> Started | None:
+    def start(self, prepared: Prepared, versions: Versions, landed: Callable[[Result], None]) -> Started | None:
         """Have a query answered that is not kept, if a thread is free for it and its answer is one to be held.
 
         `landed` is called with its result in the turn of the event loop that hears of the query's end. The work has
@@ -61,8 +64,6 @@ class Outcomes:
         """
         if not prepared.keeps or prepared.about_itself or not self._runs.takes_at_once(prepared.query):
             return None
-        # Taken before the query runs: what changes meanwhile makes its answer one of the past.
-        versions = self._versions.of(prepared.counted)
 
         def land(result: Result) -> None:
             landed(result)
@@ -79,12 +80,12 @@ class Outcomes:
 
         `meanwhile` is called once the engine works, or the answer is on its way.
         """
-        versions = self._versions.of(prepared.counted)
+        versions, known = self.look(prepared, known_etag)
         if meanwhile is not None:
             asyncio.get_running_loop().call_later(_MEANWHILE, meanwhile)
-        return self._known(prepared, versions, known_etag) or await self._run(prepared, versions)
+        return known or await self._run(prepared, versions)
 
-    async def _run(self, prepared: Prepared, versions: tuple[int, ...]) -> Outcome:
+    async def _run(self, prepared: Prepared, versions: Versions) -> Outcome:
         if prepared.about_itself:
             await self._runs.in_thread(self._catch_up, prepared.workspace_database)
         if not prepared.keeps:
@@ -97,10 +98,10 @@ class Outcomes:
             result = await self._runs.run(prepared.query)  # it ended between its beginning and this turn of the loop
         return Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
 
-    def _keep(self, prepared: Prepared, versions: tuple[int, ...], result: QueryResult) -> None:
+    def _keep(self, prepared: Prepared, versions: Versions, result: QueryResult) -> None:
         self._cache.put(prepared.key, versions, result, lifetime=prepared.lifetime)
 
-    def _known(self, prepared: Prepared, versions: tuple[int, ...], known_etag: str | None) -> Outcome | None:
+    def _known(self, prepared: Prepared, versions: Versions, known_etag: str | None) -> Outcome | None:
         """What is kept for a query: only what may be kept ever is."""
         result = self._cache.get(prepared.key, versions)
         if result is None and known_etag in {None, "", ANY_ETAG}:

@@ -22,11 +22,6 @@ class Stages:
         self._name = name
         return self
 
-    def begin(self, name: str) -> None:
-        """Time what follows as a stage that is under way until the end."""
-        self._name = name
-        self._began = time.perf_counter()
-
     def __enter__(self) -> None:
         self._began = time.perf_counter()
 
@@ -38,11 +33,12 @@ class Stages:
     def header(self) -> str:
         """The stages as a `Server-Timing` value, in milliseconds; the one under way with its time until now."""
         if not self._name:
-            return ", ".join([_written(name, seconds) for name, seconds in self._durations.items()])
+            return ", ".join([written(name, seconds) for name, seconds in self._durations.items()])
         if not self._ended:
-            self._ended = "".join([f"{_written(name, seconds)}, " for name, seconds in self._durations.items()])
-        return self._ended + _written(self._name, time.perf_counter() - self._began)
+            self._ended = "".join([f"{written(name, seconds)}, " for name, seconds in self._durations.items()])
+        return self._ended + written(self._name, time.perf_counter() - self._began)
 
 
-def _written(name: str, seconds: float) -> str:
+def written(name: str, seconds: float) -> str:
+    """A stage as `Server-Timing` has it, in milliseconds."""
     return f"{name};dur={seconds * 1000:.3f}"

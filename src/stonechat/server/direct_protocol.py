@@ -17,6 +17,7 @@ class DirectProtocol(OneWriteProtocol):
     """One connection. While a request of it is answered directly, uvicorn's parser knows nothing of that request."""
 
     direct: DirectAnswers
+    _parsing: bool = False
     _alone: Received | None = None
     _taken: bytes = b""
     _work: asyncio.Future[Any] | None = None
@@ -29,10 +30,22 @@ class DirectProtocol(OneWriteProtocol):
             self._behind += data
             self.flow.pause_reading()
             return
-        whole = data.find(_END) == len(data) - len(_END) and all(cycle.response_complete for cycle in self._open)
+        # Bytes that look like a request may be the rest of another, of which a part was parsed: never take these.
+        idle = not self._parsing and (not self._open or self._owes_nothing())
+        whole = idle and data.find(_END) == len(data) - len(_END)
         self._alone = Received(self.client[0] if self.client else "", data) if whole else None
         if self._alone is None or self.flow.write_paused or not self._takes(self._alone):
             super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Note that the parser has a part of a request."""
+        self._parsing = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """Note that the parser has all of a request."""
+        self._parsing = False
+        super().on_message_complete()
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request the usual way; its bytes are in its scope if they came alone."""
@@ -94,6 +107,9 @@ class DirectProtocol(OneWriteProtocol):
             return True
         self._taken = b""
         return False
+
+    def _owes_nothing(self) -> bool:
+        return all(cycle.response_complete for cycle in self._open)
 
     def _go_on(self) -> None:
         behind, self._behind = self._behind, b""
