@@ -91,6 +91,13 @@ def test_types_that_are_unwise_work(engine: ChdbEngine, database: str) -> None:
     assert lines(engine, joined, database) == [[5]]
 
 
+def test_a_statement_may_say_how_it_is_joined(engine: ChdbEngine) -> None:
+    used = "SELECT getSetting('join_algorithm') AS used"
+    for algorithm in ("partial_merge", "direct,hash"):
+        query = Query(used, "default", "JSONEachRow", settings={"join_algorithm": algorithm})
+        assert json.loads(engine.query(query).data) == {"used": algorithm}
+
+
 def test_joined_subqueries_need_no_names(engine: ChdbEngine) -> None:
     joined = "SELECT a, n FROM (SELECT 1 AS a, 2 AS n) LEFT JOIN (SELECT 1 AS a, 3 AS m) USING a"
     assert lines(engine, joined) == [[1, 2]]

@@ -41,16 +41,18 @@ _COMMON: Final = {
     **_AS_BEFORE,
     **_UNWISE,
 }
-#: Readers: to write an answer in threads of its own, which it is handed to and back, costs more than it saves.
-#: Groups by texts come in the order of the hash tables of older engines, the first of them with a LIMIT, joined rows in
-#: that of the left side; see decision 20.
-_READER: Final = {
-    "readonly": "1",
+#: Readers, unless a statement says otherwise: groups by texts come in the order of the hash tables of older engines,
+#: the first of them with a LIMIT, and joined rows in that of the left side; see decision 20.
+_ORDER_OF_ROWS: Final = {
     "enable_packed_string_keys_in_aggregation": "0",
     "enable_group_by_top_k_optimization": "0",
     "query_plan_join_swap_table": "false",
     "query_plan_optimize_join_order_limit": "0",
     "join_algorithm": "direct,hash,ie_join",
+}
+#: Readers: to write an answer in threads of its own, which it is handed to and back, costs more than it saves.
+_READER: Final = {
+    "readonly": "1",
     "result_overflow_mode": "throw",
     "timeout_overflow_mode": "throw",
     "http_max_tries": "1",
@@ -73,4 +75,4 @@ def reader_options(profile: Profile) -> Mapping[str, str]:
         "max_result_bytes": str(limits.result_bytes),
         "max_threads": str(limits.threads),
     }
-    return {**dict(profile.settings), **_READER, **bounds}
+    return {**_ORDER_OF_ROWS, **dict(profile.settings), **_READER, **bounds}

@@ -29,10 +29,17 @@ HARMLESS_SETTINGS = frozenset(
         "cast_keep_nullable",
         "date_time_input_format",
         "date_time_output_format",
+        "empty_result_for_aggregation_by_empty_set",
         "final",
+        "formatdatetime_f_prints_single_zero",
+        "formatdatetime_parsedatetime_m_is_month_name",
+        "function_json_value_return_type_allow_complex",
+        "function_json_value_return_type_allow_nullable",
         "group_by_use_nulls",
         "join_algorithm",
+        "join_any_take_last_row",
         "join_use_nulls",
+        "least_greatest_legacy_null_behavior",
         "optimize_aggregation_in_order",
         "output_format_csv_crlf_end_of_line",
         "output_format_decimal_trailing_zeros",
@@ -46,11 +53,13 @@ HARMLESS_SETTINGS = frozenset(
         "output_format_parquet_string_as_string",
         "prefer_column_name_to_alias",
         "session_timezone",
+        "splitby_max_substrings_includes_remaining_string",
+        "totals_mode",
         "transform_null_in",
         "union_default_mode",
     }
 )
-_SETTING_VALUE = re.compile(r"[A-Za-z0-9_./-]{0,64}")
+_SETTING_VALUE = re.compile(r"[A-Za-z0-9_./,+-]{0,64}")
 _LONGEST_SHOWN = 100
 _SWITCH_VALUE = re.compile(r"(?:[01]|true|false)?", re.IGNORECASE)
 
