@@ -74,6 +74,7 @@ class _Errand:
     recognized: float
     etag: Callable[[], str | None] | None = None
     head: bytes | None = None
+    is_answered: bool = False
 
 
 class DirectAnswers:
@@ -146,14 +147,22 @@ class DirectAnswers:
                 errand.line.wait(asyncio.ensure_future(self._send_later(errand, answer, result)))
             elif not self._send(errand, answer, body):
                 errand.line.give_back()
-        except Exception as error:  # nobody else would answer the client
-            _log.error("unexpected error", exc_info=error)
-            errand.line.give_back()
+        except Exception as error:
+            self._give_up(errand, error)
 
     async def _send_later(self, errand: _Errand, answer: Answer, result: QueryResult) -> None:
         """Send an answer that takes long to be compressed."""
-        data, encoding = await encoded(_shown(errand.familiar, result), errand.familiar.origin.encoding)
-        if not self._send(errand, answer, Body(result, data, encoding)):
+        try:
+            data, encoding = await encoded(_shown(errand.familiar, result), errand.familiar.origin.encoding)
+            if not self._send(errand, answer, Body(result, data, encoding)):
+                errand.line.give_back()
+        except Exception as error:
+            self._give_up(errand, error)
+
+    def _give_up(self, errand: _Errand, error: Exception) -> None:
+        """After what nobody foresaw: nobody else would answer the client, who may have been answered by then."""
+        _log.error("unexpected error", exc_info=error)
+        if not errand.is_answered:
             errand.line.give_back()
 
     def _ended(self, errand: _Errand, work: asyncio.Future[Any]) -> None:
@@ -208,8 +217,8 @@ class DirectAnswers:
             head += b"content-length: %d\r\n" % len(body.data)
             if body.encoding is not None:
                 head += b"content-encoding: %b\r\n" % body.encoding.encode()
+        errand.familiar.call.answer, errand.is_answered = answer, True
         errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
-        errand.familiar.call.answer = answer
         self._record(errand, status)
         if body is not None and body is not errand.familiar.body:
             self._familiar.keep(errand.familiar, body)
