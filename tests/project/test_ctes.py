@@ -8,20 +8,21 @@ new file; STONECHAT_REWRITE_EXPECTED=1 has the rest written, to be read before i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from tests.engine.shared import shared_engine
 
-from stonechat.engine.contract import Query
+from stonechat.engine.contract import EngineFailure, Query
 from stonechat.project.authored import require_authored
 from stonechat.project.composition import compose_pipe
 from stonechat.project.model import Project
 from stonechat.project.plans import Plan
 
 _CASES = sorted((Path(__file__).parent / "corpus_ctes").glob("*.sql"))
-_DATABASE = "ctes"
+_DATABASE, _AS_TABLES = "ctes", "ctes_as_tables"
 _SCHEMA = "SCHEMA >\n    `a` UInt8 `json:$.a`\n"
 
 
@@ -30,10 +31,11 @@ def _events() -> Iterator[None]:
     engine = shared_engine()
     engine.command(f"CREATE DATABASE {_DATABASE}")
     for table in ("events", "events_quarantine"):
-        engine.command(f"CREATE TABLE {table} (a UInt8) ENGINE = MergeTree ORDER BY a", database=_DATABASE)
+        engine.command(f"CREATE TABLE {table} (a Int64) ENGINE = MergeTree ORDER BY a", database=_DATABASE)
     engine.command("INSERT INTO events SELECT number FROM numbers(10)", database=_DATABASE)
     yield
-    engine.command(f"DROP DATABASE {_DATABASE} SYNC")
+    for database in (_DATABASE, _AS_TABLES):
+        engine.command(f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
 def _project(nodes: str) -> Project:
@@ -61,3 +63,53 @@ def test_a_case_of_the_corpus(path: Path) -> None:
     plan = Plan.of(project, project.pipes["p"], {})
     assert plan is not None
     assert plan.compose(project, {}) == composed
+
+
+def test_a_pipe_answers_as_if_its_nodes_were_tables() -> None:
+    """Each node is made a table of what its own text says; the pipe over the same texts has the rows of the last."""
+    compared = 0
+    for seed in range(70):
+        chance = random.Random(seed)
+        nodes: dict[str, str] = {}
+        for name in chance.sample(["x", "y", "z"], 3):
+            nodes[name] = _select(chance, ["events", *nodes])
+        try:
+            _make_tables(nodes)
+        except EngineFailure:
+            continue  # definitions in circles
+        project = _project("\n".join(f"p.{name}: {sql}" for name, sql in nodes.items()))
+        composed = compose_pipe(project, project.pipes["p"], {})
+        assert _rows(composed.sql, _DATABASE) == _rows(f"SELECT * FROM {[*nodes][-1]}", _AS_TABLES), composed.sql
+        compared += 1
+    assert compared > 30
+
+
+def _make_tables(statements: Mapping[str, str]) -> None:
+    engine = shared_engine()
+    engine.command(f"DROP DATABASE IF EXISTS {_AS_TABLES} SYNC")
+    engine.command(f"CREATE DATABASE {_AS_TABLES}")
+    for name, sql in {"events": f"SELECT a FROM {_DATABASE}.events", **statements}.items():
+        engine.command(f"CREATE TABLE {name} ENGINE = Memory AS SELECT * FROM ({sql})", database=_AS_TABLES)
+
+
+def _rows(sql: str, database: str) -> list[bytes]:
+    return sorted(shared_engine().query(Query(sql, database, "JSONCompactEachRow")).data.splitlines())
+
+
+def _select(chance: random.Random, known: Sequence[str], depth: int = 0) -> str:
+    """A SELECT of a column `a` that reads the known names, some of which it defines itself."""
+    definitions: list[str] = []
+    for name in chance.sample(sorted({*known, "w"}), chance.choice([0, 1, 2]) if depth < 3 else 0):
+        definitions.append(f"{name} AS ({_select(chance, known, depth + 1)})")
+        known = [*known, name]
+    one, other = chance.choice(known), chance.choice(known)
+    forms = [
+        f"SELECT a + {depth} AS a FROM {one} WHERE a > 1",
+        f"SELECT a FROM {one} WHERE a NOT IN {other}",
+        f"SELECT l.a AS a FROM {one} AS l JOIN {other} AS r ON l.a = r.a + 1",
+    ]
+    if depth < 2:
+        forms.append(f"SELECT a FROM ({_select(chance, known, depth + 1)}) WHERE a < 8")
+        forms.append(f"SELECT a FROM {one} WHERE a < 5 UNION ALL {_select(chance, known, depth + 1)}")
+    with_clause = f"WITH {', '.join(definitions)} " if definitions else ""
+    return with_clause + chance.choice(forms)

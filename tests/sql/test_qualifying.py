@@ -44,6 +44,14 @@ def test_a_case_of_the_corpus(path: Path) -> None:
     assert after - {(None, "n")} == (before - moved - {(None, "n")}) | {("d5", name) for _, name in moved}
 
 
+def test_the_table_is_told_from_a_definition_of_its_name_that_reads_it_through_another() -> None:
+    placed = _PLACING.apply("WITH raw AS (SELECT * FROM m), m AS (SELECT * FROM raw) SELECT * FROM m")
+    assert placed == "WITH raw AS (SELECT * FROM `d5`.m), m AS (SELECT * FROM raw) SELECT * FROM m"
+    # Here the name stands for the table and for the definition: no text says both.
+    both = "WITH n AS (SELECT * FROM m), m AS (SELECT * FROM n) SELECT * FROM m, n"
+    assert _PLACING.apply(both) == both
+
+
 def test_a_statement_that_names_none_of_the_tables_is_left_alone() -> None:
     statement = "SELECT 1 FROM t"
     assert _PLACING.apply(statement) is statement

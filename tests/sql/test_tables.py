@@ -23,7 +23,7 @@ _CASES = {
     "WITH c AS (SELECT * FROM t) SELECT * FROM c JOIN d ON 1": "t d",
     "WITH c AS (SELECT * FROM c) SELECT * FROM c": "c",
     "WITH c (x) AS MATERIALIZED (SELECT * FROM c) SELECT * FROM c": "c",
-    "WITH c AS (SELECT * FROM d), d AS (SELECT * FROM c), e AS (SELECT * FROM c) SELECT * FROM e": "c d",
+    "WITH c AS (SELECT * FROM d), d AS (SELECT * FROM c), e AS (SELECT * FROM c) SELECT * FROM e": "c",
     "(WITH c AS (SELECT * FROM t) SELECT * FROM c) UNION ALL SELECT * FROM u": "t u",
     "SELECT * FROM (WITH c AS (SELECT * FROM t) SELECT * FROM c) JOIN c ON 1": "t c",
     "SELECT * FROM (WITH c AS (SELECT * FROM t) SELECT * FROM c)": "t",

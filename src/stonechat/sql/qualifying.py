@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 
 from stonechat.sql.quoting import identifier
-from stonechat.sql.scoping import NAMES, scopes_of
+from stonechat.sql.resolving import circular_definitions, uses_of
+from stonechat.sql.scoping import scopes_of
 from stonechat.sql.statements import Token, meaningful_tokens
 
 _LONGEST_REMEMBERED = 20_000
@@ -105,13 +105,17 @@ def _tables(
     tokens: Sequence[Token], names: AbstractSet[str], columns: AbstractSet[str]
 ) -> Iterator[tuple[Token, str | None]]:
     """The tokens that name one of the tables, or a database: then with the name of the table behind it."""
-    aliases = _aliases(tokens)
-    for each in scopes_of(tokens).named:
+    scopes = scopes_of(tokens)
+    hidden: AbstractSet[int] = frozenset()
+    if circular_definitions(scopes):
+        uses = uses_of(scopes)
+        hidden = uses.tables - uses.definitions
+    for each in scopes.named:
         token = tokens[each.index]
-        is_alias = each.behind == "IN" and each.name in aliases
+        is_alias = each.behind == "IN" and each.name in scopes.aliases[each.level.views[-1]]
         listed = is_alias or (each.behind == "IN" and each.name in columns)
         if not listed and each.name in names and _stands_alone(tokens, each.index):
-            if each.definition() is None:
+            if each.definition() is None or each.index in hidden:
                 yield token, None
         elif not is_alias and _text(tokens, each.index + 1) == "." and each.index + 2 < len(tokens):
             yield token, tokens[each.index + 2].name
@@ -119,11 +123,6 @@ def _tables(
 
 def _stands_alone(tokens: Sequence[Token], index: int) -> bool:
     return _text(tokens, index + 1) not in {".", "("} and _text(tokens, index - 1) != "."
-
-
-def _aliases(tokens: Sequence[Token]) -> AbstractSet[str]:
-    """Names behind AS that no parenthesis follows."""
-    return {token.name for before, token in pairwise(tokens) if before.text.upper() == "AS" and token.kind in NAMES}
 
 
 def _text(tokens: Sequence[Token], index: int) -> str:

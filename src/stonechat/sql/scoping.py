@@ -7,6 +7,7 @@ no name from outside is known.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -51,13 +52,15 @@ class Level:
     """What stands inside one pair of parentheses, which token `opened` opens; -1 is the whole statement.
 
     `around` is the level and the SELECT that it stands in; `is_member` says whether it holds a part of the statement
-    itself, such as a SELECT of its UNION; `expects` is the keyword that a table would belong to next.
+    itself, such as a SELECT of its UNION; `views` are the parentheses of the calls of `view` around, from the outside
+    in; `expects` is the keyword that a table would belong to next.
     """
 
     opened: int = -1
     around: tuple[Level, Member] | None = None
     function: str = ""
     is_member: bool = True
+    views: tuple[int, ...] = (-1,)
     first: Member = field(default_factory=Member)
     member: Member = field(init=False)
     expects: str = ""
@@ -105,12 +108,14 @@ class Named:
 class Scopes:
     """The names of a statement in the places of tables, and its definitions: parenthesis -> name.
 
-    `outermost` are the names that the statement itself defines, or a member of its UNION.
+    `outermost` are the names that the statement itself defines, or a member of its UNION; `aliases` those behind an AS
+    within the parentheses of a call of `view`, -1 for the whole statement.
     """
 
     named: list[Named] = field(default_factory=list)
     definitions: dict[int, str] = field(default_factory=dict)
     outermost: set[str] = field(default_factory=set)
+    aliases: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 def scopes_of(tokens: Sequence[Token]) -> Scopes:
@@ -129,6 +134,9 @@ def scopes_of(tokens: Sequence[Token]) -> Scopes:
         elif token.text == ",":
             level.expects = level.after_comma
         elif token.kind in NAMES:
+            if _text(tokens, index - 1) == "AS":
+                for view in level.views:
+                    scopes.aliases[view].add(token.name)
             if behind := _step(level, tokens, index):
                 scopes.named.append(Named(index, token.name, behind, level, level.member))
         else:
@@ -139,7 +147,8 @@ def scopes_of(tokens: Sequence[Token]) -> Scopes:
 def _opened(level: Level, tokens: Sequence[Token], index: int) -> Level:
     before = tokens[index - 1] if index else None
     function = before.text.upper() if before and before.kind is TokenKind.WORD else ""
-    inner = Level(index, (level, level.member), function, level.is_member and level.member.begins)
+    views = (*level.views, index) if function == "VIEW" else level.views
+    inner = Level(index, (level, level.member), function, level.is_member and level.member.begins, views)
     if _calls_in(tokens[max(index - 2, 0) : index]):
         inner.after_comma = "IN"
     elif level.expects == "FROM":

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
+from stonechat.sql.resolving import circular_definitions, uses_of
 from stonechat.sql.scoping import NAMES, scopes_of
 from stonechat.sql.skeletons import skeleton
-from stonechat.sql.statements import Token, meaningful_tokens
+from stonechat.sql.statements import meaningful_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,43 +62,15 @@ def _searched(statement: str) -> Mentions:
     scopes = scopes_of(listed)
     # A table function is no table, whatever pipe has its name.
     named = [each for each in scopes.named if each.index + 1 == len(listed) or listed[each.index + 1].text != "("]
-    meant = [(each, each.definition()) for each in named]
-    leads: dict[int, set[int]] = {opened: set() for opened in scopes.definitions}
-    for each, definition in meant:
-        if definition is not None:
-            for opened in leads.keys() & set(each.parentheses()) - {definition}:
-                leads[opened].add(definition)
     # While a definition is being resolved, its name is free again: it may be that of a table.
-    free = _leading_back(leads) | {None}
-    open_names = [each for each, definition in meant if definition in free]
+    tables = uses_of(scopes).tables if circular_definitions(scopes) else frozenset()
+    open_names = [each for each in named if each.definition() is None or each.index in tables]
     return Mentions(
         Counter(each.name for each in open_names),
         frozenset(each.name for each in open_names if each.behind == "IN"),
         frozenset(scopes.definitions.values()),
-        frozenset(following.name for before, following in pairwise(listed) if _names(before, following)),
+        frozenset(scopes.aliases[-1]),
     )
 
 
 _remembered = lru_cache(2000)(_searched)
-
-
-def _leading_back(leads: Mapping[int, AbstractSet[int]]) -> set[int | None]:
-    """Those that use themselves through others; `leads` has for each of them those that it uses."""
-    return {start for start in leads if _leads_back(start, leads)}
-
-
-def _leads_back(start: int, leads: Mapping[int, AbstractSet[int]]) -> bool:
-    seen: set[int] = set()
-    todo = [start]
-    while todo:
-        for other in leads[todo.pop()]:
-            if other == start:
-                return True
-            if other not in seen:
-                seen.add(other)
-                todo.append(other)
-    return False
-
-
-def _names(before: Token, following: Token) -> bool:
-    return before.text.upper() == "AS" and following.kind in NAMES

@@ -1,0 +1,112 @@
+"""Tables that have the names of definitions which lead back to themselves.
+
+The engine looks a name up where its definition is used, and not among the definitions that it is resolving. So in
+`WITH raw AS (SELECT * FROM events), events AS (SELECT * FROM raw) SELECT * FROM events` the `events` within `raw` is a
+table: who resolves `raw` is resolving `events`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from stonechat.sql.scoping import Level, Member, Named, Scopes
+
+_MOST_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A definition that is being resolved, and where its name stood; None for the statement itself."""
+
+    definition: int | None = None
+    place: tuple[Level, Member] | None = None
+    around: _Use | None = None
+
+    def definitions(self) -> Iterator[int]:
+        """Those that are being resolved."""
+        use: _Use | None = self
+        while use is not None and use.definition is not None:
+            yield use.definition
+            use = use.around
+
+
+def circular_definitions(scopes: Scopes) -> AbstractSet[int]:
+    """The definitions, by their parentheses, that use themselves through others."""
+    leads: dict[int, set[int]] = {opened: set() for opened in scopes.definitions}
+    for named in scopes.named:
+        definition = named.definition()
+        if definition is not None:
+            for opened in leads.keys() & set(named.parentheses()) - {definition}:
+                leads[opened].add(definition)
+    return {start for start in leads if _leads_back(start, leads)}
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """The tokens that name a table in some use of what they stand in, and those that name a definition in some."""
+
+    tables: AbstractSet[int]
+    definitions: AbstractSet[int]
+
+
+def uses_of(scopes: Scopes) -> Uses:
+    """What the names of a statement stand for wherever they are used. What nothing uses is in neither set.
+
+    Of statements with very many uses in circles, names of definitions in circles are in both.
+    """
+    circular = circular_definitions(scopes)
+    named_in: dict[int | None, list[Named]] = defaultdict(list)
+    for named in scopes.named:
+        inside = next((opened for opened in named.parentheses() if opened in scopes.definitions), None)
+        named_in[inside].append(named)
+    found: dict[bool, set[int]] = {True: set(), False: set()}
+    uses = [_Use()]
+    for _ in range(_MOST_STEPS):
+        if not uses:
+            return Uses(found[True], found[False])
+        use = uses.pop()
+        for named in named_in[use.definition]:
+            definition = _resolved(named, use)
+            found[definition is None].add(named.index)
+            if definition is not None and definition not in use.definitions():
+                uses.append(_Use(definition, (named.level, named.member), use))
+    unsure = {named.index for named in scopes.named if named.definition() in circular}
+    return Uses(unsure, unsure)
+
+
+def _resolved(named: Named, use: _Use) -> int | None:
+    """The definition that a name stands for in one use of those around it."""
+    own = named.definition()
+    if own is not None and own in set(named.parentheses()):
+        return own  # a recursive definition calls itself
+    resolving = set(use.definitions())
+    level, member = named.level, named.member
+    while True:
+        inherited = {} if member.has_with else level.first.definitions
+        opened = member.definitions.get(named.name, inherited.get(named.name))
+        if opened is not None and opened not in resolving:
+            return opened
+        if level.function == "VIEW":
+            return None
+        if level.opened == use.definition and use.place is not None and use.around is not None:
+            (level, member), use = use.place, use.around
+        elif level.around is None:
+            return None
+        else:
+            level, member = level.around
+
+
+def _leads_back(start: int, leads: Mapping[int, AbstractSet[int]]) -> bool:
+    seen: set[int] = set()
+    todo = [start]
+    while todo:
+        for other in leads[todo.pop()]:
+            if other == start:
+                return True
+            if other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return False

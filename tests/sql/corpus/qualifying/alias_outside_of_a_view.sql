@@ -1,0 +1,3 @@
+WITH x AS (SELECT * FROM view(SELECT 1 AS one WHERE one IN m)) SELECT 2 AS m FROM x
+---
+WITH x AS (SELECT * FROM view(SELECT 1 AS one WHERE one IN `d5`.m)) SELECT 2 AS m FROM x
