@@ -162,6 +162,8 @@ class WebTokens:
                 raise InvalidToken
         except jwt.MissingRequiredClaimError as error:
             raise InvalidClaims("it has no exp, so it would never expire") from error
+        except jwt.ImmatureSignatureError as error:
+            raise InvalidClaims("it does not hold yet, by its nbf") from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken from error
         read = _read(claims)
