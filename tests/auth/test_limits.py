@@ -39,6 +39,18 @@ def test_waiting_long_saves_up_no_more_than_a_second() -> None:
         limit.take("a")
 
 
+def test_a_request_that_is_counted_again_can_be_forgotten() -> None:
+    limit = RateLimit(2, _Clock())
+    for _ in range(5):
+        limit.take("a")
+        limit.put_back("a")
+    limit.put_back("other")
+    for _ in range(2):
+        limit.take("a")
+    with pytest.raises(RateLimited):
+        limit.take("a")
+
+
 def test_tokens_do_not_share_a_bucket() -> None:
     limit = RateLimit(1, _Clock())
     limit.take("a")

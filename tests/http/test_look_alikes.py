@@ -32,7 +32,7 @@ _FILES = {
         "TYPE endpoint\n"
     ),
     "sized.pipe": (
-        "NODE output\nSQL >\n    %\n    SELECT arrayJoin(range({{String(size)}}::UInt32)) AS number, page FROM\n"
+        "NODE output\nSQL >\n    %\n    SELECT arrayJoin(range(toUInt32({{String(size)}}))) AS number, page FROM\n"
         "        (SELECT page FROM visits LIMIT 1)\nTYPE endpoint\n"
     ),
     "slow.pipe": (
@@ -341,3 +341,4 @@ def test_a_stop_waits_for_the_answer_that_is_under_way(start_server: StartServer
     stopping.join()
     assert b'"tag": "stop4"' in received[-1]
     assert b"server-timing: recognize" in received[-1]
+    assert b"\r\nconnection: close\r\n" in received[-1]

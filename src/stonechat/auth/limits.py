@@ -64,3 +64,9 @@ class RateLimit:
         if limited:
             raise RateLimited(rate, (1 - left) / rate)
         return Allowance(rate, int(left), math.ceil((capacity - left) / rate))
+
+    def put_back(self, token_id: str) -> None:
+        """Forget that a request of a token was counted."""
+        if (bucket := self._buckets.get(token_id)) is not None:
+            left, since = bucket
+            self._buckets[token_id] = (left + 1, since)

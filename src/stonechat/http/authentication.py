@@ -43,12 +43,20 @@ class Authenticator:
     def count(self, scope: Scope, caller: Caller) -> None:
         """Count a request of a caller. Raises `RateLimited`."""
         try:
-            allowance = self._limit.take(caller.counted_as or caller.token_id, caller.requests_per_second)
+            allowance = self._limit.take(_counted_as(caller), caller.requests_per_second)
         except RateLimited as error:
             scope[_ALLOWANCE] = error.allowance
             raise
         if allowance is not None:
             scope[_ALLOWANCE] = allowance
+
+    def uncount(self, caller: Caller) -> None:
+        """Forget that a request of a caller was counted, which begins anew and is counted again."""
+        self._limit.put_back(_counted_as(caller))
+
+
+def _counted_as(caller: Caller) -> str:
+    return caller.counted_as or caller.token_id
 
 
 @lru_cache(1000)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -118,35 +119,37 @@ class DirectAnswers:
 
     def _run(self, errand: _Errand, versions: Versions) -> bool:
         """Send an answer once its query has ended."""
-        try:
-            started = self._queries.start(errand.familiar.prepared, versions, partial(self._landed, errand))
-        except StonechatError:
-            return False  # the usual way says why
-        if started is None:
+        familiar = errand.familiar
+        if not self._counted(familiar):
             return False
-        if not self._counted(errand.familiar):
-            started.work.cancel()
+        started = None
+        with suppress(StonechatError):  # the usual way says why
+            started = self._queries.start(familiar.prepared, versions, partial(self._landed, errand))
+        if started is None:
+            self._authenticator.uncount(familiar.origin.caller)
             return False
         errand.etag = started.etag
         errand.line.wait(started.work)
         started.work.add_done_callback(partial(self._ended, errand))
-        if errand.familiar.origin.media_type == JSON.media_type:
+        if familiar.origin.media_type == JSON.media_type:
             asyncio.get_running_loop().call_later(_MEANWHILE, self._prepare_head, errand)
         return True
 
     def _landed(self, errand: _Errand, result: Result) -> None:
         try:
             if not isinstance(result, QueryResult):
-                errand.line.give_back()
+                self._give_back(errand)
                 return
             recognized, ended = errand.recognized, time.perf_counter()
             timing = f"{written('recognize', recognized - errand.began)}, {written('query', ended - recognized)}"
             answer = self._answer(errand, self._missed(errand, result), timing)
             body = self._body_soon(errand.familiar, result)
             if body is None:
-                errand.line.wait(asyncio.ensure_future(self._send_later(errand, answer, result)))
+                later = asyncio.ensure_future(self._send_later(errand, answer, result))
+                errand.line.wait(later)
+                later.add_done_callback(partial(self._ended, errand))
             elif not self._send(errand, answer, body):
-                errand.line.give_back()
+                self._give_back(errand)
         except Exception as error:
             self._give_up(errand, error)
 
@@ -155,7 +158,7 @@ class DirectAnswers:
         try:
             data, encoding = await encoded(_shown(errand.familiar, result), errand.familiar.origin.encoding)
             if not self._send(errand, answer, Body(result, data, encoding)):
-                errand.line.give_back()
+                self._give_back(errand)
         except Exception as error:
             self._give_up(errand, error)
 
@@ -163,7 +166,7 @@ class DirectAnswers:
         """After what nobody foresaw: nobody else would answer the client, who may have been answered by then."""
         _log.error("unexpected error", exc_info=error)
         if not errand.is_answered:
-            errand.line.give_back()
+            self._give_back(errand)
 
     def _ended(self, errand: _Errand, work: asyncio.Future[Any]) -> None:
         """Tell a client of a failure; an answer has been sent before."""
@@ -173,7 +176,7 @@ class DirectAnswers:
         elif isinstance(error, StonechatError):
             self._refuse(errand, error)
         elif error is not None:
-            errand.line.give_back()
+            self._give_back(errand)
 
     def _refuse(self, errand: _Errand, error: StonechatError) -> None:
         familiar, line = errand.familiar, errand.line
@@ -182,7 +185,7 @@ class DirectAnswers:
         response = refusal(scope, self._queries.told(error, caller, familiar.prepared))
         head = line.head(response.status_code, [*response.raw_headers, *on_every_answer(scope)])
         if head is None:
-            line.give_back()
+            self._give_back(errand)
         else:
             line.answer(head + b"\r\n", bytes(response.body))
             self._record(errand, response.status_code)
@@ -235,6 +238,11 @@ class DirectAnswers:
         except RateLimited:
             return False
         return True
+
+    def _give_back(self, errand: _Errand) -> None:
+        """Have a request answered the usual way, which counts it, too."""
+        self._authenticator.uncount(errand.familiar.origin.caller)
+        errand.line.give_back()
 
     def _record(self, errand: _Errand, status: int) -> None:
         scope = errand.familiar.scope

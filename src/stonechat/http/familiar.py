@@ -35,7 +35,7 @@ from stonechat.query.prepared import Prepared
 from stonechat.query.requests import ANY_ETAG
 
 RECEIVED = "stonechat.received"
-"""The key in a request's scope of its `Received`, if it came alone and at once; else None."""
+"""The key in a request's scope of its `Received`, if it came alone and at once and its connection stays; else None."""
 #: Headers that tell requests apart and decide nothing else. Some proxies add them to each.
 _TELLING_APART = re.compile(rb"(?<=\r\n)(?:x-request-id|traceparent|tracestate):[^\r\n]*\r\n", re.IGNORECASE)
 _ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r\n]*)\r\n", re.IGNORECASE)
@@ -48,6 +48,9 @@ _CALL = re.compile(
 #: Headers of a body, or of another protocol: what they ask for is uvicorn's to do.
 _UNFAMILIAR = frozenset({b"upgrade", b"expect", b"content-length", b"transfer-encoding"})
 _LONGEST = 6000
+_MOST_HEADERS = 100
+#: Bytes of memory around a short text that has a name.
+_OBJECTS = 200
 _MOST_LOOKS = 1000
 _CAPACITY_BYTES = 32_000_000
 _LARGEST_SHARE = 32
@@ -165,7 +168,7 @@ class FamiliarRequests:
 
     def recognize(self, received: Received) -> Familiar | None:
         """The call that a request makes, if it is like an earlier one from the same address."""
-        if len(received.data) > _LONGEST or not received.data.startswith(b"GET "):
+        if not _may_be_known(received):
             return None
         key = _key(received)
         known = self._known.get(key)
@@ -183,7 +186,7 @@ class FamiliarRequests:
         """Remember a request that was read as HTTP and answered, if others like it can be answered the same way."""
         received: Received | None = scope.get(RECEIVED)
         prepared = answer.prepared
-        if received is None or len(received.data) > _LONGEST or prepared is None or not prepared.keeps:
+        if received is None or not _may_be_known(received) or prepared is None or not prepared.keeps:
             return
         if not _is_plain(scope):
             return
@@ -207,6 +210,7 @@ class FamiliarRequests:
         key, scope, prepared = familiar.key, familiar.scope, familiar.prepared
         # The URL is there three times: as it came, as it is recorded, and as parameters.
         size = 12 * len(key.data) + 4 * len(prepared.query.statement) + len(body.data) + 4_000
+        size += _OBJECTS * (len(familiar.origin.headers) + len(familiar.call.values))
         if body.data is not body.result.data:
             size += len(body.result.data)
         if size * _LARGEST_SHARE > self._capacity or not prepared.lasting:
@@ -284,12 +288,16 @@ class FamiliarRequests:
             self._size -= known.size
 
 
+def _may_be_known(received: Received) -> bool:
+    return len(received.data) <= _LONGEST and received.data.startswith(b"GET ")
+
+
 def _key(received: Received) -> Received:
     return Received(received.peer, _TELLING_APART.sub(b"", received.data))
 
 
 def _is_plain(scope: Scope) -> bool:
     """Whether a request asks for no more than its answer."""
-    others = any(name in _UNFAMILIAR for name, _ in scope["headers"])
-    stays = scope["http_version"] == "1.1" and (header(scope, b"connection") or "keep-alive").lower() == "keep-alive"
-    return stays and not others and (header(scope, b"if-none-match") or "").strip() != ANY_ETAG
+    headers = scope["headers"]
+    others = len(headers) > _MOST_HEADERS or any(name in _UNFAMILIAR for name, _ in headers)
+    return scope["http_version"] == "1.1" and not others and (header(scope, b"if-none-match") or "").strip() != ANY_ETAG

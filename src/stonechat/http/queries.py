@@ -7,12 +7,11 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.engine.formats import BY_EXTENSION, JSON, TSV_WITHOUT_HEADER, with_csv_header
-from stonechat.errors import Kind, StonechatError
 from stonechat.http.answers import answer_headers, body_headers
 from stonechat.http.authentication import Authenticator
 from stonechat.http.encodings import chosen_encoding, encoded
@@ -34,13 +33,6 @@ from stonechat.query.spool import SpooledAnswer
 # Seconds. To watch for the end of a connection costs a tenth of a small query, which is over by then.
 _WATCHED_AFTER = 0.05
 _FORMATS_HINT = "Endpoints are called as NAME.json, .csv, .ndjson, .parquet, .prometheus or .tsv."
-
-
-class CallerGone(StonechatError):
-    """The caller closed the connection before the answer was ready; nobody reads this."""
-
-    code = "SC940"
-    kind = Kind.UNAVAILABLE
 
 
 @dataclass(frozen=True)
@@ -142,7 +134,10 @@ def _unless_known(answer: Answer, known: str | None) -> Answer:
 
 
 async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
-    """The answer; or, once the caller has hung up, the end of its query. What is answered soon is not watched."""
+    """The answer; or, once the caller has hung up, the end of its query. What is answered soon is not watched.
+
+    Raises `ClientDisconnect`.
+    """
     loop = asyncio.get_running_loop()
     asking = asyncio.current_task(loop)
     caller: asyncio.Future[None] | None = None
@@ -157,7 +152,7 @@ async def _unless_gone(request: Request, work: Awaitable[Answer]) -> Answer:
     except asyncio.CancelledError:
         if caller is None or not caller.done():
             raise
-        raise CallerGone("The caller went away") from None
+        raise ClientDisconnect from None
     finally:
         soon.cancel()
         if caller is not None:

@@ -10,7 +10,9 @@ from stonechat.http.familiar import RECEIVED, Received
 from stonechat.http.headers import Headers
 from stonechat.server.one_write import COPIED, OneWriteProtocol, head_of
 
-_END = b"\r\n\r\n"
+_LINE_END = b"\r\n"
+_END = _LINE_END * 2
+_CLOSE = b"connection: close" + _END
 
 
 class DirectProtocol(OneWriteProtocol):
@@ -48,9 +50,10 @@ class DirectProtocol(OneWriteProtocol):
         super().on_message_complete()
 
     def on_headers_complete(self) -> None:
-        """Begin to answer a request the usual way; its bytes are in its scope if they came alone."""
+        """Begin to answer a request the usual way; its bytes are in its scope if others like it can come to `take`."""
         super().on_headers_complete()
-        self.scope[RECEIVED] = self._alone  # type: ignore[literal-required]
+        # Whether the connection stays is the parser's to say: several headers, of several names, decide on it.
+        self.scope[RECEIVED] = self._alone if self.cycle.keep_alive else None  # type: ignore[literal-required]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is under way: nobody waits for it any more."""
@@ -80,6 +83,8 @@ class DirectProtocol(OneWriteProtocol):
         self._taken, self._work = b"", None
         if self.transport.is_closing():
             return
+        if self._last:
+            head = head.removesuffix(_LINE_END) + _CLOSE
         if len(body) <= COPIED:
             self.transport.write(head + body)
         else:

@@ -1,0 +1,121 @@
+"""A request is answered, counted and recorded the same the usual way and the short one of those like earlier ones."""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.conftest import RunningServer
+from tests.fuzz.both_ways import FILES, ROWS, Sender, random_case
+
+_FILES = {
+    **FILES,
+    "slow.pipe": (
+        "NODE output\nSQL >\n    %\n    SELECT {{String(tag)}} AS tag,\n"
+        "        max(sleepEachRow(toFloat64({{String(seconds)}}))) AS pause\n"
+        "    FROM (SELECT page FROM visits LIMIT 1)\nTYPE endpoint\n"
+    ),
+    "sized.pipe": (
+        "NODE output\nSQL >\n    %\n    SELECT {{String(tag)}} AS tag, page,\n"
+        "        arrayMap(number -> hex(sipHash64(number)), range(toUInt32({{String(size)}}))) AS hashes\n"
+        "    FROM (SELECT page FROM visits LIMIT 1)\nTYPE endpoint\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with visits of three pages."""
+    running = RunningServer(tmp_path_factory.mktemp("ways") / "home", arguments=("serve",), environment={})
+    assert running.deploy(_FILES).status_code == 200
+    assert running.send(ROWS, name="visits").status_code == 200
+    yield running
+    assert "Traceback" not in running.log.read_text()
+    assert running.stop() == 0
+
+
+def _warm(server: RunningServer, path: str, token: str | None = None, **headers: str) -> None:
+    """Have calls of an endpoint recognized."""
+    for number in range(20):
+        answer = server.request("GET", f"{path}&tag=warm{number}", token=token, headers=headers)
+        assert answer.status_code == 200
+        if answer.headers["server-timing"].startswith("recognize;"):
+            return
+        time.sleep(0.02)
+    raise AssertionError(answer.headers)
+
+
+def _request(server: RunningServer, path: str, lines: str = "") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n{lines}\r\n".encode()
+
+
+def _statuses(server: RunningServer, tag: str, number: int) -> list[int]:
+    """The statuses that calls with a tag are recorded with, once there are so many of them."""
+    query = f"SELECT status_code FROM tinybird.pipe_stats_rt WHERE startsWith(parameters['tag'], '{tag}')"
+    end = time.monotonic() + 15
+    while len(rows := server.sql(query)) < number and time.monotonic() < end:
+        time.sleep(0.2)
+    return [row["status_code"] for row in rows]
+
+
+def test_random_requests_are_answered_the_same(server: RunningServer) -> None:
+    sender = Sender(server)
+    for seed in range(60):
+        sender.check(random_case(random.Random(seed)))
+    sender.close()
+    assert sender.direct > sender.answered / 10
+
+
+@pytest.mark.parametrize("lines", ["Proxy-Connection: close\r\n", "Connection: keep-alive\r\nConnection: close\r\n"])
+def test_a_connection_is_closed_whichever_header_asks_for_it(server: RunningServer, lines: str) -> None:
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(_request(server, f"/v0/pipes/pages.json?page={lines[0]}", lines))
+            received = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert b"\r\nconnection: close\r\n" in received
+
+
+def test_requests_with_very_many_headers_are_not_remembered(server: RunningServer) -> None:
+    # Each header takes thirty times as much memory as it is long.
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(_request(server, "/v0/pipes/pages.json?page=many", "a:\r\n" * 120))
+            assert b"\r\nserver-timing: find;" in connection.recv(65536)
+
+
+def test_a_caller_who_leaves_is_recorded_as_one(server: RunningServer) -> None:
+    _warm(server, "/v0/pipes/slow.json?seconds=0.01")
+    for way, before in (("usual", b"\r\n"), ("short", b"")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(before + _request(server, f"/v0/pipes/slow.json?seconds=2&tag=left+{way}"))
+            time.sleep(0.15)
+    assert _statuses(server, "left", 2) == [499, 499]
+
+
+def test_each_call_is_recorded_however_soon_its_caller_leaves(server: RunningServer) -> None:
+    packed = {"Accept-Encoding": "gzip"}
+    _warm(server, "/v0/pipes/sized.json?size=30000", **packed)
+    for number in range(40):  # some of them while the answer is compressed
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            path = f"/v0/pipes/sized.json?size=30000&tag=soon{number}"
+            connection.sendall(_request(server, path, "Accept-Encoding: gzip\r\n"))
+            time.sleep(number * 0.0007)
+    assert len(_statuses(server, "soon", 40)) == 40
+
+
+def test_a_call_that_turns_out_to_be_large_is_counted_once(server: RunningServer) -> None:
+    _warm(server, "/v0/pipes/sized.json?size=10")
+    scopes = [{"type": "PIPES:READ", "resource": "sized"}]
+    params = {"name": "one", "expiration_time": int(time.time()) + 600}
+    body = {"name": "one", "scopes": scopes, "limits": {"rps": 1}}
+    token = server.request("POST", "/v0/tokens", params=params, json=body).raise_for_status().json()["token"]
+    timings = []
+    for size in (10, 11, 200_000):
+        answer = server.request("GET", "/v0/pipes/sized.json", params={"size": size, "tag": "large"}, token=token)
+        assert answer.status_code == 200
+        timings.append(answer.headers["server-timing"].partition(";")[0])
+        time.sleep(1.05)
+    assert timings == ["find", "recognize", "find"]
