@@ -150,16 +150,17 @@ class Sender:
         for request in case.requests(self._token):
             usual = self.usual(request)
             for _ in range(2):
-                answer = self._answer(request)
+                answer = self.answer(request)
                 assert answer.told == usual.told, request
                 self.answered += 1
                 self.direct += answer.direct
 
     def usual(self, request: bytes) -> Answer:
         """The answer to a request with a line end before it, which looks like no earlier one."""
-        return self._answer(b"\r\n" + request)
+        return self.answer(b"\r\n" + request)
 
-    def _answer(self, request: bytes) -> Answer:
+    def answer(self, request: bytes) -> Answer:
+        """The answer to a request that comes alone and at once."""
         if self._connection is None:
             self._connection = socket.create_connection(self._address, timeout=20)
         self._connection.sendall(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from tests.conftest import RunningServer
@@ -16,9 +17,8 @@ def test_both_ways_give_the_same_answers(tmp_path: Path) -> None:
     try:
         assert server.deploy(FILES).status_code == 200
         assert server.send(ROWS, name="visits").status_code == 200
-        sender = Sender(server)
-        fuzz(random_case, sender.check, inputs_at_once=_REQUESTS_OF_A_CASE)
-        sender.close()
+        with closing(Sender(server)) as sender:
+            fuzz(random_case, sender.check, inputs_at_once=_REQUESTS_OF_A_CASE)
         assert "Traceback" not in server.log.read_text()
     finally:
         server.stop()

@@ -6,6 +6,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from tests.conftest import RunningServer
@@ -38,9 +39,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 def _warm(server: RunningServer, path: str, token: str | None = None, **headers: str) -> None:
-    """Have calls of an endpoint recognized."""
+    """Have calls of an endpoint recognized, whose paths are this one and a number."""
     for number in range(20):
-        answer = server.request("GET", f"{path}&tag=warm{number}", token=token, headers=headers)
+        answer = server.request("GET", f"{path}{number}", token=token, headers=headers)
         assert answer.status_code == 200
         if answer.headers["server-timing"].startswith("recognize;"):
             return
@@ -62,10 +63,9 @@ def _statuses(server: RunningServer, tag: str, number: int) -> list[int]:
 
 
 def test_random_requests_are_answered_the_same(server: RunningServer) -> None:
-    sender = Sender(server)
-    for seed in range(60):
-        sender.check(random_case(random.Random(seed)))
-    sender.close()
+    with closing(Sender(server)) as sender:
+        for seed in range(60):
+            sender.check(random_case(random.Random(seed)))
     assert sender.direct > sender.answered / 10
 
 
@@ -78,6 +78,35 @@ def test_a_connection_is_closed_whichever_header_asks_for_it(server: RunningServ
         assert b"\r\nconnection: close\r\n" in received
 
 
+@pytest.mark.parametrize(
+    ("known", "is_known"),
+    [
+        ("{}", True),
+        ("STRONG", True),
+        ('"other", {}', True),
+        ("{},{}", True),
+        ('"other", *', False),
+        ('"other"\r\nIf-None-Match: {}', False),
+        ('{}\r\nIf-None-Match: "other"', True),
+    ],
+)
+def test_who_has_the_answer_is_told_so_either_way(server: RunningServer, known: str, is_known: bool) -> None:
+    path = "/v0/pipes/pages.json"
+    _warm(server, f"{path}?page=warm")
+    etag = server.request("GET", path, params={"page": "known"}).headers["etag"]
+    lines = f"If-None-Match: {known.replace('STRONG', etag[2:]).replace('{}', etag)}\r\n"
+    another, wanted = (_request(server, f"{path}?page={page}", lines) for page in ("another", "known"))
+    with closing(Sender(server)) as sender:
+        assert "200 OK" in str(sender.answer(another).told)
+        time.sleep(0.02)  # what an answer shows is learned after it
+        for status in (304 if is_known else 200, 200):
+            short, usual = sender.answer(wanted), sender.usual(wanted)
+            assert short.direct
+            assert short.told == usual.told
+            assert f"HTTP/1.1 {status}" in str(short.told)
+            assert server.send('{"page": "more", "visitor": "v"}', name="visits").status_code == 200
+
+
 def test_requests_with_very_many_headers_are_not_remembered(server: RunningServer) -> None:
     # Each header takes thirty times as much memory as it is long.
     for _ in range(4):
@@ -87,7 +116,7 @@ def test_requests_with_very_many_headers_are_not_remembered(server: RunningServe
 
 
 def test_a_caller_who_leaves_is_recorded_as_one(server: RunningServer) -> None:
-    _warm(server, "/v0/pipes/slow.json?seconds=0.01")
+    _warm(server, "/v0/pipes/slow.json?seconds=0.01&tag=warm")
     for way, before in (("usual", b"\r\n"), ("short", b"")):
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             connection.sendall(before + _request(server, f"/v0/pipes/slow.json?seconds=2&tag=left+{way}"))
@@ -97,7 +126,7 @@ def test_a_caller_who_leaves_is_recorded_as_one(server: RunningServer) -> None:
 
 def test_each_call_is_recorded_however_soon_its_caller_leaves(server: RunningServer) -> None:
     packed = {"Accept-Encoding": "gzip"}
-    _warm(server, "/v0/pipes/sized.json?size=30000", **packed)
+    _warm(server, "/v0/pipes/sized.json?size=30000&tag=warm", **packed)
     for number in range(40):  # some of them while the answer is compressed
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             path = f"/v0/pipes/sized.json?size=30000&tag=soon{number}"
@@ -107,7 +136,7 @@ def test_each_call_is_recorded_however_soon_its_caller_leaves(server: RunningSer
 
 
 def test_a_call_that_turns_out_to_be_large_is_counted_once(server: RunningServer) -> None:
-    _warm(server, "/v0/pipes/sized.json?size=10")
+    _warm(server, "/v0/pipes/sized.json?size=10&tag=warm")
     scopes = [{"type": "PIPES:READ", "resource": "sized"}]
     params = {"name": "one", "expiration_time": int(time.time()) + 600}
     body = {"name": "one", "scopes": scopes, "limits": {"rps": 1}}
