@@ -26,9 +26,10 @@ from stonechat.errors import StonechatError
 from stonechat.http.answers import answer_headers, body_headers, header_list
 from stonechat.http.authentication import CALLER, Authenticator
 from stonechat.http.encodings import encoded, encoded_soon
-from stonechat.http.familiar import Body, Familiar, FamiliarRequests, Received
+from stonechat.http.familiar import Familiar, FamiliarRequests
 from stonechat.http.headers import Headers, header
 from stonechat.http.observing import note_call, record
+from stonechat.http.origins import Body, Received
 from stonechat.http.problems import refusal
 from stonechat.http.scanned import without_scanned
 from stonechat.http.whole_answers import on_every_answer

@@ -13,20 +13,18 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.types import Scope
 
-from stonechat.auth.access import Caller
 from stonechat.datafile.resources import Pipe
-from stonechat.engine.contract import QueryResult
 from stonechat.engine.formats import BY_EXTENSION, Format
 from stonechat.errors import StonechatError
 from stonechat.http.authentication import Authenticator, is_in_header, token_of
 from stonechat.http.encodings import chosen_encoding
-from stonechat.http.headers import Headers, header
-from stonechat.http.observing import REQUEST_ID, Call, CallTexts, request_id, texts_of
+from stonechat.http.headers import header
+from stonechat.http.observing import Call, CallTexts, texts_of
+from stonechat.http.origins import RECEIVED, Body, Origin, Received, bare
 from stonechat.http.request_values import bare_parameters, collected, last_value, url_pairs
 from stonechat.project.live import LiveProjects, Snapshot
 from stonechat.query.answers import Answer
@@ -34,11 +32,6 @@ from stonechat.query.execute import QueryService
 from stonechat.query.prepared import Prepared
 from stonechat.query.requests import ANY_ETAG
 
-RECEIVED = "stonechat.received"
-"""The key in a request's scope of its `Received`, if it came alone and at once and its connection stays; else None."""
-#: Headers that tell requests apart and decide nothing else. Some proxies add them to each.
-_TELLING_APART = re.compile(rb"(?<=\r\n)(?:x-request-id|traceparent|tracestate):[^\r\n]*\r\n", re.IGNORECASE)
-_ID = re.compile(rb"\r\nx-request-id:[ \t]*([^\r\n]*)\r\n", re.IGNORECASE)
 #: With the characters in its query that mean the same to every reader of a URL.
 _CALL = re.compile(
     rb"GET (/v0/pipes/([A-Za-z0-9_]{1,200})\.([a-z]{3,10}))"
@@ -54,57 +47,6 @@ _OBJECTS = 200
 _MOST_LOOKS = 1000
 _CAPACITY_BYTES = 32_000_000
 _LARGEST_SHARE = 32
-
-
-class Received(NamedTuple):
-    """The bytes of a request that came alone and at once, and the address that sent them."""
-
-    peer: str
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The body of an answer as it is sent: `data` of `result`, in an encoding if any."""
-
-    result: QueryResult
-    data: bytes
-    encoding: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Who asks, of which project and by which route, as a request that was read as HTTP has shown.
-
-    `caller` has resources as the token has them, by name or by id, and `acting` by name. `token` is that of a header,
-    and None where each request has its own in the URL.
-    """
-
-    token: str | None
-    caller: Caller
-    acting: Caller
-    snapshot: weakref.ref[Snapshot]
-    path: str
-    endpoint: object
-    headers: Headers
-    client: tuple[str, int] | None
-    media_type: str
-    encoding: str | None
-
-    def scope(self, received: bytes, raw_path: bytes, query: bytes) -> Scope:
-        """As much of a request's scope as its record and its answer need."""
-        given = _ID.search(received)
-        return {
-            "type": "http",
-            "method": "GET",
-            "path": self.path,
-            "raw_path": raw_path,
-            "query_string": query,
-            "headers": self.headers,
-            "client": self.client,
-            "endpoint": self.endpoint,
-            REQUEST_ID: request_id(given[1].decode("latin-1") if given else ""),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +112,7 @@ class FamiliarRequests:
         """The call that a request makes, if it is like an earlier one from the same address."""
         if not _may_be_known(received):
             return None
-        key = _key(received)
+        key = bare(received)
         known = self._known.get(key)
         if known is None:
             return self._by_look(key, received.data)
@@ -194,7 +136,7 @@ class FamiliarRequests:
         origin = self._origin(scope, token, call, answer.media_type)
         if origin is None:
             return
-        key = _key(received)
+        key = bare(received)
         self.keep(Familiar(origin, key, token, scope, call, prepared), body)
         match = _CALL.fullmatch(key.data)
         pipe = call.snapshot.project.pipes.get(match[2].decode()) if match else None
@@ -290,10 +232,6 @@ class FamiliarRequests:
 
 def _may_be_known(received: Received) -> bool:
     return len(received.data) <= _LONGEST and received.data.startswith(b"GET ")
-
-
-def _key(received: Received) -> Received:
-    return Received(received.peer, _TELLING_APART.sub(b"", received.data))
 
 
 def _is_plain(scope: Scope) -> bool:

@@ -15,10 +15,11 @@ from stonechat.engine.formats import BY_EXTENSION, JSON, TSV_WITHOUT_HEADER, wit
 from stonechat.http.answers import answer_headers, body_headers
 from stonechat.http.authentication import Authenticator
 from stonechat.http.encodings import chosen_encoding, encoded
-from stonechat.http.familiar import Body, FamiliarRequests
+from stonechat.http.familiar import FamiliarRequests
 from stonechat.http.form_data import InvalidBody
 from stonechat.http.headers import BareResponse, header
 from stonechat.http.observing import QUERY_API, Call, note_call
+from stonechat.http.origins import Body
 from stonechat.http.request_values import TRUE, csv_header, last_value, output_settings, pipe_parameters, request_values
 from stonechat.http.scanned import without_scanned
 from stonechat.http.snapshots import Snapshots

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from stonechat.http.direct import DirectAnswers
-from stonechat.http.familiar import RECEIVED, Received
 from stonechat.http.headers import Headers
+from stonechat.http.origins import RECEIVED, Received
 from stonechat.server.one_write import COPIED, OneWriteProtocol, head_of
 
 _LINE_END = b"\r\n"
