@@ -10,6 +10,7 @@ from stonechat.http.headers import Headers
 from stonechat.http.origins import RECEIVED, Received
 from stonechat.server.one_write import COPIED, OneWriteProtocol, head_of
 
+_METHOD = b"GET "
 _LINE_END = b"\r\n"
 _END = _LINE_END * 2
 _CLOSE = b"connection: close" + _END
@@ -33,7 +34,7 @@ class DirectProtocol(OneWriteProtocol):
             self.flow.pause_reading()
             return
         # Bytes that look like a request may be the rest of another, of which a part was parsed: never take these.
-        idle = not self._parsing and (not self._open or self._owes_nothing())
+        idle = data.startswith(_METHOD) and not self._parsing and self._owes_nothing()
         whole = idle and data.find(_END) == len(data) - len(_END)
         self._alone = Received(self.client[0] if self.client else "", data) if whole else None
         if self._alone is None or self.flow.write_paused or not self._takes(self._alone):
