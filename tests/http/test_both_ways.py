@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -67,6 +68,20 @@ def test_random_requests_are_answered_the_same(server: RunningServer) -> None:
         for seed in range(60):
             sender.check(random_case(random.Random(seed)))
     assert sender.direct > sender.answered / 10
+
+
+def test_what_the_usual_way_answered_is_there_for_a_request_right_behind_on_the_short_one(
+    server: RunningServer,
+) -> None:
+    path = "/v0/pipes/pages.json?page=behind"
+    _warm(server, path)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for number in range(100, 150):
+            found = []
+            for lines in (f"X-Other: {number}\r\n", ""):
+                connection.sendall(_request(server, f"{path}{number}", lines))
+                found.append(re.findall(rb"\r\nx-cache: (\w+)", connection.recv(65536)))
+            assert found == [[b"miss"], [b"hit"]]
 
 
 @pytest.mark.parametrize("lines", ["Proxy-Connection: close\r\n", "Connection: keep-alive\r\nConnection: close\r\n"])

@@ -98,7 +98,7 @@ class _Handlers:
         whole = without_scanned(answer.result.data) if narrowed else answer.result.data
         data, encoding = await encoded(whole, chosen_encoding(accepted))
         body = Body(answer.result, data, encoding)
-        # Once the answer is on its way, and before another request is read.
+        # Once the answer is on its way; a request that is read before then goes the usual way, too.
         asyncio.get_running_loop().call_soon(self.familiar.learn, request.scope, call, answer, body)
         return BareResponse(data, body_headers(headers, answer.media_type, encoding))
 

@@ -92,8 +92,8 @@ class Outcomes:
             return Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
         result = await self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query))
         if isinstance(result, QueryResult):
-            # Once the answer is on its way, and before another request is read.
-            asyncio.get_running_loop().call_soon(self._keep, prepared, versions, result)
+            # At once: the next request may be read as soon as this one's answer is on its way.
+            self._keep(prepared, versions, result)
         elif not result.hold():
             result = await self._runs.run(prepared.query)  # it ended between its beginning and this turn of the loop
         return Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
