@@ -47,6 +47,9 @@ def test_a_power_loss_after_parts_have_become_others_tears_none_and_takes_no_row
 def test_tables_of_older_versions_get_what_is_missing_with_the_next_start(engine: ChdbEngine, database: str) -> None:
     older = "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
     engine.command(f"CREATE TABLE {database}.`an old one` (k UInt64) ENGINE = MergeTree ORDER BY k {older}")
+    aggregating = "(k UInt64, n SimpleAggregateFunction(sum, UInt64)) ENGINE = AggregatingMergeTree ORDER BY k"
+    engine.command(f"CREATE TABLE {database}.sums {aggregating} {older}")
+    engine.command(f"ALTER TABLE {database}.sums ADD COLUMN d String")
     engine.command(f"CREATE TABLE {database}.statistics (k UInt64) ENGINE = MergeTree ORDER BY k")
 
     bring_older_tables_up(engine)
@@ -56,3 +59,4 @@ def test_tables_of_older_versions_get_what_is_missing_with_the_next_start(engine
     for name, value in (SYNCED_PARTS | LEAN_MERGES).items():
         assert f"{name} = {value}" in settings["an old one"]
         assert name not in settings["statistics"]
+    engine.command(f"CREATE TABLE {database}.copied AS {database}.sums")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from stonechat.datafile.resources import Column, DataSource, Index, TableEngine
-from stonechat.engine.table_settings import LEAN_MERGES, SYNCED_PARTS
+from stonechat.engine.table_settings import LEAN_MERGES, OF_ENGINES, SYNCED_PARTS
 from stonechat.engine.windows import DEDUPLICATION_WINDOW
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 from stonechat.sql.leftmost import as_one_select
@@ -138,7 +138,7 @@ def _engine(engine: TableEngine) -> str:
 
 def table_settings(engine: TableEngine) -> Mapping[str, str]:
     """All settings of a data source's table: those of its file, and what it has besides or in their stead."""
-    return LEAN_MERGES | dict(engine.settings) | _DURABLE
+    return LEAN_MERGES | OF_ENGINES.get(engine.name, {}) | dict(engine.settings) | _DURABLE
 
 
 def _settings(settings: Mapping[str, str]) -> str:
