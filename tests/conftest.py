@@ -86,7 +86,7 @@ class RunningServer:
         module: tuple[str, ...] = ("stonechat",),
     ) -> None:
         self.home = home
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_suffix(".log")
         command = [sys.executable, "-m", *module, *arguments, "--home", str(home), "--port", str(self.port)]
@@ -168,7 +168,7 @@ class RunningServer:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the process by a signal; its exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(60)
         self.client.close()
         return code
 
@@ -248,8 +248,17 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+def free_port() -> int:
+    """A port that nobody listens on, and that the system gives to nobody else who asks for any for a minute: it was
+    that of a connection, which its end has closed first.
+    """
+    with socket.socket() as listener, socket.socket() as client:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client.connect(listener.getsockname())
+        connection, _ = listener.accept()
+        connection.close()
+        assert client.recv(1) == b""
+        port: int = listener.getsockname()[1]
         return port

@@ -18,7 +18,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, free_port
 from tests.docs.markdown import Block, Page
 
 NOT_RUN = "not run: "
@@ -74,7 +73,7 @@ class BackgroundServer:
 
     def wait_for_deployment(self, number: int) -> None:
         """Until that many deployments have ended."""
-        self.wait_for(_DEPLOYED, times=number, seconds=20)
+        self.wait_for(_DEPLOYED, times=number, seconds=60)
 
     def wait_for(self, pattern: re.Pattern[str], *, times: int, seconds: float) -> None:
         """Until the pattern has been printed so many times."""
@@ -202,14 +201,6 @@ def environment_for(home: Path, folder: Path, port: int) -> dict[str, str]:
         "PROJECT": str(folder / "messaging"),
         "HOME_DIR": str(folder / "stonechat-data"),
     }
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def assert_shown(shown: Block, printed: str, where: str) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import REPOSITORY
-from tests.docs.commands import BackgroundServer, environment_for, free_port
+from tests.conftest import REPOSITORY, free_port
+from tests.docs.commands import BackgroundServer, environment_for
 
 _ROWS = 2000
 

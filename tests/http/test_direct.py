@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.conftest import RunningServer
+from tests.waiting import until
 
 _FILES = {
     "visits.datasource": "SCHEMA >\n    page String `json:$.page`\nENGINE MergeTree\nENGINE_SORTING_KEY page\n",
@@ -173,10 +174,7 @@ def test_such_calls_are_recorded_with_their_status_and_cost(server: RunningServe
     answer = server.request("GET", _SLOW, params={"seconds": str(_SOON), "tag": "recorded"})
     request_id = answer.headers["x-request-id"]
     query = f"SELECT status_code, result_rows, url FROM tinybird.pipe_stats_rt WHERE request_id = '{request_id}'"
-    rows: list[dict[str, object]] = []
-    end = time.monotonic() + 20
-    while not rows and time.monotonic() < end:  # what is written a moment ago may take seconds
-        rows = server.request("GET", "/v0/sql", params={"q": f"{query} FORMAT JSON"}).json()["data"]
+    rows = until(lambda: server.sql(query))  # what is written a moment ago may take seconds
     assert [(row["status_code"], row["result_rows"], "tag=recorded" in str(row["url"])) for row in rows] == [
         (200, 1, True)
     ]

@@ -7,16 +7,16 @@ import random
 import re
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from itertools import pairwise
+from http.client import HTTPResponse
+from itertools import count, pairwise
 from urllib.parse import quote_plus, urlencode
 
 import httpx
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.waiting import until
 
 _FILES = {
     "visits.datasource": (
@@ -36,10 +36,11 @@ _FILES = {
         "NODE output\nSQL >\n    %\n    SELECT arrayJoin(range(toUInt32({{String(size)}}))) AS number, page FROM\n"
         "        (SELECT page FROM visits LIMIT 1)\nTYPE endpoint\n"
     ),
+    # Of so many seconds for each of so many rows.
     "slow.pipe": (
-        "NODE output\nSQL >\n    %\n    SELECT {{String(tag)}} AS tag, \n"
-        "        max(sleepEachRow(toFloat64({{String(seconds)}}))) AS s\n"
-        "    FROM (SELECT page FROM visits LIMIT 1)\nTYPE endpoint\n"
+        "NODE output\nSQL >\n    %\n    SELECT {{String(tag)}} AS tag, (SELECT count() FROM visits) AS visits,\n"
+        "        max(sleepEachRow(toFloat64({{String(seconds, '0')}}))) AS pause, sum(sipHash64(number)) AS hashes\n"
+        "    FROM numbers(toUInt64({{String(rows, '1')}}))\nTYPE endpoint\n"
     ),
 }
 _PAGES = "/v0/pipes/pages.json"
@@ -48,7 +49,8 @@ _PAGES = "/v0/pipes/pages.json"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server for the tests of this module."""
-    running = RunningServer(tmp_path_factory.mktemp("looks") / "home", arguments=("serve",), environment={})
+    home = tmp_path_factory.mktemp("looks") / "home"
+    running = RunningServer(home, arguments=("serve",), environment={"STONECHAT_QUERY_SECONDS": "600"})
     yield running
     assert running.stop() == 0
 
@@ -69,13 +71,15 @@ def _is_direct(answer: httpx.Response) -> bool:
 
 def _recognized(server: RunningServer, path: str = _PAGES, token: str | None = None, **headers: str) -> httpx.Response:
     """The answer to the first call in a row that is recognized by its look."""
-    for number in range(10):
-        answer = server.request("GET", path, params={"page": f"new {number}"}, token=token, headers=headers)
+    numbers = count()
+
+    def recognized() -> httpx.Response | None:
+        params = {"page": f"new {next(numbers)}"}
+        answer = server.request("GET", path, params=params, token=token, headers=headers)
         assert answer.status_code == 200
-        if _is_direct(answer):
-            return answer
-        time.sleep(0.01)  # how such calls are composed is found out while the query of one runs
-    raise AssertionError(answer.headers)
+        return answer if _is_direct(answer) else None
+
+    return until(recognized)  # how such calls are composed is found out while the query of one runs
 
 
 def _usual(server: RunningServer, path: str) -> httpx.Response:
@@ -144,12 +148,15 @@ def test_each_call_gets_the_rows_of_its_own_values(server: RunningServer) -> Non
 )
 def test_odd_urls_mean_what_they_always_do(server: RunningServer, query: str) -> None:
     head = f"Host: odd\r\nAuthorization: Bearer {server.token}\r\n\r\n"
-    known = [f"GET {_PAGES}?page=odd{number} HTTP/1.1\r\n{head}".encode() for number in range(4)]
-    assert b"recognize;" in _exchange(server, *known)
+    with _connected(server) as connection:
+        _until_recognized(connection, f"{_PAGES}?page=odd", head)
     odd = f"GET {_PAGES}?{query} HTTP/1.1\r\n{head}".encode()
-    answers = [_exchange(server, odd), _exchange(server, odd[:30], odd[30:])]
-    alone, in_pieces = (answer.partition(b"\r\n\r\n")[2].partition(b'"statistics"')[0] for answer in answers)
-    assert alone == in_pieces
+    answers = []
+    for pieces in ([odd], [odd[:30], odd[30:]]):
+        with _connected(server) as connection:
+            response, body = _answer(connection, *pieces)
+        answers.append((response.status, body.partition(b'"statistics"')[0]))
+    assert answers[0] == answers[1]
 
 
 def test_an_answer_shows_every_event_that_was_acknowledged(server: RunningServer) -> None:
@@ -270,36 +277,47 @@ def test_large_answers_come_whole_to_whoever_asks(server: RunningServer) -> None
 
 
 def test_a_call_whose_client_leaves_is_ended(server: RunningServer) -> None:
-    for tag in "abcd":
-        assert server.request("GET", "/v0/pipes/slow.json", params={"tag": tag, "seconds": "0.01"}).status_code == 200
     head = f"Host: x\r\nAuthorization: Bearer {server.token}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        for number in range(4):  # the last is recognized
-            seconds = "2.9" if number == 3 else "0.01"
-            path = f"/v0/pipes/slow.json?tag=leaves{number}&seconds={seconds}"
-            connection.sendall(f"GET {path} HTTP/1.1\r\n{head}".encode())
-            if number < 3:
-                assert connection.recv(65536)
-        time.sleep(0.1)
-    end = time.monotonic() + 2
-    while time.monotonic() < end and not re.search(r"stonechat_queries 0\b", server.request("GET", "/metrics").text):
-        time.sleep(0.02)
-    assert time.monotonic() < end
+    with _connected(server) as connection:
+        _until_recognized(connection, "/v0/pipes/slow.json?rows=1&tag=before", head)
+        endless = "/v0/pipes/slow.json?tag=leaves&rows=100000000000000"
+        connection.sendall(f"GET {endless} HTTP/1.1\r\n{head}".encode())
+        _until_queries(server, 1)
+    _until_queries(server, 0)
 
 
-def _exchange(server: RunningServer, *pieces: bytes) -> bytes:
-    """All that is answered on a connection to pieces that arrive one after the other."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        received = b""
-        for piece in pieces:
-            connection.sendall(piece)
-            connection.settimeout(0.15)
-            with suppress(TimeoutError, ConnectionResetError):
-                received += connection.recv(1_000_000)
-        with suppress(TimeoutError, ConnectionResetError):
-            while chunk := connection.recv(1_000_000):
-                received += chunk
-    return received
+def _until_recognized(connection: socket.socket, path: str, head: str) -> None:
+    """Have calls recognized that have such a head, and whose paths are this one and a number."""
+    numbers = count()
+
+    def is_recognized() -> bool:
+        response, _ = _answer(connection, f"GET {path}{next(numbers)} HTTP/1.1\r\n{head}".encode())
+        return str(response.headers["server-timing"]).startswith("recognize;")
+
+    until(is_recognized)
+
+
+def _until_queries(server: RunningServer, running: int) -> None:
+    until(lambda: re.search(rf"stonechat_queries {running}\b", server.request("GET", "/metrics").text))
+
+
+def _answer(connection: socket.socket, *pieces: bytes) -> tuple[HTTPResponse, bytes]:
+    """The answer, and its body, to a request that comes in pieces."""
+    _send_apart(connection, *pieces)
+    response = HTTPResponse(connection)
+    response.begin()
+    return response, response.read()
+
+
+def _send_apart(connection: socket.socket, *pieces: bytes) -> None:
+    """Send what shall arrive one after the other."""
+    for number, piece in enumerate(pieces):
+        time.sleep(0.05 if number else 0)
+        connection.sendall(piece)
+
+
+def _connected(server: RunningServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -317,12 +335,18 @@ def test_what_is_a_part_of_another_request_is_never_answered(server: RunningServ
     lines = f"Host: x\r\nAuthorization: Bearer {server.token}\r\n\r\n"
     known = [f"GET {_PAGES}?page=part{number} HTTP/1.1\r\n{lines}".encode() for number in range(4)]
     for request in known:
-        assert b"200 OK" in _exchange(server, request)
-    received = _exchange(server, first % len(known[0]) if b"%" in first else first, known[0], last)
-    assert received.count(b"HTTP/1.1 ") <= 1
+        with _connected(server) as connection:
+            assert _answer(connection, request)[0].status == 200
+    next_request = f"GET /v0/health HTTP/1.1\r\nX-Request-Id: next\r\n{lines}".encode()
+    with _connected(server) as connection:
+        _send_apart(connection, first % len(known[0]) if b"%" in first else first, known[0], last, next_request)
+        received = b""
+        while b"\r\nx-request-id: next\r\n" not in received and (chunk := connection.recv(65536)):
+            received += chunk
+    assert received.count(b"HTTP/1.1 ") <= 2
     assert b"asked" not in received
-    again = _exchange(server, known[0], known[0])
-    assert again.count(b"HTTP/1.1 200 OK") == 2
+    with _connected(server) as connection:
+        assert [_answer(connection, known[0])[0].status for _ in range(2)] == [200, 200]
 
 
 def test_a_stop_waits_for_the_answer_that_is_under_way(start_server: StartServer) -> None:
@@ -330,19 +354,13 @@ def test_a_stop_waits_for_the_answer_that_is_under_way(start_server: StartServer
     assert server.deploy(_FILES).status_code == 200
     server.send(json.dumps({"page": "a", "visitor": "a"}), name="visits")
     head = f"Host: x\r\nAuthorization: Bearer {server.token}\r\n\r\n"
-    received: list[bytes] = []
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        for number in range(5):
-            seconds = "0.8" if number == 4 else "0.01"
-            path = f"/v0/pipes/slow.json?tag=stop{number}&seconds={seconds}"
-            connection.sendall(f"GET {path} HTTP/1.1\r\n{head}".encode())
-            if number == 4:
-                time.sleep(0.2)
-                stopping = threading.Thread(target=server.process.send_signal, args=(signal.SIGTERM,))
-                stopping.start()
-            received.append(connection.recv(65536))
-        assert connection.recv(1) == b""
-    stopping.join()
-    assert b'"tag": "stop4"' in received[-1]
-    assert b"server-timing: recognize" in received[-1]
-    assert b"\r\nconnection: close\r\n" in received[-1]
+    with _connected(server) as connection:
+        _until_recognized(connection, "/v0/pipes/slow.json?seconds=0.01&tag=before", head)
+        connection.sendall(f"GET /v0/pipes/slow.json?seconds=2.9&tag=stop HTTP/1.1\r\n{head}".encode())
+        _until_queries(server, 1)
+        server.process.send_signal(signal.SIGTERM)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b'"tag": "stop"' in received
+    assert b"server-timing: recognize" in received
+    assert b"\r\nconnection: close\r\n" in received

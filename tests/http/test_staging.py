@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.waiting import until
 
 _EVENTS = """SCHEMA >
     `kind` String `json:$.kind`,
@@ -272,7 +273,12 @@ def test_a_deployment_under_way_is_discarded(server: RunningServer) -> None:
         assert not answers, answers[0].text
     assert server.deploy(_WANTED).json()["code"] == "SC703"
     path = f"/v1/deployments/{listed[1]['id']}"
-    filling, job = server.request("GET", "/v0/jobs", params={"status": "working"}).json()["jobs"]
+
+    def working() -> list[dict[str, Any]] | None:
+        jobs: list[dict[str, Any]] = server.request("GET", "/v0/jobs", params={"status": "working"}).json()["jobs"]
+        return jobs if len(jobs) == 2 else None
+
+    filling, job = until(working)
     assert (filling["kind"], filling["pipe_name"], filling["is_cancellable"]) == ("populateview", "summing", False)
     assert server.request("POST", f"/v0/jobs/{filling['id']}/cancel").json()["code"] == "SC831"
     assert (job["deployment_id"], job["is_cancellable"]) == (listed[1]["id"], True)

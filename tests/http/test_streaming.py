@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import json
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import zstandard
 from starlette.types import Message
 from tests.conftest import RunningServer, StartServer
 from tests.engine.shared import shared_engine
+from tests.waiting import until
 
 from stonechat.engine.contract import Query, QueryCancelled, QueryResult
 from stonechat.http.streaming import StreamedResponse
@@ -45,8 +45,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("streaming") / "home"
     settings = {
         "STONECHAT_QUERY_CONNECTIONS": "1",
-        "STONECHAT_QUERY_SECONDS": "60",
-        "STONECHAT_QUERY_RESULT_BYTES": "1000000000",
+        "STONECHAT_QUERY_SECONDS": "600",
+        "STONECHAT_QUERY_RESULT_BYTES": "100000000000",
     }
     server = RunningServer(home, arguments=("serve",), environment=settings)
     assert server.deploy(_FILES).status_code == 200
@@ -98,8 +98,15 @@ def test_a_large_answer_to_a_caller_of_http_1_0_ends_with_the_connection(server:
 
 
 def test_a_large_answer_that_fails_resets_the_connection_of_a_caller_of_http_1_0(server: RunningServer) -> None:
-    with pytest.raises(ConnectionResetError):
-        _sent_over_http_1_0(server, f"{_PATH}.ndjson?rows=1000000&fail_at=150000&pause=0.000007")
+    def is_reset() -> bool:
+        try:
+            head, _ = _sent_over_http_1_0(server, f"{_PATH}.ndjson?rows=1000000&fail_at=150000&pause=0.000007")
+        except ConnectionResetError:
+            return True
+        assert head.startswith(b"http/1.1 400 "), "on a busy machine, it fails before it is sent"
+        return False
+
+    until(is_reset)
 
 
 def test_a_small_answer_has_a_length(server: RunningServer) -> None:
@@ -159,17 +166,26 @@ def test_what_fails_before_the_first_byte_has_a_status(server: RunningServer) ->
     assert "no more" in response.json()["error"]
 
 
+def _refusal(server: RunningServer, path: str, **params: float) -> httpx.Response | None:
+    """The answer to a call that fails; None where it was cut short. A busy machine decides which of the two it is."""
+    try:
+        return server.request("GET", path, params=params)
+    except httpx.RemoteProtocolError as error:
+        if "without sending complete message body" in str(error):
+            return None
+        raise
+
+
 def test_what_fails_in_its_first_moments_has_a_status(server: RunningServer) -> None:
-    response = server.request("GET", f"{_PATH}.ndjson", params={"rows": 1_000_000, "fail_at": 150_000})
+    response = until(lambda: _refusal(server, f"{_PATH}.ndjson", rows=1_000_000, fail_at=150_000))
     assert response.status_code == 400
     assert "no more" in response.json()["error"]
 
 
 def test_what_fails_later_has_no_clean_end(server: RunningServer) -> None:
-    for extension in ("json", "ndjson", "csv"):
-        path, params = f"{_PATH}.{extension}", {"rows": 1_000_000, "fail_at": 150_000, "pause": 0.000007}
-        with pytest.raises(httpx.RemoteProtocolError, match="without sending complete message body"):
-            server.request("GET", path, params=params)
+    late = {"rows": 1_000_000, "fail_at": 150_000, "pause": 0.000007}
+    for path in (f"{_PATH}.json", f"{_PATH}.ndjson", f"{_PATH}.csv"):
+        until(lambda path=path: _refusal(server, path, **late) is None)  # type: ignore[misc]
         assert server.request("GET", f"{_PATH}.ndjson", params={"rows": 2}).content == _lines(2)
     assert "answer cut short" in server.log.read_text()
 
@@ -179,16 +195,14 @@ def test_a_caller_that_hangs_up_ends_its_query(server: RunningServer) -> None:
     with server.client.stream("GET", _SLOW_PATH, headers=headers) as response:
         assert response.status_code == 200
         next(response.iter_bytes())
-    begin = time.monotonic()
+    # It would go on for longer than this one waits.
     assert server.value("SELECT 2") == 2
-    assert time.monotonic() - begin < 5
 
 
 def test_slow_readers_hold_no_connection_of_the_engine(server: RunningServer) -> None:
     slow = [_connection(server, f"{_PATH}.ndjson?rows={200_000 + number}") for number in range(5)]
-    begin = time.monotonic()
+    # It would wait for a connection until they had read.
     assert server.value("SELECT 3") == 3
-    assert time.monotonic() - begin < 5
     for connection in slow:
         assert connection.recv(12) == b"HTTP/1.1 200"
         connection.close()
@@ -211,10 +225,7 @@ def test_the_files_of_answers_are_closed(server: RunningServer) -> None:
         return count
 
     server.request("GET", f"{_PATH}.ndjson")
-    end = time.monotonic() + 5
-    while opened() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert opened() == 0
+    until(lambda: opened() == 0)
 
 
 def test_a_limit_holds_for_answers_of_any_size(tmp_path: Path, start_server: StartServer) -> None:
@@ -223,18 +234,9 @@ def test_a_limit_holds_for_answers_of_any_size(tmp_path: Path, start_server: Sta
     at_once = {"q": "SELECT repeat('nine long', 1000000) FORMAT TSV"}
     response = server.request("GET", "/v0/sql", params=at_once)
     assert (response.status_code, response.json()["code"]) == (413, "SC802")
-    assert any(_is_cut_short(server) for _ in range(10))
+    while (refused := _refusal(server, _SLOW_PATH)) is not None:
+        assert (refused.status_code, refused.json()["code"]) == (413, "SC802")
     assert "answer cut short" in server.log.read_text()
-
-
-def _is_cut_short(server: RunningServer) -> bool:
-    """Whether the slow answer begins and has no end; on a busy machine it is refused before it begins."""
-    try:
-        response = server.request("GET", _SLOW_PATH)
-    except httpx.RemoteProtocolError as error:
-        return "without sending complete message body" in str(error)
-    assert (response.status_code, response.json()["code"]) == (413, "SC802")
-    return False
 
 
 def _spooled(name: str) -> tuple[SpooledAnswer, asyncio.Future[QueryResult]]:

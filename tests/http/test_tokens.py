@@ -11,6 +11,7 @@ import httpx
 import jwt
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.waiting import until
 
 _UNSEEN = "Token has not enough permissions to get information about this token"
 _SOON = 600
@@ -239,10 +240,15 @@ def test_a_signed_token_has_a_rate_of_its_own_and_every_answer_tells(tenants_ser
     first = tenants_server.request("GET", "/v0/pipes/all_visits.json", token=value)
     assert first.status_code == 200
     assert (first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == ("1", "0")
-    second = tenants_server.request("GET", "/v0/pipes/all_visits.json", token=value)
+    second = until(lambda: _unless_counted(tenants_server.request("GET", "/v0/pipes/all_visits.json", token=value)))
     assert "more than 1 requests per second" in _error(second, 429)
     assert second.headers["retry-after"] == second.headers["x-ratelimit-reset"] == "1"
     assert "x-ratelimit-limit" not in tenants_server.request("GET", "/v0/pipes/all_visits.json").headers
+
+
+def _unless_counted(answer: httpx.Response) -> httpx.Response | None:
+    """The answer to what came too soon, which it does not on a busy machine."""
+    return None if answer.status_code == 200 else answer
 
 
 def test_a_new_admin_token_voids_the_old_one_and_what_it_signed(start_server: StartServer) -> None:

@@ -8,16 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import StartServer
+from tests.waiting import until
 
 _ROWS = "SCHEMA >\n    `n` UInt8 `json:$.n`\n"
-_SECONDS = 60
-
-
-def _until(holds: Callable[[], bool], what: object = "") -> None:
-    end = time.monotonic() + _SECONDS
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
 
 
 def _folder(path: Path, files: dict[str, str]) -> Path:
@@ -41,7 +34,7 @@ def test_fixtures_fill_empty_data_sources_once(start_server: StartServer, tmp_pa
     }
     folder = _folder(tmp_path / "project", files)
     server = start_server(tmp_path / "home", "dev", str(folder))
-    _until(lambda: "Ctrl-C stops" in server.log.read_text())
+    until(lambda: "Ctrl-C stops" in server.log.read_text())
     assert server.sql("SELECT groupArray(n) AS n FROM (SELECT n FROM rows ORDER BY n)") == [{"n": [1, 2]}]
     assert server.sql("SELECT groupArray(n) AS n FROM (SELECT n FROM table ORDER BY n)") == [{"n": [7, 8]}]
     assert server.value("SELECT count() FROM rows_quarantine") == 1
@@ -49,7 +42,7 @@ def test_fixtures_fill_empty_data_sources_once(start_server: StartServer, tmp_pa
 
     assert server.request("POST", "/v0/datasources/rows/truncate").status_code == 205
     _folder(folder, {"datasources/late.datasource": _ROWS, "fixtures/late.ndjson": '{"n":3}\n'})
-    _until(lambda: "1 row of fixtures/late.ndjson loaded" in server.log.read_text(), server.log.read_text())
+    until(lambda: "1 row of fixtures/late.ndjson loaded" in server.log.read_text(), server.log.read_text)
     assert server.value("SELECT count() FROM rows") == 0
     assert server.value("SELECT count() FROM late") == 1
 
@@ -57,7 +50,7 @@ def test_fixtures_fill_empty_data_sources_once(start_server: StartServer, tmp_pa
 def test_fixtures_can_be_left_alone(start_server: StartServer, tmp_path: Path) -> None:
     folder = _folder(tmp_path / "project", {"rows.datasource": _ROWS, "fixtures/rows.ndjson": '{"n":1}\n'})
     server = start_server(tmp_path / "home", "dev", str(folder), "--no-fixtures")
-    _until(lambda: "Ctrl-C stops" in server.log.read_text())
+    until(lambda: "Ctrl-C stops" in server.log.read_text())
     assert server.value("SELECT count() FROM rows") == 0
 
 
@@ -68,14 +61,14 @@ def test_a_fixture_that_cannot_be_read_is_named_and_keeps_no_other_from_loading(
     folder = _folder(tmp_path / "project", files)
     (folder / "fixtures" / "a.csv").write_bytes(b'n\n\x00\xff\xfe,,"\n')
     server = start_server(tmp_path / "home", "dev", str(folder))
-    _until(lambda: "Ctrl-C stops" in server.log.read_text())
+    until(lambda: "Ctrl-C stops" in server.log.read_text())
     assert server.value("SELECT count() FROM b") == 1
 
 
 def test_files_that_vanish_while_they_are_watched_do_no_harm(start_server: StartServer, tmp_path: Path) -> None:
     folder = _folder(tmp_path / "project", {"rows.datasource": _ROWS, "value.pipe": _pipe(0)})
     server = start_server(tmp_path / "home", "dev", str(folder))
-    _until(lambda: "Ctrl-C stops" in server.log.read_text())
+    until(lambda: "Ctrl-C stops" in server.log.read_text())
     for number in range(100):
         passing = folder / f"passing_{number % 7}.pipe"
         passing.write_text(_pipe(number))
@@ -85,8 +78,8 @@ def test_files_that_vanish_while_they_are_watched_do_no_harm(start_server: Start
         (folder / "value.pipe.tmp").rename(folder / "value.pipe")
         passing.unlink()
         time.sleep(0.01)
-    _until(lambda: server.request("GET", "/v0/pipes/value.json").json().get("data") == [{"value": 99}])
-    _until(lambda: len(server.request("GET", "/v0/pipes").json()["pipes"]) == 1, server.log.read_text()[-2000:])
+    until(lambda: server.request("GET", "/v0/pipes/value.json").json().get("data") == [{"value": 99}])
+    until(lambda: len(server.request("GET", "/v0/pipes").json()["pipes"]) == 1, server.log.read_text)
     assert "Traceback" not in server.log.read_text()
 
 
@@ -95,13 +88,13 @@ def test_what_cannot_be_read_is_named_and_what_is_live_stays(start_server: Start
     (folder / "linked.pipe").symlink_to(folder / "elsewhere" / "linked.txt")
     (folder / "circle").symlink_to(folder)
     server = start_server(tmp_path / "home", "dev", str(folder))
-    _until(lambda: "Ctrl-C stops" in server.log.read_text())
+    until(lambda: "Ctrl-C stops" in server.log.read_text())
     assert server.rows("/v0/pipes/linked.json") == [{"value": 2}]
 
     def broken(name: str, make: Callable[[Path], object], text: str) -> None:
         path = folder / name
         make(path)
-        _until(lambda: f"{name}{text}" in server.log.read_text(), server.log.read_text()[-2000:])
+        until(lambda: f"{name}{text}" in server.log.read_text(), server.log.read_text)
         assert server.rows("/v0/pipes/value.json") == [{"value": 1}]
         path.unlink()
 
@@ -109,14 +102,14 @@ def test_what_cannot_be_read_is_named_and_what_is_live_stays(start_server: Start
     broken("loop.pipe", lambda path: path.symlink_to(path), ": Too many levels of symbolic links")
     broken("queue.pipe", os.mkfifo, " is no regular file")
     (folder / "value.pipe").write_text(_pipe(3))
-    _until(lambda: server.rows("/v0/pipes/value.json") == [{"value": 3}])
+    until(lambda: server.rows("/v0/pipes/value.json") == [{"value": 3}])
 
 
 def test_a_thousand_files_are_deployed_and_one_of_them_changed(start_server: StartServer, tmp_path: Path) -> None:
     files = {f"pipes/p{number}.pipe": _pipe(number) for number in range(1000)}
     folder = _folder(tmp_path / "project", files)
     server = start_server(tmp_path / "home", "dev", str(folder))
-    _until(lambda: "Ctrl-C stops" in server.log.read_text())
+    until(lambda: "Ctrl-C stops" in server.log.read_text())
     assert server.rows("/v0/pipes/p999.json") == [{"value": 999}]
     (folder / "pipes" / "p500.pipe").write_text(_pipe(7))
-    _until(lambda: server.rows("/v0/pipes/p500.json") == [{"value": 7}])
+    until(lambda: server.rows("/v0/pipes/p500.json") == [{"value": 7}])

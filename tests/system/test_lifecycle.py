@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import StartServer
+from tests.waiting import until
 
 _SCHEMA = "SCHEMA >\n    `id` UInt64 `json:$.id`,\n    `text` String `json:$.text`\n\n"
 _SOURCE = {"rows.datasource": f"{_SCHEMA}ENGINE_SORTING_KEY id\n"}
@@ -86,13 +86,12 @@ def test_a_stop_under_load_loses_nothing(start_server: StartServer, tmp_path: Pa
     threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(1)
+    until(lambda: len(acknowledged) > 1000)
     assert server.stop(number) == 0
     for thread in threads:
         thread.join()
     again = start_server(tmp_path / "home")
     stored = [row["id"] for row in again.sql("SELECT id FROM rows")]
-    assert len(acknowledged) > 100
     assert len(stored) == len(set(stored))
     assert set(acknowledged) <= set(stored)
 
@@ -107,7 +106,12 @@ def test_a_query_that_times_out_leaves_no_trace_in_later_answers(start_server: S
         return server.request("GET", "/v0/sql", params={"q": slow}).status_code
 
     def read(number: int) -> list[dict[str, object]]:
-        return server.sql(f"SELECT id, text FROM rows WHERE id = {number}")
+        statement = {"q": f"SELECT id, text FROM rows WHERE id = {number} FORMAT JSON"}
+        # On a busy machine some of these take too long, too.
+        answer = until(lambda: _unless_late(server.request("GET", "/v0/sql", params=statement)))
+        assert answer.status_code == 200, answer.text
+        rows: list[dict[str, object]] = answer.json()["data"]
+        return rows
 
     with ThreadPoolExecutor(8) as threads:
         failures = list(threads.map(time_out, range(6)))
@@ -116,14 +120,17 @@ def test_a_query_that_times_out_leaves_no_trace_in_later_answers(start_server: S
     assert answers == [[{"id": number, "text": "mine"}] for number in range(500)]
 
 
+def _unless_late(answer: httpx.Response) -> httpx.Response | None:
+    return None if answer.status_code == 408 else answer
+
+
 def test_a_caller_that_hangs_up_frees_its_connection(start_server: StartServer) -> None:
-    server = start_server(STONECHAT_QUERY_CONNECTIONS="1", STONECHAT_QUERY_SECONDS="60")
+    server = start_server(STONECHAT_QUERY_CONNECTIONS="1", STONECHAT_QUERY_SECONDS="600")
     slow = {"q": "SELECT sum(cityHash64(number, rand())) FROM numbers(100000000000) FORMAT JSON"}
     with pytest.raises(httpx.ReadTimeout):
         server.request("GET", "/v0/sql", params=slow, timeout=1.0)
-    begin = time.monotonic()
+    # It would go on for longer than this one waits.
     assert server.value("SELECT 1 AS one") == 1
-    assert time.monotonic() - begin < 10
 
 
 def test_too_many_queries_are_refused_with_the_time_to_wait(start_server: StartServer) -> None:
@@ -140,8 +147,11 @@ def test_too_many_queries_are_refused_with_the_time_to_wait(start_server: StartS
 
 def test_a_token_over_its_rate_is_told_when_to_come_back(start_server: StartServer) -> None:
     server = start_server(STONECHAT_MAX_REQUESTS_PER_SECOND="2")
-    answers = [server.request("GET", "/v0/sql", params={"q": "SELECT 1"}) for _ in range(5)]
-    assert [answer.status_code for answer in answers][:2] == [200, 200]
+    asked = {"q": "SELECT 1"}
+    assert [server.request("GET", "/v0/sql", params=asked).status_code for _ in range(2)] == [200, 200]
+    with ThreadPoolExecutor(8) as threads:  # more than two a second, on a busy machine, too
+        answers = list(threads.map(lambda _: server.request("GET", "/v0/sql", params=asked), range(40)))
+    assert {answer.status_code for answer in answers} <= {200, 429}
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert all(answer.headers["retry-after"] == "1" for answer in refused)
@@ -180,16 +190,8 @@ def test_a_full_disk_refuses_events_and_loses_none(start_server: StartServer, sm
     assert server.client.get("/v0/health").status_code == 200
     assert filler.is_dir()
     subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
-    _wait_for(server, stored)
+    until(lambda: server.value("SELECT count() FROM rows") == stored)
     assert server.send(_rows(10**9, 1, "after"), name="rows").status_code == 200
-
-
-def _wait_for(server: RunningServer, rows: int) -> None:
-    for _ in range(300):
-        if server.value("SELECT count() FROM rows") == rows:
-            return
-        time.sleep(0.1)
-    assert server.value("SELECT count() FROM rows") == rows
 
 
 def test_dev_deploys_a_change_and_keeps_what_is_live_when_a_file_is_broken(
@@ -205,23 +207,11 @@ def test_dev_deploys_a_change_and_keeps_what_is_live_when_a_file_is_broken(
         return server.request("GET", "/v0/pipes/one.json").status_code
 
     pipe.write_text("NODE n\nSQL >\n    SELECT 1 AS one\nTYPE endpoint\n")
-    _until(lambda: answer() == 200)
+    until(lambda: answer() == 200)
     pipe.write_text("NODE n\nSQL >\n    SELEC 1 AS one\nTYPE endpoint\n")
-    _until(lambda: "one.pipe:3:11" in server.log.read_text())
+    until(lambda: "one.pipe:3:11" in server.log.read_text())
     assert answer() == 200
     assert server.rows("/v0/pipes/one.json") == [{"one": 1}]
     pipe.write_text("NODE n\nSQL >\n    SELECT 2 AS one\nTYPE endpoint\n")
-    _until(lambda: server.rows("/v0/pipes/one.json") == [{"one": 2}])
+    until(lambda: server.rows("/v0/pipes/one.json") == [{"one": 2}])
     assert server.stop(signal.SIGINT) == 0
-
-
-def _until(holds: object) -> None:
-    assert callable(holds)
-    for _ in range(200):
-        try:
-            if holds():
-                return
-        except AssertionError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError("it did not come true within ten seconds")
