@@ -40,6 +40,14 @@ CASES = {
         *(EngineFailure, 62, "SYNTAX_ERROR"),
         "Syntax error: x.",
     ),
+    f"Code: 306. DB::Exception: Too deep: In scope WITH '{'(' * 60_000}' AS text SELECT parseQueryToJSON(text). (DEEP)": (
+        *(EngineFailure, 306, "DEEP"),
+        "Too deep",
+    ),
+    f"Code: 306. DB::Exception: Too deep: In scope SELECT {'(' * 60_000}1{')' * 60_000}. (DEEP) (version 26.9.2.1)": (
+        *(EngineFailure, 306, "DEEP"),
+        f"Too deep: In scope SELECT {'(' * (10_000 - 52)} ..",
+    ),
     "Code: 395. DB::Exception: Code: 159. DB::Exception: mine (TIMEOUT_EXCEEDED): while executing 'f'. (THROW)": (
         *(EngineFailure, 395, "THROW"),
         "mine (TIMEOUT_EXCEEDED): while executing 'f'.",

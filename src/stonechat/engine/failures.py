@@ -19,7 +19,8 @@ _VERSION = re.compile(r"\s*\(version [^()]*\)\.?$")
 _NAME = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\.?$")
 _MARK = re.compile(r"\s*/\* stonechat [0-9a-f]*(?: \*/)?")  # what `running` adds to a statement, as errors quote it
 # A statement that was only to be parsed is quoted a second time, as the argument of the function that parsed it.
-_PARSED = re.compile(r":? In scope (?:WITH|SELECT) .*\b(?:formatQuery(?:SingleLine)?|parseQueryToJSON)\(.*", re.DOTALL)
+_PARSER = re.compile(r"\b(?:formatQuery(?:SingleLine)?|parseQueryToJSON)\(")
+_PARSED = re.compile(rf":? In scope (?:WITH|SELECT) .*{_PARSER.pattern}.*", re.DOTALL)
 #: Where a table or a database is unknown, the engine suggests any that it has: also those of other workspaces.
 _UNKNOWN_PLACES = frozenset({60, 81})
 _MEANT = re.compile(r" Maybe you meant .*?\?(?=[ .]|$)", re.DOTALL)
@@ -82,7 +83,9 @@ def _shortened(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     name = _NAME.search(_VERSION.sub("", text[-_TAIL:]))
-    return f"{text[:_LONGEST]} ...{name[0] if name else ''}"
+    front, _, statement = text.partition(" In scope ")
+    kept = front.rstrip(":") if len(front) < _LONGEST and _PARSER.search(statement) else f"{text[:_LONGEST]} ..."
+    return f"{kept}{name[0] if name else ''}"
 
 
 def _without_front(text: str) -> str:
