@@ -40,9 +40,9 @@ CASES = {
         *(EngineFailure, 62, "SYNTAX_ERROR"),
         "Syntax error: x.",
     ),
-    f"Code: 306. DB::Exception: Too deep: In scope WITH '{'(' * 60_000}' AS text SELECT parseQueryToJSON(text). (DEEP)": (
+    f"Code: 306. DB::Exception: Deep: In scope WITH '{'(' * 60_000}' AS text SELECT parseQueryToJSON(text). (DEEP)": (
         *(EngineFailure, 306, "DEEP"),
-        "Too deep",
+        "Deep",
     ),
     f"Code: 306. DB::Exception: Too deep: In scope SELECT {'(' * 60_000}1{')' * 60_000}. (DEEP) (version 26.9.2.1)": (
         *(EngineFailure, 306, "DEEP"),

@@ -137,6 +137,7 @@ def test_only_who_may_write_has_urls_fetched(messaging_server: RunningServer) ->
         ({"content": b"\xff\xfe"}, 400),
         ({"content": "PAR1 and no more"}, 400),
         ({"content": "id,name", "params": {"format": "parquet"}}, 400),
+        ({"content": "id,name", "params": {"format": "xml"}}, 400),
         ({"files": {"csv": ("rows.csv", "")}}, 400),
         ({"files": [("csv", ("a", "a\n1")), ("csv", ("b", "b\n2"))]}, 400),
         ({"content": "x", "headers": {"content-type": "multipart/form-data"}}, 400),

@@ -22,6 +22,9 @@ from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import DataSource
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Query
+from stonechat.ingest.files.dialect import DialectParameters
+from stonechat.ingest.files.formats import FileFormat
+from stonechat.ingest.files.reading import RowFile
 from stonechat.ingest.infer_csv import infer_csv
 from stonechat.ingest.infer_parquet import infer_parquet
 from stonechat.ingest.inference import SAMPLED_BYTES, SAMPLED_ROWS, Inference, NothingToInfer, infer_ndjson
@@ -58,6 +61,26 @@ def test_each_sample_gets_its_columns_and_fits_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [path for path in CORPUS if path.stem.endswith(".csv") and "uneven" not in path.stem],
+    ids=lambda path: path.stem,
+)
+def test_a_file_of_csv_goes_whole_into_the_columns_that_it_asked_for(
+    path: Path, tmp_path: Path, engine: ChdbEngine
+) -> None:
+    rows, _, _ = path.read_bytes().decode().partition("\n---\n")
+    (tmp_path / "rows.csv").write_bytes(rows.encode())
+    inference = infer_csv(rows.encode())
+    source = read_datafile("t.datasource", f"SCHEMA >\n    {inference.schema}\n")
+    assert isinstance(source, DataSource)
+    file = RowFile(tmp_path / "rows.csv", 1_000_000, FileFormat.CSV, DialectParameters())
+    verdicts = Verdicts.joined([batch.judge() for batch in file.batches(source.columns, engine)])
+    present = [round(column.present * len(inference.rows)) for column in inference.columns]
+    good = [json.loads(line) for line in verdicts.good.splitlines()]
+    assert [sum(row.get(column.name) is not None for row in good) for column in inference.columns] == present
+
+
+@pytest.mark.parametrize(
     "body", [b"", b"\n \n", b"text", b"[]", b"[1, 2]", b'"x"', b"{}", b'{"a.b":1}', b"\xff", b"{" * 9]
 )
 def test_without_a_row_there_is_nothing_to_infer(body: bytes) -> None:
@@ -65,7 +88,7 @@ def test_without_a_row_there_is_nothing_to_infer(body: bytes) -> None:
         infer_ndjson(body)
 
 
-@pytest.mark.parametrize("body", [b"", b"\n\n", b"\xff\xfe", b"a,b\n1\r2,3\n"])
+@pytest.mark.parametrize("body", [b"", b"\n\n", b"\xff\xfe", b"\r\r"])
 def test_without_a_row_of_csv_there_is_nothing_to_infer(body: bytes) -> None:
     with pytest.raises(NothingToInfer):
         infer_csv(body)
@@ -86,6 +109,7 @@ def test_no_more_is_looked_at_than_the_beginning() -> None:
     assert len(infer_csv(b"a,b\n" + b"1,2\n" * (SAMPLED_ROWS + 5)).rows) == SAMPLED_ROWS
     long = json.dumps({"a": "x" * 1000}).encode() + b"\n"
     assert sum(map(len, infer_ndjson(long * (SAMPLED_BYTES // 900)).rows)) <= SAMPLED_BYTES
+    assert len(infer_csv(b"a,b\r" + b"1,2\r" * SAMPLED_BYTES).rows) == SAMPLED_ROWS
     assert len(infer_csv(b"a,b\n" + b"1," + b"x" * 1000 + b"\n" + b"2," + b"y" * 4_000_000).rows) == 1
 
 
@@ -178,6 +202,20 @@ def test_a_parquet_file_keeps_the_types_that_it_declares(engine: ChdbEngine) -> 
     ]
     assert fits(inference)
     assert msgspec.json.decode(inference.rows[0])["price"] == "1.25"
+
+
+def test_bytes_that_are_no_text_may_stand_in_a_parquet_file(engine: ChdbEngine) -> None:
+    statement = (
+        "SELECT unhex('FF00') AS raw, toFixedString(unhex('80'), 1) AS fixed, toInt128(-2) AS number, 'é' AS text"
+    )
+    inference = infer_parquet(engine, parquet(engine, statement))
+    assert [column.definition for column in inference.columns] == [
+        "raw String `json:$.raw`",
+        "fixed FixedString(1) `json:$.fixed`",
+        "number FixedString(16) `json:$.number`",
+        "text String `json:$.text`",
+    ]
+    assert msgspec.json.decode(inference.rows[0])["raw"] == "\ufffd\0"
 
 
 def test_what_is_no_parquet_is_refused_without_the_name_of_a_file(engine: ChdbEngine) -> None:

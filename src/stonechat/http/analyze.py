@@ -26,7 +26,7 @@ from stonechat.ingest.feeding import stored_form
 from stonechat.ingest.files.batches import UnreadableFile
 from stonechat.ingest.files.decompression import plain
 from stonechat.ingest.files.fetching import FetchLimits, fetch
-from stonechat.ingest.files.formats import format_by_name
+from stonechat.ingest.files.formats import format_by_name, format_of
 from stonechat.ingest.infer_csv import infer_csv
 from stonechat.ingest.infer_parquet import infer_parquet
 from stonechat.ingest.inference import Inference, infer_ndjson
@@ -85,7 +85,7 @@ def routes(
         else:
             if not any(scope.type is ScopeType.APPEND_DATA_SOURCE for scope in caller.scopes):
                 caller.require(ScopeType.CREATE_DATA_SOURCE)
-            sample = await asyncio.to_thread(fetched, url, request.query_params.get("format", ""))
+            sample = await asyncio.to_thread(fetched, url, _asked_format(request))
         guessing = request.query_params.get("type_guessing", "").lower() not in {"false", "0"}
         return JSONResponse(await asyncio.to_thread(_analysis, sample, engine, guessing=guessing))
 
@@ -160,7 +160,7 @@ async def _sample(request: Request, limit: int) -> _Sample:
     if not body.strip():
         raise NothingToAnalyze("The request has no rows", hint=_HINT)
     rows = await asyncio.to_thread(_beginning, body)
-    return _Sample(_format(request.query_params.get("format") or kind, rows), rows)
+    return _Sample(_format(_asked_format(request) or kind, rows), rows)
 
 
 async def _uploaded(request: Request) -> _Sample:
@@ -169,8 +169,14 @@ async def _uploaded(request: Request) -> _Sample:
             body = await part.read() if isinstance(part, UploadFile) else part.encode()
             if body.strip():
                 rows = await asyncio.to_thread(_beginning, body)
-                return _Sample(_format(request.query_params.get("format") or _called(name, part), rows), rows)
+                return _Sample(_format(_asked_format(request) or _called(name, part), rows), rows)
     raise NothingToAnalyze("The request has no rows", hint=_HINT)
+
+
+def _asked_format(request: Request) -> str:
+    """What the parameter `format` says, if anything. Raises `UnknownFormat`."""
+    name = request.query_params.get("format", "")
+    return format_of(name) if name else ""
 
 
 def _called(field: str, part: UploadFile | str) -> str:

@@ -18,7 +18,7 @@ from stonechat.ingest.inference import (
     Inference,
     InferredColumn,
     NothingToInfer,
-    column_name,
+    column_names,
 )
 
 _DELIMITERS = ",\t;|"
@@ -41,9 +41,9 @@ def infer_csv(body: bytes, *, guessing: bool = True) -> Inference:
     width = min(max(map(len, [header] if header else rows)), _MOST_COLUMNS)
     cells = list(islice(zip_longest(*rows, fillvalue=""), width))
     columns: dict[str, InferredColumn] = {}
-    for index in range(width):
+    names = column_names(header) if header else [f"column_{index + 1}" for index in range(width)]
+    for index, name in enumerate(names[:width]):
         given = [cell for cell in (cells[index] if index < len(cells) else ()) if cell not in _MISSING]
-        name = column_name(header[index] if header else f"column_{index + 1}", columns)
         present, kind = len(given) / len(rows), cell_type(given) if guessing else STRING
         columns[name] = InferredColumn(name, None, kind if present == 1 else f"Nullable({kind})", present)
     return Inference(tuple(columns.values()), tuple(_row(list(columns), row) for row in rows))
@@ -53,7 +53,8 @@ def _text(body: bytes) -> str:
     """The whole lines of the sample."""
     sample = body.removeprefix(b"\xef\xbb\xbf")
     if len(sample) > SAMPLED_BYTES:
-        sample = sample[: sample.rfind(b"\n", 0, SAMPLED_BYTES) + 1]
+        end = sample.rfind(b"\n", 0, SAMPLED_BYTES) + 1 or sample.rfind(b"\r", 0, SAMPLED_BYTES) + 1
+        sample = sample[:end]
     try:
         return sample.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -73,7 +74,9 @@ def _delimiter(text: str) -> str:
 
 def _rows(text: str, delimiter: str, most: int) -> list[list[str]]:
     try:
-        return list(islice((row for row in csv_reader(io.StringIO(text), delimiter=delimiter) if row), most))
+        return list(
+            islice((row for row in csv_reader(io.StringIO(text, newline=""), delimiter=delimiter) if row), most)
+        )
     except csv.Error as error:
         raise NothingToInfer(f"The rows are no CSV: {error}") from error
 

@@ -24,7 +24,8 @@ from stonechat.sql.quoting import literal
 from stonechat.sql.types import InvalidType, parse_type
 
 _ROWS = 1000
-_BOUNDS = "SETTINGS max_execution_time = 10, max_memory_usage = 500000000, output_format_json_quote_decimals = 1"
+_BOUNDS = "SETTINGS max_execution_time = 10, max_memory_usage = 500000000"
+_AS_TEXT = f"{_BOUNDS}, output_format_json_quote_decimals = 1, output_format_json_validate_utf8 = 1"
 
 
 def infer_parquet(engine: Engine, body: bytes) -> Inference:
@@ -39,7 +40,7 @@ def infer_parquet(engine: Engine, body: bytes) -> Inference:
         source = f"file({literal(str(path))}, 'Parquet')"
         try:
             declared = {str(row["name"]): str(row["type"]) for row in engine.fetch(f"DESCRIBE {source} {_BOUNDS}")}
-            rows = engine.fetch(f"SELECT * FROM {source} LIMIT {_ROWS} {_BOUNDS}")
+            rows = engine.fetch(f"SELECT * FROM {source} LIMIT {_ROWS} {_AS_TEXT}")
         except EngineFailure as error:
             if error.kind is not Kind.INVALID:
                 raise

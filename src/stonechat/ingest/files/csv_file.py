@@ -6,7 +6,7 @@ import csv
 import io
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -18,6 +18,7 @@ from stonechat.ingest.files.batches import BATCH_BYTES, Judge, UnreadableFile
 from stonechat.ingest.files.cells import CellReader, Row
 from stonechat.ingest.files.dialect import Dialect, DialectParameters
 from stonechat.ingest.infer_types import STRING, cell_type
+from stonechat.ingest.inference import column_names
 from stonechat.ingest.quarantine import quarantine_row
 from stonechat.ingest.rows import LONGEST_ROW
 from stonechat.ingest.verdicts import Reason, Verdicts
@@ -112,21 +113,35 @@ class CsvFile:
     def _header(self, first: Sequence[str]) -> Sequence[tuple[int, FedColumn]] | None:
         """Which cells are whose, if the first row is a header.
 
-        It is one if half of its cells are names of columns, or their keys in events. But a value may be called like a
-        column: where a cell is no title, as numbers are none, and the row fits as one, it is a row.
+        It is one if half of its cells are names of columns, or their keys in events, or titles that such names are made
+        of. But a value may be called like a column: where a cell is no title, as numbers are none, and the row fits as
+        one, it is a row.
         """
-        names = {key: column for column in reversed(self._fed) for key in _keys(column)}
-        names |= {column.name: column for column in self._fed}
+        named = self._named([cell.strip() for cell in first])
         found: dict[str, tuple[int, FedColumn]] = {}
-        for index, cell in enumerate(first):
-            column = names.get(cell.strip())
-            if column is not None:
-                found.setdefault(column.name, (index, column))
+        for index, column in named.items():
+            found.setdefault(column.name, (index, column))
         if not found or len(found) * 2 < len(first):
             return None
-        others = [cell.strip() for cell in first if cell.strip() not in names]
+        others = [cell.strip() for index, cell in enumerate(first) if index not in named]
         has_values = any(cell and cell_type([cell]) != STRING for cell in others)
         return None if has_values and self._fits(first) else list(found.values())
+
+    def _named(self, cells: Sequence[str]) -> Mapping[int, FedColumn]:
+        """The columns that cells name, by the places of the cells."""
+        keys = {key: column for column in reversed(self._fed) for key in _keys(column)}
+        columns = {column.name: column for column in self._fed}
+        exact = {index: column for index, cell in enumerate(cells) if (column := columns.get(cell, keys.get(cell)))}
+        titled = {
+            index: columns[name]
+            for index, (cell, name) in enumerate(zip(cells, column_names(cells), strict=True))
+            if name in columns and (cell in columns or (cell and cell_type([cell]) == STRING))
+        }
+        if len(titled) == len(cells):
+            return titled
+        taken = {column.name for column in exact.values()}
+        others = {index: column for index, column in titled.items() if column.name not in taken}
+        return dict(sorted((others | exact).items()))
 
     def _fits(self, first: Sequence[str]) -> bool:
         """Whether the first row is a row of the data source, cell by cell."""
