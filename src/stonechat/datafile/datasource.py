@@ -54,7 +54,8 @@ def _columns(schema: Instruction | None, start: Position, findings: Findings) ->
 
 
 def _shared_with(instruction: Instruction | None, findings: Findings) -> tuple[str, ...]:
-    workspaces = listed(instruction.value) if instruction else ()
+    lines = [line for line in instruction.value.lines() if not line.text.startswith("#")] if instruction else []
+    workspaces = tuple(name for line in lines for entry in listed(line) for name in entry.split())
     if instruction and not workspaces:
         findings.report(InvalidValue("SHARED_WITH needs at least one workspace", instruction.position))
     return workspaces

@@ -96,7 +96,7 @@ def read_engine(
     version = next(iter(parameters.get("ver", ())), None)
     with findings.collecting():
         _check_key(rule, keys["sorting_key"], columns, version, place, findings=findings)
-    texts = {key: expression.text if expression else None for key, expression in keys.items()}
+    texts = {key: source(expression, tokens(expression)) if expression else None for key, expression in keys.items()}
     return TableEngine(
         name=rule.name,
         sorting_key=texts["sorting_key"],

@@ -12,6 +12,11 @@ from stonechat.datafile.spans import Span
 from stonechat.errors import Position
 
 _EXPRESSION = re.compile(r"\{\{.*?\}\}")
+_MARGIN_COMMENT = "#"
+# It takes a blank behind a "#" to make a comment for the engine.
+_TIGHT_COMMENT = re.compile(r"^([^\S\n]*#)(?![ !])", re.MULTILINE)
+_STATEMENTS = frozenset({"SQL", "FORWARD_QUERY"})
+_LISTS = frozenset({"SCHEMA", "INDEXES", "SHARED_WITH"})
 
 
 class UnclosedQuote(DatafileProblem):
@@ -25,7 +30,7 @@ class Instruction:
     """One instruction of a file.
 
     `command` is in upper case. `value` is all that follows it: the rest of the line, without its quotes when it is one
-    quoted word and without a comment, or the lines of a block exactly as they stand. `words` are the words of the line.
+    quoted word and without a comment, or the lines of a block as they stand. `words` are the words of the line.
     """
 
     command: str
@@ -73,8 +78,8 @@ def _instructions(path: str, lines: Sequence[str], findings: Findings) -> Iterat
             where = Span(line, start).at(words[-1].end)
             findings.notice("'#' begins a comment here: put what it belongs to in quotes", where)
         if arguments and arguments[0].raw == ">":
-            end = _block_end(lines, number)
-            value = Span("\n".join(lines[number:end]), Position(path, number + 1, 1))
+            end = _block_end(command.raw.upper(), lines, number)
+            value = Span(_block_text(command.raw.upper(), lines[number:end]), Position(path, number + 1, 1))
             if len(arguments) > 1:
                 where = arguments[1].span.position
                 findings.notice("What follows '>' on its line has no effect: a block begins on the next line", where)
@@ -90,13 +95,28 @@ def _instructions(path: str, lines: Sequence[str], findings: Findings) -> Iterat
         )
 
 
-def _block_end(lines: Sequence[str], number: int) -> int:
-    while number < len(lines):
-        line = lines[number]
+def _block_end(command: str, lines: Sequence[str], start: int) -> int:
+    end = start
+    while end < len(lines):
+        line = lines[end]
         if line and not line[0].isspace() and line.split(None, 1)[0].partition("#")[0].upper() in KNOWN:
             break
-        number += 1
-    return number
+        end += 1
+    return _statement_end(lines, start, end) if command in _STATEMENTS else end
+
+
+def _statement_end(lines: Sequence[str], start: int, end: int) -> int:
+    """Where a statement ends: comments at the margin behind it, such as instructions put aside, are the file's."""
+    last = end
+    while last > start and (not lines[last - 1].strip() or lines[last - 1].startswith(_MARGIN_COMMENT)):
+        last -= 1
+    return last if any(line.startswith(_MARGIN_COMMENT) for line in lines[last:end]) else end
+
+
+def _block_text(command: str, lines: Sequence[str]) -> str:
+    """The lines of a block, those of a list with every "#" that begins one made a comment."""
+    text = "\n".join(lines)
+    return _TIGHT_COMMENT.sub(r"\1 ", text) if command in _LISTS or command.startswith("ENGINE") else text
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from stonechat.datafile.resources import Column
 from stonechat.datafile.spans import Span
 from stonechat.errors import Position
 
-_AGGREGATES = re.compile(r"(?:sum|count|avg|min|max|any|groupArray|groupUniqArray|uniq)(?:Merge)?")
+_AGGREGATES = re.compile(r"(?:sum|count|avg|min|max|any|groupArray|groupUniqArray|uniq)(?:Merge)?", re.IGNORECASE)
 _BARE_COLUMN = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
 

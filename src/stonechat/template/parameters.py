@@ -95,12 +95,15 @@ class _Surveyor:
         self._bound: set[str] = set()
         self._typed: set[str] = set()
         self._line = 1
+        self._printed = False
 
     def nodes(self, nodes: Sequence[Node]) -> None:
         for node in nodes:
             match node:
                 case Output(expression=expression):
+                    self._printed = True
                     self._expression(expression)
+                    self._printed = False
                 case Set(assignment=assignment):
                     if assignment.operator is not None:
                         self._visit(assignment.targets[0], helper=False)
@@ -225,10 +228,10 @@ class _Surveyor:
         self._bound.add(name)
 
     def _check(self, name: str, line: int, *, local: bool) -> None:
-        """A variable may begin with one underscore, as a loop's unused ones do; a parameter may not."""
+        """A variable may begin with one underscore, as a loop's unused ones do, and so may a parameter in `{{ }}`."""
         if name in _REFUSED:
             raise TemplateSyntaxError.because(f'"{name}" can not be used as a variable name, line {line}', line)
-        if name.startswith("__" if local else "_") and name not in _SERVICE_NAMES:
+        if name.startswith("__" if local or self._printed else "_") and name not in _SERVICE_NAMES:
             raise TemplateSyntaxError.because(f"Invalid name: {name}", line)
 
 
