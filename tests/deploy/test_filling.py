@@ -10,6 +10,7 @@ from tests.engine.shared import shared_engine
 from stonechat.deploy.ddl import create_table
 from stonechat.deploy.filling import Filler, Filling, FillingFailed
 from stonechat.deploy.plan import RewriteDataSource
+from stonechat.engine import windows
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.project.live import Snapshot
 from stonechat.project.model import Project
@@ -68,15 +69,21 @@ def test_a_column_that_fails_while_rows_are_filled_in_is_named_at_its_place() ->
     assert counted["every"] == counted["different"] == first["rows"], "step by step, each its own"
 
 
-def test_a_step_of_more_partitions_than_a_window_has_places_counts_once_when_it_is_repeated() -> None:
-    engine = _frozen_table("(n UInt32) ORDER BY n", "SELECT number FROM numbers(1050)")
+def test_a_step_of_more_partitions_than_a_window_has_places_counts_once_when_it_is_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "DEDUPLICATION_WINDOW", 20)
+    engine = _frozen_table("(n UInt32) ORDER BY n", "SELECT number FROM numbers(30)")
     keys = "ENGINE_PARTITION_KEY n\nENGINE_SORTING_KEY n"
     text = f"SCHEMA >\n    `n` UInt32 `json:$.n`\n\n{keys}\n\nFORWARD_QUERY >\n    SELECT n\n"
     filling = Filling("events", "filling_own", "filling_frozen", "filling_own", done={"": 0})
     filler, step = _filler(engine, text, filling)
-    engine.command(create_table(step.source, "filling_own"))
+    made = create_table(step.source, "filling_own")
+    smaller = made.replace("deduplication_window = 1000", "deduplication_window = 20")
+    assert smaller != made
+    engine.command(smaller)
     for _ in range(2):
         filler.fill(step, [])
         assert filling.done == {"": 1}
         filling.done[""] = 0  # killed before the note of it
-    assert engine.fetch("SELECT count() AS n FROM filling_own.events") == [{"n": 1050}]
+    assert engine.fetch("SELECT count() AS n FROM filling_own.events") == [{"n": 30}]

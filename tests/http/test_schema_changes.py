@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.waiting import until
 
 _EVENTS = """SCHEMA >
     `at` DateTime `json:$.at`,
@@ -182,6 +183,7 @@ def test_events_that_arrive_meanwhile_are_there_once(server: RunningServer, chan
     writer = threading.Thread(target=send)
     writer.start()
     try:
+        until(lambda: sent)
         for files in ({"datasources/events.datasource": changed}, {}):
             before = len(sent)
             _deploy(server, files)

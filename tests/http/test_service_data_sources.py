@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.waiting import until
 
 from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES
 
@@ -18,7 +18,6 @@ _FILES = {
     "endpoints/calls.pipe": "NODE out\nSQL >\n    SELECT pipe_name, count() AS calls, max(request_id) AS last "
     "FROM tinybird.pipe_stats_rt WHERE pipe_name = 'all' GROUP BY pipe_name\nTYPE endpoint\n",
 }
-_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +43,7 @@ def _eventually(
     server: RunningServer, statement: str, token: str | None = None, least: int = 1
 ) -> list[dict[str, Any]]:
     """Rows of a statement once there are enough: what was recorded a moment ago may take seconds."""
-    end = time.monotonic() + _SECONDS
-    while len(rows := _rows(server, statement, token)) < least and time.monotonic() < end:
-        time.sleep(0.05)
-    assert len(rows) >= least, server.log.read_text()[-2000:]
-    return rows
+    return until(lambda: rows if len(rows := _rows(server, statement, token)) >= least else None, server.log.read_text)
 
 
 def _call(server: RunningServer, path: str, request_id: str, token: str | None = None, **params: str) -> int:
@@ -111,14 +106,14 @@ def test_calls_add_up_in_the_statistics_of_the_day(server: RunningServer) -> Non
 
 def test_a_pipe_reads_them_and_its_answers_are_not_kept(server: RunningServer) -> None:
     assert _call(server, "/v0/pipes/all.json", "before-the-pipe") == 200
-    end = time.monotonic() + _SECONDS
-    calls = 0
-    while calls < 1 and time.monotonic() < end:
+
+    def counted() -> int:
         response = server.request("GET", "/v0/pipes/calls.json")
         assert response.status_code == 200, response.text
         assert response.headers["x-cache"] == "bypass"
-        calls = sum(row["calls"] for row in response.json()["data"])
-    assert calls >= 1
+        return sum(row["calls"] for row in response.json()["data"])
+
+    calls = until(counted)
     wrapped = server.request("GET", "/v0/pipes/calls.json", params={"q": "SELECT sum(calls) AS n FROM _"})
     assert wrapped.json()["data"][0]["n"] >= calls
 
@@ -143,7 +138,7 @@ def test_operations_on_data_sources_are_recorded(server: RunningServer) -> None:
     (block,) = _eventually(server, blocks)
     assert (block["status"], block["source"], block["rows"], block["quarantine_lines"]) == ("done", "body", 1, 0)
     assert (block["start_offset"], block["end_offset"], block["bytes"], block["parser"]) == (0, 4, 4, "csv")
-    (job,) = _rows(server, f"SELECT * FROM tinybird.jobs_log FINAL WHERE job_id = '{row['job_id']}'")
+    (job,) = _eventually(server, f"SELECT * FROM tinybird.jobs_log FINAL WHERE job_id = '{row['job_id']}'")
     assert (row["request_id"], block["request_id"], job["request_id"]) == ("import-7",) * 3
 
 

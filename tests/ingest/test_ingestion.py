@@ -186,19 +186,20 @@ def test_a_request_that_would_take_too_much_in_the_quarantine_is_refused_whole(
 
 def test_the_event_loop_runs_on_while_a_large_body_is_checked(start: Open, fed: Fed) -> None:
     ingestion = start()
-    body = events(*range(300_000))
+    body = events(*range(1_000_000))
 
     async def measured() -> float:
         longest, task = 0.0, asyncio.create_task(ingestion.accept("t_1", fed.source, body))
         while not task.done():
-            began = time.perf_counter()
+            began = time.process_time()
             await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, time.process_time() - began)
         return longest
 
-    began = time.perf_counter()
+    # In time of the processor: how long it takes says what else the machine does.
+    began = time.process_time()
     longest = asyncio.run(measured())
-    assert longest < max(0.1, (time.perf_counter() - began) / 2)
+    assert longest < (time.process_time() - began) / 2
 
 
 def test_blocks_stay_within_their_limits(start: Open, fed: Fed, faulty: FaultyEngine) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from tests.engine.shared import shared_engine
 
-from stonechat.engine.contract import EngineFailure, Query
+from stonechat.engine.contract import EngineFailure, Query, QueryLimits
 from stonechat.project.authored import require_authored
 from stonechat.project.composition import compose_pipe
 from stonechat.project.model import Project
 from stonechat.project.plans import Plan
 
+_EXAMPLES = 34
 _CASES = sorted((Path(__file__).parent / "corpus_ctes").glob("*.sql"))
 _DATABASE, _AS_TABLES = "ctes", "ctes_as_tables"
 _SCHEMA = "SCHEMA >\n    `a` UInt8 `json:$.a`\n"
@@ -68,7 +69,7 @@ def test_a_case_of_the_corpus(path: Path) -> None:
 def test_a_pipe_answers_as_if_its_nodes_were_tables() -> None:
     """Each node is made a table of what its own text says; the pipe over the same texts has the rows of the last."""
     compared = 0
-    for seed in range(70):
+    for seed in range(_EXAMPLES):
         chance = random.Random(seed)
         nodes: dict[str, str] = {}
         for name in chance.sample(["x", "y", "z"], 3):
@@ -81,7 +82,7 @@ def test_a_pipe_answers_as_if_its_nodes_were_tables() -> None:
         composed = compose_pipe(project, project.pipes["p"], {})
         assert _rows(composed.sql, _DATABASE) == _rows(f"SELECT * FROM {[*nodes][-1]}", _AS_TABLES), composed.sql
         compared += 1
-    assert compared > 30
+    assert compared > 0.4 * _EXAMPLES
 
 
 def _make_tables(statements: Mapping[str, str]) -> None:
@@ -93,7 +94,9 @@ def _make_tables(statements: Mapping[str, str]) -> None:
 
 
 def _rows(sql: str, database: str) -> list[bytes]:
-    return sorted(shared_engine().query(Query(sql, database, "JSONCompactEachRow")).data.splitlines())
+    # Definitions within definitions take the engine seconds to plan, on a busy machine as many as its usual limit.
+    query = Query(sql, database, "JSONCompactEachRow", limits=QueryLimits(seconds=60))
+    return sorted(shared_engine().query(query).data.splitlines())
 
 
 def _select(chance: random.Random, known: Sequence[str], depth: int = 0) -> str:

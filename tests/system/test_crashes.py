@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -158,7 +159,9 @@ def _crash_under_load(server: RunningServer, crashed: Callable[[RunningServer], 
     sent: set[str] = set()
     acknowledged: set[str] = set()
     misfits: set[str] = set()
-    for cycle in range(cycles):
+    for cycle in count():
+        if cycle >= cycles and len(misfits) > cycles:  # on a slow machine, more of them
+            break
         writers = [
             _Writer(server, f"c{cycle}w{number}", wait=number % 2 == 0, keyed=number >= 2) for number in range(_WRITERS)
         ]
@@ -181,8 +184,7 @@ def _crash_under_load(server: RunningServer, crashed: Callable[[RunningServer], 
         _stored(server, "messages_quarantine", misfits)
         assert set(stored) <= sent
         _check_views(server, len(stored))
-    assert len(acknowledged) > cycles
-    assert len(misfits) > cycles
+    assert len(acknowledged) > len(misfits)
     assert server.stop() == 0
 
 
