@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import select
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -160,6 +161,48 @@ def test_what_is_no_http_is_refused_as_all_else(module_server: RunningServer, re
     for line in (b"content-type: application/json", b"connection: close", b"content-length: %d" % len(body)):
         assert line in head.split(b"\r\n")
     assert b"\r\nx-request-id: " in head
+
+
+@pytest.mark.parametrize(
+    ("begin", "rest", "status", "code"),
+    [
+        (b"GET /v0/sql?q=", b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414 ", "SC914"),
+        (b"GET /v0/sql?q=", b"x" * 2_000_000, b"414 ", "SC914"),
+        (b"GET /v0/sql HTTP/1.1\r\nX: ", b"x" * 2_000_000, b"431 ", "SC915"),
+        (b"GET /v0/sql HTTP/1.1\r\n", b"X: y\r\n" * 400_000, b"431 ", "SC915"),
+    ],
+    ids=["long URL", "endless URL", "endless header", "endless headers"],
+)
+def test_what_comes_before_a_body_is_bounded(
+    module_server: RunningServer, begin: bytes, rest: bytes, status: bytes, code: str
+) -> None:
+    with _connected(module_server) as connection:
+        connection.sendall(begin)
+        for start in range(0, len(rest), 4096):
+            connection.sendall(rest[start : start + 4096])
+            if select.select([connection], [], [], 0.001)[0]:
+                break
+        head, _, body = _all_of(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert json.loads(body)["code"] == code
+
+
+def test_what_comes_behind_a_body_is_bounded(module_server: RunningServer) -> None:
+    with _connected(module_server) as connection:
+        connection.sendall(b"POST /v0/sql HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 403 ")
+        with pytest.raises(ConnectionError):
+            for _ in range(10_000):
+                connection.sendall(b"X: y\r\n" * 400)
+
+
+def test_the_body_of_a_request_that_is_refused_may_be_as_long_as_it_is(module_server: RunningServer) -> None:
+    with _connected(module_server) as connection:
+        connection.sendall(b"POST /v0/sql HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 403 ")
+        connection.sendall(b"x" * 3_000_000)
+        connection.sendall(b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("url", [b"/v0/sql?q=SELECT 1", "/v0/pipes/x.json?name=Müller".encode(), b"/v0/sql?q=caf\xe9"])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from starlette.exceptions import HTTPException
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,11 +18,16 @@ from stonechat.http.beaten_paths import BeatenPaths
 from stonechat.http.headers import header
 from stonechat.http.minimum import MinimumDeployment
 from stonechat.http.observing import REQUEST_ID, record, request_id
-from stonechat.http.problems import on_http_exception, on_stonechat_error, on_unexpected
+from stonechat.http.problems import (
+    MAX_URL_BYTES,
+    on_http_exception,
+    on_stonechat_error,
+    on_unexpected,
+    url_too_long,
+)
 from stonechat.http.whole_answers import CONNECTION, Connection, on_every_answer, sent_whole
 from stonechat.telemetry.recorder import Telemetry
 
-_MAX_URL_BYTES = 8192
 _PREFLIGHT = {
     "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
     "access-control-allow-headers": "*, Authorization, Content-Type, Content-Encoding, Idempotency-Key",
@@ -128,13 +133,8 @@ def _with_single_slashes(scope: Scope) -> Scope:
 
 
 def _early_answer(scope: Scope) -> Response | None:
-    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _MAX_URL_BYTES:
-        body = {
-            "error": f"The URL is longer than {_MAX_URL_BYTES} bytes",
-            "code": "SC914",
-            "hint": "Send long values in the body of a POST request.",
-        }
-        return JSONResponse(body, status_code=414)
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_URL_BYTES:
+        return url_too_long()
     if scope["method"] == "OPTIONS":
         return Response(status_code=204, headers=_PREFLIGHT)
     return None

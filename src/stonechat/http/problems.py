@@ -42,7 +42,8 @@ _TELLING = (AccessDenied, UnknownPipe, UnknownDataSource, SharedIsReadOnly)
 #: What routing and parsing refuse before any code of ours runs; everything else of that kind is `_UNREAD`.
 _ROUTING_CODES: Mapping[int, str] = {404: "SC904", 405: "SC905"}
 _UNREAD = "SC903"
-
+MAX_URL_BYTES = 8192
+"""Of its path and its query."""
 
 #: Where what is wrong is explained, by the stage of the code: templates, and statements of callers.
 _DOCUMENTATION: Mapping[str, str] = {
@@ -101,17 +102,39 @@ async def on_http_exception(_request: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
-def refused_unread(message: str, received: bytes) -> tuple[bytes, Headers]:
-    """The body and the headers of an answer to what is no HTTP request; the connection ends with it."""
+def url_too_long() -> JSONResponse:
+    """The answer to a request whose URL is longer than `MAX_URL_BYTES`."""
+    body = {
+        "error": f"The URL is longer than {MAX_URL_BYTES} bytes",
+        "code": "SC914",
+        "hint": "Send long values in the body of a POST request.",
+    }
+    return JSONResponse(body, status_code=414)
+
+
+def head_too_large() -> JSONResponse:
+    """The answer to a request whose headers do not end, or which has as much between the pieces of its body."""
+    return JSONResponse({"error": "The headers of the request are too large", "code": "SC915"}, status_code=431)
+
+
+def not_http(message: str, received: bytes) -> JSONResponse:
+    """The answer to what is no HTTP request, or none with such a URL."""
     told = {"error": message, "code": _UNREAD}
     first_line = received.partition(b"\n")[0]
     if first_line.count(b" ") > len(("method", "URL")) or not first_line.isascii():
         told["hint"] = (
             "Spaces in a URL, and what is not ASCII, are written as %20 and so on: `curl -G --data-urlencode`."
         )
-    body = JSONResponse(told).body
-    about_body = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    return bytes(body), [*about_body, (b"x-request-id", new_request_id().encode()), (b"connection", b"close")]
+    return JSONResponse(told, status_code=400)
+
+
+def last_answer(response: JSONResponse) -> tuple[bytes, Headers]:
+    """The body and the headers of an answer that no application gives; the connection ends with it."""
+    return bytes(response.body), [
+        *response.raw_headers,
+        (b"x-request-id", new_request_id().encode()),
+        (b"connection", b"close"),
+    ]
 
 
 async def on_unexpected(request: Request, error: Exception) -> Response:

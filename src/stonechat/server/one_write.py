@@ -14,10 +14,11 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+from starlette.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from stonechat.http.headers import Headers
-from stonechat.http.problems import refused_unread
+from stonechat.http.problems import MAX_URL_BYTES, head_too_large, last_answer, not_http, url_too_long
 from stonechat.http.whole_answers import CONNECTION
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 COPIED = 64 * 1024
 """Bytes of a body up to which it is cheaper to copy it behind its head than to send both."""
+_MOST_UNSHOWN = 128 * 1024
+"""Bytes that the parser may keep to itself, of one request: a URL, headers, what stands between pieces of a body."""
 _RESET = struct.pack("ii", 1, 0)  # to linger, for no second: what is not sent yet is dropped
 _WITHOUT_BODY = (204, 304)
 #: Headers that say how the connection goes on, which is uvicorn's to decide.
@@ -36,15 +39,30 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     _open: tuple[RequestResponseCycle, ...] = ()
     _received = b""
+    _shown = False
+    _unshown = 0
 
     def data_received(self, data: bytes) -> None:
-        """Take what the caller sent, where a refusal finds what may be wrong with it."""
+        """Take what the caller sent, where a refusal finds what may be wrong with it.
+
+        The parser bounds neither URLs nor headers, and shows them when it has all of them.
+        """
         self._received = data
+        self._shown = False
         super().data_received(data)
         self._received = b""
+        self._unshown = 0 if self._shown else self._unshown + len(data)
+        if self._unshown > _MOST_UNSHOWN and not self.transport.is_closing():
+            self._refuse(url_too_long() if self._has_long_url() else head_too_large())
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._shown = True
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Begin to answer a request, which finds its connection in its scope."""
+        self._shown = True
         super().on_headers_complete()
         cycle = self.cycle
         self.scope[CONNECTION] = RequestConnection(cycle)  # type: ignore[literal-required]
@@ -55,15 +73,25 @@ class OneWriteProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, _until_closed(cycle, app) if old else app)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, as every error is told.
+        """Refuse what is no HTTP, as every error is told."""
+        self._refuse(url_too_long() if self._has_long_url() else not_http(msg, self._received))
 
-        Not while an earlier request waits for its answer, or has a part of it: that would be taken for this.
+    def _has_long_url(self) -> bool:
+        """Whether the request has not begun to be answered and has a URL that none can have."""
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first
+        begun = cycle is not None and cycle.scope is self.scope
+        return not begun and len(self.url or b"") > MAX_URL_BYTES
+
+    def _refuse(self, response: JSONResponse) -> None:
+        """End the connection with an answer.
+
+        Without one while an earlier request waits for its answer, or has a part of it: this would be taken for that.
         """
         owed = [cycle for cycle in self._open if not cycle.response_complete]
         if all(cycle.more_body and not cycle.response_started for cycle in owed):
-            body, headers = refused_unread(msg, self._received)
+            body, headers = last_answer(response)
             lines = [b"%b: %b\r\n" % each for each in [*self.server_state.default_headers, *headers]]
-            self.transport.write(b"".join([STATUS_LINE[400], *lines, b"\r\n", body]))
+            self.transport.write(b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", body]))
         self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
