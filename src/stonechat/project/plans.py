@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from stonechat.datafile.resources import Pipe
 from stonechat.errors import StonechatError
@@ -29,16 +31,40 @@ _BEFORE = re.compile(r"(?:.*[\s(\[,=<>+*/%-])?'", re.DOTALL)
 _BEHIND = re.compile(r"'(?:[\s)\],=<>+*/%;-].*)?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The statement of a pipe with gaps: `pieces` are texts and numbers of values in turns."""
+class Gaps(NamedTuple):
+    """A text with gaps: `pieces` are what stands around them, and `numbers` those of the values that fill them."""
 
-    traces: tuple[Trace, ...]
     pieces: tuple[str, ...]
     numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, marked: str) -> Gaps:
+        """Those of a text with marks in their places."""
+        parts = split_at_marks(marked)
+        return cls(tuple(parts[::2]), tuple(map(int, parts[1::2])))
+
+    def filled(self, printed: Sequence[str]) -> str:
+        """The whole text."""
+        parts = [self.pieces[0]]
+        for number, piece in zip(self.numbers, self.pieces[1:], strict=True):
+            parts += printed[number], piece
+        return "".join(parts)
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Plan:
+    """The statement of a pipe with gaps, as `marked` and apart.
+
+    `composed` is one that was made of it, and `skeleton` that of all of them. Each plan is equal to itself alone, so
+    that what was found out about one can be kept by it.
+    """
+
+    traces: tuple[Trace, ...]
+    marked: str
+    gaps: Gaps
     composed: Composed
     skeleton: str
-    words: tuple[str, ...]
+    words: re.Pattern[str]
 
     @classmethod
     def of(cls, project: Project, pipe: Pipe, values: Values) -> Plan | None:
@@ -55,22 +81,20 @@ class Plan:
         if len(whole) < len(traces) or "\1" in composed.sql:
             return None
         marked = Composer(project, _marking(iter(whole))).pipe(pipe).sql
-        pieces = split_at_marks(marked)
-        plan = cls(
-            tuple(whole),
-            tuple(pieces[::2]),
-            tuple(map(int, pieces[1::2])),
-            composed,
-            skeleton(marked),
-            (*project.data_sources, *(word for name in project.shared for word in name.split(".")), NAMESPACE),
-        )
-        alone = all(map(_BEFORE.fullmatch, plan.pieces[:-1])) and all(map(_BEHIND.fullmatch, plan.pieces[1:]))
+        gaps = Gaps.of(marked)
+        plan = cls(tuple(whole), marked, gaps, composed, skeleton(marked), _words(project))
+        alone = all(map(_BEFORE.fullmatch, gaps.pieces[:-1])) and all(map(_BEHIND.fullmatch, gaps.pieces[1:]))
         if "\1" in plan.skeleton or not alone:
             return None
         return plan if plan.compose(project, values) == composed else None
 
     def compose(self, project: Project, values: Values) -> Composed | None:
         """The statement for other values; None where it would be another."""
+        found = self.printed(project, values)
+        return None if found is None else self.filled(*found)
+
+    def printed(self, project: Project, values: Values) -> tuple[list[str], set[str]] | None:
+        """What stands in the gaps for other values, and the parameters that were read; None as `compose`."""
         used: set[str] = set()
         printed: list[str] = []
         try:
@@ -78,17 +102,21 @@ class Plan:
                 printed += trace.again(values, project.secrets, used)
         except AnotherWay:
             return None
-        text = "".join(printed)
-        # A name in a value counts as one that is read, and a word as one of the statement's.
-        if "with" in text.lower() or any(word in text for word in self.words):
-            return None
-        parts = [self.pieces[0]]
-        for number, piece in zip(self.numbers, self.pieces[1:], strict=True):
-            parts += printed[number], piece
-        sql = "".join(parts)
+        return None if self.words.search("".join(printed)) else (printed, used)
+
+    def filled(self, printed: Sequence[str], used: Iterable[str]) -> Composed:
+        """The statement with this in its gaps."""
+        sql = self.gaps.filled(printed)
         remember_skeleton(sql, self.skeleton)
-        known = self.composed
-        return Composed(sql, known.reads, {}, {}, known.cache_ttl, frozenset(used))
+        return replace(self.composed, sql=sql, used=frozenset(used))
+
+
+class Found(NamedTuple):
+    """How a call is composed: by a plan, with what stands in its gaps. `used` are the parameters that were read."""
+
+    plan: Plan
+    printed: Sequence[str]
+    used: AbstractSet[str]
 
 
 class Plans:
@@ -102,11 +130,16 @@ class Plans:
 
     def compose(self, pipe: Pipe, values: Values) -> Composed | None:
         """What `compose_pipe` makes of a call, if an earlier one shows how."""
+        found = self.find(pipe, values)
+        return None if found is None else found.plan.filled(found.printed, found.used)
+
+    def find(self, pipe: Pipe, values: Values) -> Found | None:
+        """The plan that a call goes by, and what it fills its gaps with."""
         for plan in self._plans.get(pipe.name, ()):
-            composed = plan.compose(self._project, values)
-            if composed is not None:
+            found = plan.printed(self._project, values)
+            if found is not None:
                 self._failures[pipe.name] = 0
-                return composed
+                return Found(plan, *found)
         return None
 
     def learn(self, pipe: Pipe, values: Values) -> None:
@@ -121,6 +154,12 @@ class Plans:
             return  # a secret may be gone meanwhile
         if plan is not None:
             self._plans[pipe.name] = [plan, *self._plans.get(pipe.name, ())][:_MOST_PLANS]
+
+
+def _words(project: Project) -> re.Pattern[str]:
+    """What may not be in a value: a name there counts as one that is read, and a word as one of the statement's."""
+    shared = (word for name in project.shared for word in name.split("."))
+    return re.compile("|".join(["(?i:with)", *map(re.escape, (*project.data_sources, *shared, NAMESPACE))]))
 
 
 def _marking(traces: Iterator[Trace]) -> Callable[[Template, Pipe], Rendered]:

@@ -27,6 +27,7 @@ from stonechat.query.gate import StatementGate, media_type_of
 from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, unread_as_told, without_databases
 from stonechat.query.outcomes import Outcomes, Result, Started, Versions
 from stonechat.query.prepared import Prepared, PreparedCalls
+from stonechat.query.prepared_statements import PreparedStatement, PreparedStatements
 from stonechat.query.requests import EndpointRequest, StatementRequest
 from stonechat.query.runs import QueryRuns
 from stonechat.query.statement import compose_own, render_statement
@@ -69,6 +70,7 @@ class QueryService:
         self._authored = AuthoredStatements(engine.explain)
         self._narrowing = Narrowing(engine)
         self._prepared = PreparedCalls()
+        self._statements = PreparedStatements()
         self._outcomes = Outcomes(versions, self._runs, bounds.cache_bytes, catch_up)
 
     async def endpoint(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer:
@@ -91,10 +93,18 @@ class QueryService:
 
     def planned(self, snapshot: Snapshot, pipe: Pipe, output: Format, values: Values) -> Prepared | None:
         """What a call is made into, where calls like it have shown all that is to be decided before its query."""
-        composed = snapshot.plans.compose(pipe, values)
-        if composed is None or not self._authored.knows(composed):
+        found = snapshot.plans.find(pipe, values)
+        if found is None:
             return None
-        return Prepared.of(snapshot, composed, self._query(snapshot, composed, output, {}))
+        statements = self._statements.of(found.plan)
+        if output.name not in statements:
+            marked = replace(found.plan.composed, sql=found.plan.marked)
+            if not self._authored.knows(marked):
+                return None
+            prepared = Prepared.of(snapshot, marked, self._query(snapshot, marked, output, {}))
+            statements[output.name] = PreparedStatement.of(prepared)
+        statement = statements[output.name]
+        return None if statement is None else statement.prepared(found)
 
     def look(self, prepared: Prepared, known_etag: str | None) -> tuple[Versions, Outcome | None]:
         """The answer to a prepared call that is kept, and of which data. For whoever was allowed to make the call."""

@@ -21,8 +21,8 @@ from stonechat.query.cache import CacheKey, may_be_kept
 _CAPACITY_BYTES = 16_000_000
 _MOST_SHAPES = 16
 _LARGEST_SHARE = 100
-# Filled with the present when a call does not give it.
-_CLOCK = "job_timestamp"
+CLOCK = "job_timestamp"
+"""The parameter that has the present when a call does not give it."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,8 @@ class Prepared:
 
     `reads` are data sources by name, and `counted` the same as their changes are; `lifetime` is in seconds;
     `repeatable` says whether unchanged data means an unchanged answer; `lasting` whether an equal call of the same
-    snapshot is made into the same.
+    snapshot is made into the same; `keeps` whether an answer may be kept at all; `about_itself` whether service data
+    sources are among what it reads.
     """
 
     workspace_database: str
@@ -42,12 +43,15 @@ class Prepared:
     lifetime: float | None
     repeatable: bool
     lasting: bool
+    keeps: bool
+    about_itself: bool
     _named: tuple[str, tuple[int, ...], str] = field(default=("", (), ""), repr=False)
 
     @classmethod
     def of(cls, snapshot: Snapshot, composed: Composed, query: Query) -> Prepared:
         """A composed statement and the query that it makes, ready to be run or looked up."""
         reads = tuple(sorted(composed.reads))
+        repeatable = may_be_kept(snapshot.project, composed)
         return cls(
             snapshot.workspace.database,
             query,
@@ -55,19 +59,11 @@ class Prepared:
             reads,
             snapshot.counted(reads),
             composed.cache_ttl,
-            may_be_kept(snapshot.project, composed),
-            not composed.bound and _CLOCK not in composed.used,
+            repeatable,
+            not composed.bound and CLOCK not in composed.used,
+            repeatable or composed.cache_ttl is not None,
+            any(name.startswith(f"{NAMESPACE}.") for name in reads),
         )
-
-    @property
-    def about_itself(self) -> bool:
-        """Whether service data sources are among what it reads."""
-        return any(name.startswith(f"{NAMESPACE}.") for name in self.reads)
-
-    @property
-    def keeps(self) -> bool:
-        """Whether an answer may be kept at all."""
-        return self.lifetime is not None or self.repeatable
 
     def etag(self, epoch: str, versions: tuple[int, ...]) -> str | None:
         """A name for the answer that changes with its data; none where the answer may be older than its data."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 
+from stonechat.template.casts import CASTS
 from stonechat.template.closures import Evaluate, calling
 from stonechat.template.errors import TemplateSyntaxError
-from stonechat.template.functions import METADATA, OUTPUT_FUNCTIONS, STATEMENT_FUNCTIONS, Function
+from stonechat.template.functions import METADATA, OUTPUT_FUNCTIONS, STATEMENT_FUNCTIONS, Function, defined
 from stonechat.template.higher_order import compile_higher_order, function_argument
 from stonechat.template.operations import OUTPUT_METHODS, call_method
 from stonechat.template.python import weigh
+from stonechat.template.readings import Presence, TypedReading
 
 _LITERAL_SECRETS = ("tb_secret", "tb_var")
 
@@ -74,11 +77,9 @@ class Calls:
             call = functools.partial(call, source=_subject_name(bound.arguments["x"]))
         elif function.name in _LITERAL_SECRETS and not isinstance(bound.arguments["name"], ast.Constant):
             raise self._refused(node, f"{function.name}() takes the name of a secret between quotes")
-        return calling(
-            call,
-            [self._compiled(argument) for argument in bound.args],
-            {name: self._compiled(argument) for name, argument in bound.kwargs.items()},
-        )
+        arguments = [self._compiled(argument) for argument in bound.args]
+        keywords = {name: self._compiled(argument) for name, argument in bound.kwargs.items()}
+        return _reading(function, call, bound) or calling(call, arguments, keywords)
 
     def _check_subject(self, subject: ast.expr) -> None:
         if isinstance(subject, ast.Constant) and (not subject.value or not isinstance(subject.value, str)):
@@ -100,6 +101,21 @@ class Calls:
             [argument(context) for argument in arguments],
             {key: value(context) for key, value in keywords.items()},
         )
+
+
+def _reading(function: Function, call: Callable[..., object], bound: inspect.BoundArguments) -> Evaluate | None:
+    """A call that is one of the frequent expressions, as such."""
+    declared = function.declares if function.declares in CASTS else None
+    match bound.args:
+        case _ if bound.kwargs:
+            return None
+        case [ast.Name(id=name)] if function.call is defined:
+            return Presence(name, call)
+        case [ast.Name(id=name)] if declared:
+            return TypedReading(declared, name, None, call)
+        case [ast.Name(id=name), ast.Constant(value=default)] if declared:
+            return TypedReading(declared, name, default, call)
+    return None
 
 
 def _subject_name(subject: ast.expr) -> str:

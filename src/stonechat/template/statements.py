@@ -10,11 +10,11 @@ from typing import Any, assert_never
 from stonechat.template.closures import Bind, Evaluate
 from stonechat.template.context import Context, Deed
 from stonechat.template.errors import TemplateRenderError, TemplateSyntaxError
-from stonechat.template.expressions import compile_output, compile_statement, compile_target
+from stonechat.template.expressions import compile_statement, compile_target
 from stonechat.template.operations import STATEMENT_OPERATORS
+from stonechat.template.printing import Printing
 from stonechat.template.python import Assignment, Expression, weigh
 from stonechat.template.syntax import Break, Continue, For, Handler, If, Node, Output, Set, Text, Try, While
-from stonechat.template.values import sql_of
 
 
 class Signal(Enum):
@@ -26,7 +26,6 @@ class Signal(Enum):
 
 Step = Callable[[Context], Signal | None]
 
-_SHOWN = 20
 _FAILURES = (TemplateRenderError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 _CATCHABLE: Mapping[str, tuple[type[Exception], ...]] = {
     "Exception": _FAILURES,
@@ -93,23 +92,7 @@ def _text(node: Text) -> Step:
 
 
 def _output(node: Output) -> Step:
-    expression, forbidden = node.expression, node.forbidden
-    evaluate, line = compile_output(expression), expression.line
-    shown = expression.source if len(expression.source) <= _SHOWN else f"{expression.source[:_SHOWN]}..."
-
-    def printed(context: Context) -> str:
-        context.line = line
-        value = evaluate(context)
-        if value is None:
-            raise TemplateRenderError(f'expression "{shown}" evaluated to null')
-        context.bound_depth(value)
-        sql = sql_of(value)
-        if forbidden and any(mark in sql for mark in forbidden):
-            raise TemplateRenderError(
-                f'expression "{shown}" is printed inside of quotes or a comment, which its value would end',
-                hint="Values are quoted when they are printed: remove the quotes around the expression.",
-            )
-        return sql
+    printed = Printing.of(node)
 
     def run(context: Context) -> None:
         sql = printed(context)

@@ -5,7 +5,8 @@ printed. Evaluated for other values, they may end the same way but for what stan
 text is that of the earlier rendering with other strings, and nobody who reads SQL takes it for a statement of another
 shape: they stand where the earlier strings stood, and nothing in them could end them early.
 
-Expressions that read nothing but parameters which the call does not have come out as they did.
+Expressions that read nothing but parameters which the call does not have come out as they did. Where all others are
+parameters of a type, or whether one is defined, nothing is rendered: what they print is made of the values alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stonechat.template.context import Context, Deed, Evaluate, Outcome, Request, Value
+from stonechat.template.printing import Printing
+from stonechat.template.readings import Presence, TypedReading
 
 _QUOTE = "'"
 _UNSAFE = re.compile(r"[\\\0\1]")
@@ -29,6 +32,55 @@ class AnotherWay(Exception):
     """A rendering for these values goes another way; or fails, and rendering them from the beginning says why."""
 
 
+_Around = Outcome | list[str]
+_Step = tuple[Deed, Evaluate, _Around]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shortcut:
+    """Steps of a trace, all of which tell their outcomes from the values alone, and the parameters that they read."""
+
+    steps: tuple[tuple[TypedReading | Presence, _Around], ...]
+    reads: frozenset[str]
+
+    @classmethod
+    def of(cls, steps: Sequence[_Step], plain: frozenset[str]) -> _Shortcut | None:
+        """That of a trace, if it has one; `plain` are the parameters that come out as the call has them."""
+        found: list[tuple[TypedReading | Presence, _Around]] = []
+        for deed, evaluate, outcome in steps:
+            if isinstance(evaluate, Printing) and isinstance(evaluate.evaluate, TypedReading):
+                if evaluate.forbidden:
+                    return None
+                found.append((evaluate.evaluate, outcome))
+            elif deed is Deed.TEST and isinstance(evaluate, Presence):
+                found.append((evaluate, outcome))
+            else:
+                return None
+        reads = frozenset(reading.name for reading, _ in found)
+        return cls(tuple(found), reads) if reads <= plain else None
+
+    def strings(self, values: Mapping[str, Value]) -> list[str] | None:
+        """What stands in the strings of a rendering; None if it goes another way, or has to be rendered to be known."""
+        strings: list[str] = []
+        for reading, outcome in self.steps:
+            if isinstance(reading, Presence):
+                value = values.get(reading.name)
+                if (value is not None) is not outcome or not isinstance(value, str | None):
+                    return None
+                continue
+            result = reading.printed(values)
+            if result is None:
+                return None
+            if isinstance(outcome, list):
+                parts = result.split(_QUOTE)
+                if parts[::2] != outcome or _UNSAFE.search(result):
+                    return None
+                strings += parts[1::2]
+            elif result != outcome:
+                return None
+        return strings
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One rendering: what may come out differently, and the text around the strings, of which there is one less.
@@ -38,7 +90,8 @@ class Trace:
     `lists` are those of `Request`.
     """
 
-    steps: tuple[tuple[Deed, Evaluate, Outcome | list[str]], ...]
+    steps: tuple[_Step, ...]
+    shortcut: _Shortcut | None
     texts: tuple[str, ...]
     absent: frozenset[str]
     names: frozenset[str]
@@ -52,14 +105,21 @@ class Trace:
         used |= self.absent
         if not self.absent.isdisjoint(values):
             raise AnotherWay
-        strings: list[str] = []
-        if not self.steps:
-            return strings
-        context = Context(Request(values, self.names, self.lists, secrets))
         try:
-            same = self._goes_the_same_way(context, strings)
+            if self.shortcut is None:
+                return self._rendered(values, secrets, used)
+            strings = self.shortcut.strings(values)
         except Exception as error:
             raise AnotherWay from error
+        if strings is None:
+            raise AnotherWay
+        used |= self.shortcut.reads
+        return strings
+
+    def _rendered(self, values: Mapping[str, Value], secrets: Mapping[str, str], used: set[str]) -> list[str]:
+        strings: list[str] = []
+        context = Context(Request(values, self.names, self.lists, secrets))
+        same = self._goes_the_same_way(context, strings)
         if not same or context.missing or _leaves_more_than_text(context):
             raise AnotherWay
         used |= context.used
@@ -141,7 +201,9 @@ class Tracing(Context):
         kept = [note for number, note in enumerate(self._notes) if number not in known]
         read = frozenset[str]().union(*(self._notes[number].reads for number in known))
         steps, texts = self._divided(kept) if self.out else ([], [sql])
-        return Trace(tuple(steps), tuple(texts), read & self._absent_names(), names, self.request.lists)
+        written = frozenset[str]().union(*(note.writes for note in self._notes))
+        shortcut = _Shortcut.of(steps, names - written - self.request.lists - {_CLOCK})
+        return Trace(tuple(steps), shortcut, tuple(texts), read & self._absent_names(), names, self.request.lists)
 
     def _absent_names(self) -> frozenset[str]:
         request = self.request
@@ -169,7 +231,7 @@ class Tracing(Context):
                 needed |= note.reads
         return known
 
-    def _divided(self, kept: Sequence[_Note]) -> tuple[list[tuple[Deed, Evaluate, Outcome | list[str]]], list[str]]:
+    def _divided(self, kept: Sequence[_Note]) -> tuple[list[_Step], list[str]]:
         """The steps that are kept, and the text around what stands in the strings that they print."""
         around: dict[int | None, list[str]] = {}
         texts = [""]
