@@ -48,9 +48,9 @@ class RateLimit:
 
     def take(self, token_id: str, own_limit: float = 0) -> Allowance | None:
         """Count a request of a token. None without a limit. Raises `RateLimited`."""
-        rate = min(filter(None, (self._per_second, own_limit)), default=0.0)
-        if not rate:
+        if not (self._per_second or own_limit):
             return None
+        rate = min(filter(None, (self._per_second, own_limit)))
         capacity = max(rate, 1.0)
         now = self._clock()
         left, since = self._buckets.pop(token_id, (capacity, now))

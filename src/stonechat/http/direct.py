@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -124,9 +123,10 @@ class DirectAnswers:
         familiar = errand.familiar
         if not self._counted(familiar):
             return False
-        started = None
-        with suppress(StonechatError):  # the usual way says why
+        try:
             started = self._queries.start(familiar.prepared, versions, partial(self._landed, errand))
+        except StonechatError:
+            started = None  # the usual way says why
         if started is None:
             self._authenticator.uncount(familiar.origin.caller)
             return False

@@ -201,7 +201,8 @@ class FamiliarRequests:
             live, _ = self._projects.of(caller.workspace_id).served
         except StonechatError:
             return None
-        return live if caller == origin.caller and live is origin.snapshot() else None
+        same = caller is origin.caller or caller == origin.caller
+        return live if same and live is origin.snapshot() else None
 
     def _origin(self, scope: Scope, token: str, call: Call, media_type: str) -> Origin | None:
         """Where a request came from, if the token still stands for the caller who was allowed to make the call."""

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from stonechat.auth.access import Caller
 from stonechat.engine.contract import QueryResult
 from stonechat.http.headers import Headers
-from stonechat.http.observing import REQUEST_ID, request_id
+from stonechat.http.observing import REQUEST_ID, new_request_id, request_id
 from stonechat.project.live import Snapshot
 
 RECEIVED = "stonechat.received"
@@ -69,10 +69,11 @@ class Origin:
             "headers": self.headers,
             "client": self.client,
             "endpoint": self.endpoint,
-            REQUEST_ID: request_id(given[1].decode("latin-1") if given else ""),
+            REQUEST_ID: request_id(given[1].decode("latin-1")) if given else new_request_id(),
         }
 
 
 def bare(received: Received) -> Received:
     """A request without what tells it apart from others that are the same."""
-    return Received(received.peer, _TELLING_APART.sub(b"", received.data))
+    data = _TELLING_APART.sub(b"", received.data)
+    return received if data == received.data else Received(received.peer, data)

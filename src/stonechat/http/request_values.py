@@ -52,7 +52,10 @@ def collected(pairs: Iterable[tuple[str, str | list[str]]]) -> Values:
 
 def url_pairs(query: bytes) -> Iterable[tuple[str, str]]:
     """The parameters of a URL, as `parse_qsl` has them with blank values. Most need no decoding, the slowest part."""
-    parts = [part.partition("=") for part in query.decode("latin-1").split("&") if part]
+    text = query.decode("latin-1")
+    parts = [part.partition("=") for part in text.split("&") if part]
+    if "%" not in text and "+" not in text:
+        return [(name, value) for name, _, value in parts]
     return [(_decoded(name), _decoded(value)) for name, _, value in parts]
 
 
@@ -127,9 +130,13 @@ def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
 
 def bare_parameters(values: Values) -> Values | None:
     """The same of a request that has nothing else but its token; None of one that has."""
-    if any(name in _DECIDING or name.startswith(("output_format_", "__tb__")) for name in values):
-        return None
-    return pipe_parameters(values)
+    bare: Values = {}
+    for name, value in values.items():
+        if name in _DECIDING or name.startswith(("output_format_", "__tb__")):
+            return None
+        if name not in _NOT_PARAMETERS:
+            bare[name] = value
+    return bare
 
 
 def output_settings(values: Mapping[str, str | Sequence[str]]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 
 from stonechat.datafile.resources import NodeType
 from stonechat.project.composition import compose_placeholder
@@ -33,7 +34,7 @@ class DataVersions:
 
     def of(self, counted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
         """The numbers of data sources, each by its workspace's id and its name there, in their order."""
-        return tuple(self._numbers.get(key, 0) for key in counted)
+        return tuple(map(self._numbers.get, counted, repeat(0)))
 
 
 def affected_by_writes(project: Project) -> Mapping[str, frozenset[str]]:

@@ -40,7 +40,7 @@ class Coalescing(Generic[_T]):
         outcome: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         flight = self._flights.get(key)
         if flight is None:
-            flight = _Flight[_T]()
+            flight = _Flight()
             land = partial(self._land, key, flight)
             flight.work = work(land)
             flight.work.add_done_callback(land)
