@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -115,9 +115,12 @@ def may_be_kept(project: Project, composed: Composed) -> bool:
 
     Not so for the clock, for chance, for the engine's own tables, and for data that expires by itself.
     """
-    if any(_expires(project, name) for name in composed.reads):
-        return False
-    return is_repeatable(composed.sql)
+    return all_stays(project, composed.reads) and is_repeatable(composed.sql)
+
+
+def all_stays(project: Project, reads: Iterable[str]) -> bool:
+    """Whether nothing in these data sources changes by itself."""
+    return not any(_expires(project, name) for name in reads)
 
 
 def _expires(project: Project, name: str) -> bool:

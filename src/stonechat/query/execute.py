@@ -102,9 +102,8 @@ class QueryService:
             if not self._authored.knows(marked):
                 return None
             prepared = Prepared.of(snapshot, marked, self._query(snapshot, marked, output, {}))
-            statements[output.name] = PreparedStatement.of(prepared)
-        statement = statements[output.name]
-        return None if statement is None else statement.prepared(found)
+            statements[output.name] = PreparedStatement.of(snapshot, prepared)
+        return statements[output.name].prepared(found)
 
     def look(self, prepared: Prepared, known_etag: str | None) -> tuple[Versions, Outcome | None]:
         """The answer to a prepared call that is kept, and of which data. For whoever was allowed to make the call."""

@@ -1,7 +1,7 @@
 """Statements of plans made ready once: calls that go by one plan are one query each, and differ in its values alone.
 
-Where their tables are, whether their answers may be kept and whatever else is asked of a statement before it runs
-depends on what it is without its values. So it is asked once, of the statement with marks in their places.
+Where their tables are, and nearly all else that is asked of a statement before it runs, depends on what it is without
+its values. So it is asked once, of the statement with marks in their places.
 """
 
 from __future__ import annotations
@@ -10,25 +10,32 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from stonechat.engine.contract import Query
+from stonechat.project.live import Snapshot
 from stonechat.project.plans import Found, Gaps, Plan
-from stonechat.query.cache import CacheKey
+from stonechat.query.cache import CacheKey, all_stays
 from stonechat.query.prepared import CLOCK, Prepared
 from stonechat.sql.skeletons import remember_skeleton, skeleton
+from stonechat.sql.unrepeatable import is_repeatable
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedStatement:
-    """What is known of all calls that go by a plan: `marked` is one with marks for values, and has these `gaps`."""
+    """What is known of all calls that go by a plan: `marked` is one with marks for values, and has these `gaps`.
+
+    `values_tell`: whether an answer is repeatable may depend on what is in its strings.
+    """
 
     marked: Prepared
     gaps: Gaps
     skeleton: str
+    values_tell: bool
 
     @classmethod
-    def of(cls, marked: Prepared) -> PreparedStatement | None:
-        """That of a call, unless its values have a part in whether its answer is kept."""
+    def of(cls, snapshot: Snapshot, marked: Prepared) -> PreparedStatement:
+        """That of a call with marks."""
         statement = marked.query.statement
-        return cls(marked, Gaps.of(statement), skeleton(statement)) if marked.keeps else None
+        values_tell = not marked.repeatable and all_stays(snapshot.project, marked.reads)
+        return cls(marked, Gaps.of(statement), skeleton(statement), values_tell)
 
     def prepared(self, found: Found) -> Prepared:
         """The call with the values that were found for the gaps of the plan."""
@@ -36,6 +43,7 @@ class PreparedStatement:
         statement = self.gaps.filled(found.printed)
         remember_skeleton(statement, self.skeleton)
         query, key = known.query, known.key
+        repeatable = known.repeatable or (self.values_tell and is_repeatable(statement))
         return Prepared(
             known.workspace_database,
             Query(statement, query.database, query.format, query.parameters, query.settings, query.limits),
@@ -52,9 +60,9 @@ class PreparedStatement:
             known.reads,
             known.counted,
             known.lifetime,
-            known.repeatable,
+            repeatable,
             CLOCK not in found.used,
-            known.keeps,
+            repeatable or known.lifetime is not None,
             known.about_itself,
         )
 
@@ -63,10 +71,10 @@ class PreparedStatements:
     """The statements of plans by the formats of their answers, as long as the plans are. One event loop's own."""
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Plan, dict[str, PreparedStatement | None]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Plan, dict[str, PreparedStatement]] = WeakKeyDictionary()
 
-    def of(self, plan: Plan) -> dict[str, PreparedStatement | None]:
-        """Those of a plan, to look up and to add to; None for one that can not be prepared."""
+    def of(self, plan: Plan) -> dict[str, PreparedStatement]:
+        """Those of a plan, to look up and to add to."""
         known = self._known.get(plan)
         if known is None:
             known = self._known[plan] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from stonechat.template.context import Context
+from stonechat.template.context import FREE, Context
 from stonechat.template.values import PlaceholderList
 
 Evaluate = Callable[[Context], Any]
@@ -40,6 +40,16 @@ def calling(call: Callable[..., object], arguments: list[Evaluate], options: dic
         case [one, two]:
             return lambda context: call(context, one(context), two(context))
     return lambda context: call(context, *[argument(context) for argument in arguments])
+
+
+def sliced(container: Evaluate, index: Evaluate) -> Evaluate:
+    """`container[1:2]`, within the bound of sizes."""
+
+    def evaluate(context: Context) -> Any:
+        part = container(context)[index(context)]
+        return part if isinstance(part, str) and len(part) < FREE else context.bound_size(part)
+
+    return evaluate
 
 
 def assign_name(name: str) -> Bind:

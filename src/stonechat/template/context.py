@@ -17,7 +17,8 @@ MAX_ITEMS = 100_000
 MAX_BITS = 2_048
 
 Value = str | Sequence[str]
-_SHORT = 64
+FREE = 64
+"""Characters that a text has to have before it takes anything off the budget."""
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 _PLACEHOLDERS = (Placeholder, PlaceholderList)
 
@@ -155,7 +156,7 @@ class Context(dict[str, object]):
     def charge(self, value: object) -> None:
         """Take what it costs to read a text or a list through off the budget."""
         if isinstance(value, str):
-            if len(value) > _SHORT:
+            if len(value) > FREE:
                 self.spend(len(value) >> 4)
         elif isinstance(value, _CONTAINERS):
             self.spend(len(value))

@@ -24,9 +24,10 @@ from stonechat.template.closures import (
     nothing,
     once,
     scoped,
+    sliced,
     unpack,
 )
-from stonechat.template.context import MAX_TEXT, Context
+from stonechat.template.context import FREE, MAX_TEXT, Context
 from stonechat.template.errors import TemplateSyntaxError
 from stonechat.template.operations import (
     COMPARISONS,
@@ -161,7 +162,7 @@ class _Compiler:
     def subscript(self, node: ast.Subscript) -> Evaluate:
         container, index = self.compile(node.value), self.compile(node.slice)
         if isinstance(node.slice, ast.Slice):
-            return lambda context: context.bound_size(container(context)[index(context)])
+            return sliced(container, index)
 
         def evaluate(context: Context) -> object:
             key = index(context)
@@ -171,7 +172,11 @@ class _Compiler:
         return evaluate
 
     def slice(self, node: ast.Slice) -> Evaluate:
-        lower, upper, step = (self.compile(part) if part else nothing for part in (node.lower, node.upper, node.step))
+        parts = (node.lower, node.upper, node.step)
+        lower, upper, step = (self.compile(part) if part else nothing for part in parts)
+        if all(part is None or isinstance(part, ast.Constant) for part in parts):
+            written = slice(*(part.value if isinstance(part, ast.Constant) else None for part in parts))
+            return lambda _context: written
         return lambda context: slice(lower(context), upper(context), step(context))
 
     def listing(self, node: ast.List | ast.Tuple | ast.Set) -> Evaluate:
@@ -240,9 +245,10 @@ class _Compiler:
 
 
 def _bound_operand(context: Context, value: object) -> None:
-    """What is compared is read through, at worst as a text within another."""
+    """What is compared is read through, at worst as a text within another. Of a short text that costs nothing."""
     if isinstance(value, str):
-        context.claim(len(value), MAX_TEXT, "characters")
+        if len(value) >= FREE:
+            context.claim(len(value), MAX_TEXT, "characters")
     else:
         context.bound_depth(value)
 

@@ -32,111 +32,77 @@ class AnotherWay(Exception):
     """A rendering for these values goes another way; or fails, and rendering them from the beginning says why."""
 
 
-_Around = Outcome | list[str]
-_Step = tuple[Deed, Evaluate, _Around]
+class _Step(NamedTuple):
+    """An expression, and its outcome: as a list what is printed around strings.
 
+    `reading` is there where it tells its outcome from the values of a request alone.
+    """
 
-@dataclass(frozen=True, slots=True)
-class _Shortcut:
-    """Steps of a trace, all of which tell their outcomes from the values alone, and the parameters that they read."""
-
-    steps: tuple[tuple[TypedReading | Presence, _Around], ...]
-    reads: frozenset[str]
-
-    @classmethod
-    def of(cls, steps: Sequence[_Step], plain: frozenset[str]) -> _Shortcut | None:
-        """That of a trace, if it has one; `plain` are the parameters that come out as the call has them."""
-        found: list[tuple[TypedReading | Presence, _Around]] = []
-        for deed, evaluate, outcome in steps:
-            if isinstance(evaluate, Printing) and isinstance(evaluate.evaluate, TypedReading):
-                if evaluate.forbidden:
-                    return None
-                found.append((evaluate.evaluate, outcome))
-            elif deed is Deed.TEST and isinstance(evaluate, Presence):
-                found.append((evaluate, outcome))
-            else:
-                return None
-        reads = frozenset(reading.name for reading, _ in found)
-        return cls(tuple(found), reads) if reads <= plain else None
-
-    def strings(self, values: Mapping[str, Value]) -> list[str] | None:
-        """What stands in the strings of a rendering; None if it goes another way, or has to be rendered to be known."""
-        strings: list[str] = []
-        for reading, outcome in self.steps:
-            if isinstance(reading, Presence):
-                value = values.get(reading.name)
-                if (value is not None) is not outcome or not isinstance(value, str | None):
-                    return None
-                continue
-            result = reading.printed(values)
-            if result is None:
-                return None
-            if isinstance(outcome, list):
-                parts = result.split(_QUOTE)
-                if parts[::2] != outcome or _UNSAFE.search(result):
-                    return None
-                strings += parts[1::2]
-            elif result != outcome:
-                return None
-        return strings
+    deed: Deed
+    evaluate: Evaluate
+    outcome: Outcome | list[str]
+    reading: TypedReading | Presence | None
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """One rendering: what may come out differently, and the text around the strings, of which there is one less.
 
-    Each step has its outcome, or as a list what is printed around strings. `absent` are parameters that no call which
-    goes this way may have, `used` those that the rendering read for nothing but to find them absent. `names` and
-    `lists` are those of `Request`.
+    `absent` are parameters that no call which goes this way may have, read for nothing but to find them absent, and
+    `reads` those of readings. `names` and `lists` are those of `Request`; `evaluates` says whether any step has to be.
     """
 
     steps: tuple[_Step, ...]
-    shortcut: _Shortcut | None
     texts: tuple[str, ...]
     absent: frozenset[str]
+    reads: frozenset[str]
     names: frozenset[str]
     lists: frozenset[str]
+    evaluates: bool
 
     def again(self, values: Mapping[str, Value], secrets: Mapping[str, str], used: set[str]) -> list[str]:
         """What stands in the strings of a rendering, in order; adds the parameters that it reads. Raises `AnotherWay`.
 
         Any failure is another way: rendering from the beginning says what it is.
         """
-        used |= self.absent
         if not self.absent.isdisjoint(values):
             raise AnotherWay
+        strings: list[str] = []
+        context = Context(Request(values, self.names, self.lists, secrets)) if self.evaluates else None
         try:
-            if self.shortcut is None:
-                return self._rendered(values, secrets, used)
-            strings = self.shortcut.strings(values)
+            same = self._goes_the_same_way(values, context, strings)
         except Exception as error:
             raise AnotherWay from error
-        if strings is None:
+        if not same:
             raise AnotherWay
-        used |= self.shortcut.reads
+        used |= self.absent | self.reads
+        if context is not None:
+            if context.missing or _leaves_more_than_text(context):
+                raise AnotherWay
+            used |= context.used
         return strings
 
-    def _rendered(self, values: Mapping[str, Value], secrets: Mapping[str, str], used: set[str]) -> list[str]:
-        strings: list[str] = []
-        context = Context(Request(values, self.names, self.lists, secrets))
-        same = self._goes_the_same_way(context, strings)
-        if not same or context.missing or _leaves_more_than_text(context):
-            raise AnotherWay
-        used |= context.used
-        return strings
-
-    def _goes_the_same_way(self, context: Context, strings: list[str]) -> bool:
-        for deed, evaluate, outcome in self.steps:
-            result = evaluate(context)
-            if deed is Deed.TEST:
-                if bool(result) is not outcome:
+    def _goes_the_same_way(self, values: Mapping[str, Value], context: Context | None, strings: list[str]) -> bool:
+        for deed, evaluate, outcome, reading in self.steps:
+            if reading is None:
+                result = evaluate(context)  # type: ignore[arg-type]  # there is one where any step has no reading
+                if deed is Deed.TEST:
+                    result = bool(result)
+            elif isinstance(reading, Presence):
+                value = values.get(reading.name)
+                if value is not None and not isinstance(value, str):
                     return False
-            elif isinstance(outcome, list):
+                result = value is not None
+            else:
+                result = reading.printed(values)
+                if result is None:
+                    return False
+            if isinstance(outcome, list):
                 parts = result.split(_QUOTE)
                 if parts[::2] != outcome or _UNSAFE.search(result):
                     return False
                 strings += parts[1::2]
-            elif deed is Deed.PRINT and result != outcome:
+            elif deed is not Deed.SET and result != outcome:
                 return False
         return True
 
@@ -201,9 +167,10 @@ class Tracing(Context):
         kept = [note for number, note in enumerate(self._notes) if number not in known]
         read = frozenset[str]().union(*(self._notes[number].reads for number in known))
         steps, texts = self._divided(kept) if self.out else ([], [sql])
-        written = frozenset[str]().union(*(note.writes for note in self._notes))
-        shortcut = _Shortcut.of(steps, names - written - self.request.lists - {_CLOCK})
-        return Trace(tuple(steps), shortcut, tuple(texts), read & self._absent_names(), names, self.request.lists)
+        reads = frozenset(step.reading.name for step in steps if step.reading is not None)
+        evaluates = any(step.reading is None for step in steps)
+        absent = read & self._absent_names()
+        return Trace(tuple(steps), tuple(texts), absent, reads, names, self.request.lists, evaluates)
 
     def _absent_names(self) -> frozenset[str]:
         request = self.request
@@ -245,7 +212,24 @@ class Tracing(Context):
                 texts.append(_QUOTE + rest[-1])
             else:
                 texts[-1] += piece
-        return [(note.deed, note.evaluate, around.get(note.piece, note.outcome)) for note in kept], texts
+        steps = [
+            _Step(note.deed, note.evaluate, around.get(note.piece, note.outcome), self._reading(note)) for note in kept
+        ]
+        return steps, texts
+
+    def _reading(self, note: _Note) -> TypedReading | Presence | None:
+        """The expression of a note, if a parameter that comes out as the call has it is all that it looks at."""
+        request = self.request
+        reading = note.evaluate
+        if isinstance(reading, Printing) and not reading.forbidden:
+            reading = reading.evaluate
+        wanted = {Deed.TEST: Presence, Deed.PRINT: TypedReading}.get(note.deed)
+        if wanted is None or not isinstance(reading, wanted):
+            return None
+        assert isinstance(reading, TypedReading | Presence)
+        changed = any(reading.name in each.writes for each in self._notes)
+        plain = reading.name in request.names and reading.name not in request.lists and reading.name != _CLOCK
+        return reading if plain and not changed else None
 
 
 def _leaves_more_than_text(context: Context) -> bool:
