@@ -29,7 +29,7 @@ from stonechat.http.encodings import encoded, encoded_soon
 from stonechat.http.familiar import Familiar, FamiliarRequests
 from stonechat.http.headers import Headers, header
 from stonechat.http.observing import note_call, record
-from stonechat.http.origins import Body, Received
+from stonechat.http.origins import Body, Origin, Received
 from stonechat.http.problems import refusal
 from stonechat.http.scanned import without_scanned
 from stonechat.http.whole_answers import on_every_answer
@@ -115,8 +115,16 @@ class DirectAnswers:
                 body = self._body_soon(familiar, result)
             if body is None:
                 return False
-        timing = written("repeat", errand.recognized - errand.began)
-        return self._counted(familiar) and self._send(errand, self._answer(errand, kept, timing), body)
+        if not self._counted(familiar):
+            return False
+        answer = self._answer(errand, kept, written("repeat", errand.recognized - errand.began))
+        head = self._head(errand, answer, _WITHOUT_BODY if body is None else _WITH_BODY)
+        if head is None:
+            self._authenticator.uncount(familiar.origin.caller)
+            return False
+        self._write(errand, head, answer.timing, body)
+        self._answered(errand, answer, body)
+        return True
 
     def _run(self, errand: _Errand, versions: Versions) -> bool:
         """Send an answer once its query has ended."""
@@ -144,25 +152,35 @@ class DirectAnswers:
                 return
             recognized, ended = errand.recognized, time.perf_counter()
             timing = f"{written('recognize', recognized - errand.began)}, {written('query', ended - recognized)}"
-            answer = self._answer(errand, self._missed(errand, result), timing)
             body = self._body_soon(errand.familiar, result)
-            if body is None:
-                later = asyncio.ensure_future(self._send_later(errand, answer, result))
-                errand.line.wait(later)
-                later.add_done_callback(partial(self._ended, errand))
-            elif not self._send(errand, answer, body):
-                self._give_back(errand)
+            if body is not None:
+                self._send(errand, result, timing, body)
+                return
+            later = asyncio.ensure_future(self._send_later(errand, result, timing))
+            errand.line.wait(later)
+            later.add_done_callback(partial(self._ended, errand))
         except Exception as error:
             self._give_up(errand, error)
 
-    async def _send_later(self, errand: _Errand, answer: Answer, result: QueryResult) -> None:
+    async def _send_later(self, errand: _Errand, result: QueryResult, timing: str) -> None:
         """Send an answer that takes long to be compressed."""
         try:
-            data, encoding = await encoded(_shown(errand.familiar, result), errand.familiar.origin.encoding)
-            if not self._send(errand, answer, Body(result, data, encoding)):
-                self._give_back(errand)
+            origin = errand.familiar.origin
+            data, encoding = await encoded(_shown(origin, result), origin.encoding)
+            self._send(errand, result, timing, Body(result, data, encoding))
         except Exception as error:
             self._give_up(errand, error)
+
+    def _send(self, errand: _Errand, result: QueryResult, timing: str, body: Body) -> None:
+        """Send the answer of a query, and then record and remember it."""
+        head = errand.head
+        if head is None:
+            head = self._head(errand, self._answer(errand, self._missed(errand, None), timing), _WITH_BODY)
+        if head is None:
+            self._give_back(errand)
+            return
+        self._write(errand, head, timing, body)
+        self._answered(errand, self._answer(errand, self._missed(errand, result), timing), body)
 
     def _give_up(self, errand: _Errand, error: Exception) -> None:
         """After what nobody foresaw: nobody else would answer the client, who may have been answered by then."""
@@ -206,31 +224,34 @@ class DirectAnswers:
     def _head(self, errand: _Errand, answer: Answer, status: int) -> bytes | None:
         """All of the head of an answer but for how long it took, and what is about its body."""
         familiar = errand.familiar
-        known = answer_headers(answer, narrowed=familiar.origin.acting.is_narrowed)
+        known = answer_headers(answer, narrowed=familiar.origin.narrowed)
         del known["server-timing"]
         about = body_headers(known, answer.media_type) if status == _WITH_BODY else header_list(known)
         return errand.line.head(status, [*about, *on_every_answer(familiar.scope)])
 
-    def _send(self, errand: _Errand, answer: Answer, body: Body | None) -> bool:
-        """Send an answer, and record and remember it; False if it can not be sent from here."""
-        status = _WITHOUT_BODY if body is None else _WITH_BODY
-        head = errand.head or self._head(errand, answer, status)
-        if head is None:
-            return False
-        head += b"server-timing: %b\r\n" % answer.timing.encode()
+    def _write(self, errand: _Errand, head: bytes, timing: str, body: Body | None) -> None:
+        """Send an answer with what is known of it at its end alone."""
+        head += b"server-timing: %b\r\n" % timing.encode()
         if body is not None:
             head += b"content-length: %d\r\n" % len(body.data)
             if body.encoding is not None:
                 head += b"content-encoding: %b\r\n" % body.encoding.encode()
-        errand.familiar.call.answer, errand.is_answered = answer, True
+        errand.is_answered = True
         errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
-        self._record(errand, status)
-        if body is not None and body is not errand.familiar.body:
-            self._familiar.keep(errand.familiar, body)
-        return True
+
+    def _answered(self, errand: _Errand, answer: Answer, body: Body | None) -> None:
+        """Record and remember an answer that was sent."""
+        familiar = errand.familiar
+        familiar.call.answer = answer
+        self._record(errand, _WITHOUT_BODY if body is None else _WITH_BODY)
+        if body is not None and body is not familiar.body:
+            self._familiar.keep(familiar, body)
 
     def _body_soon(self, familiar: Familiar, result: QueryResult) -> Body | None:
-        data, encoding = encoded_soon(_shown(familiar, result), familiar.origin.encoding)
+        origin = familiar.origin
+        if origin.encoding is None and not origin.narrowed:
+            return Body(result, result.data, None)
+        data, encoding = encoded_soon(_shown(origin, result), origin.encoding)
         return None if data is None else Body(result, data, encoding)
 
     def _counted(self, familiar: Familiar) -> bool:
@@ -253,6 +274,6 @@ class DirectAnswers:
         record(self._telemetry, scope, route, status, time.perf_counter() - errand.began)
 
 
-def _shown(familiar: Familiar, result: QueryResult) -> bytes:
+def _shown(origin: Origin, result: QueryResult) -> bytes:
     """The body of an answer, as far as it is for the caller."""
-    return without_scanned(result.data) if familiar.origin.acting.is_narrowed else result.data
+    return without_scanned(result.data) if origin.narrowed else result.data

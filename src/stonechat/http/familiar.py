@@ -223,6 +223,7 @@ class FamiliarRequests:
             scope["client"],
             media_type,
             chosen_encoding(header(scope, b"accept-encoding") or ""),
+            call.caller.is_narrowed,
         )
 
     def _remove(self, key: Received) -> None:

@@ -42,8 +42,8 @@ class Body:
 class Origin:
     """Who asks, of which project and by which route, as a request that was read as HTTP has shown.
 
-    `caller` has resources as the token has them, by name or by id, and `acting` by name. `token` is that of a header,
-    and None where each request has its own in the URL.
+    `caller` has resources as the token has them, by name or by id, and `acting` by name; `narrowed` is that of both.
+    `token` is that of a header, and None where each request has its own in the URL.
     """
 
     token: str | None
@@ -56,6 +56,7 @@ class Origin:
     client: tuple[str, int] | None
     media_type: str
     encoding: str | None
+    narrowed: bool
 
     def scope(self, received: bytes, raw_path: bytes, query: bytes) -> Scope:
         """As much of a request's scope as its record and its answer need."""
