@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from stonechat.template.context import FREE, Context
+from stonechat.template.context import FREE, MAX_TEXT, Context
 from stonechat.template.values import PlaceholderList
 
 Evaluate = Callable[[Context], Any]
@@ -50,6 +50,26 @@ def sliced(container: Evaluate, index: Evaluate) -> Evaluate:
         return part if isinstance(part, str) and len(part) < FREE else context.bound_size(part)
 
     return evaluate
+
+
+def compared(first: Evaluate, operation: Callable[[Any, Any], object], written: tuple[object, ...]) -> Evaluate:
+    """`first in ('a', 'b')`: a comparison with what is written out in the template, which needs no bound."""
+
+    def evaluate(context: Context) -> object:
+        left = first(context)
+        if not isinstance(left, str) or len(left) >= FREE:
+            bound_operand(context, left)
+        return operation(left, written)
+
+    return evaluate
+
+
+def bound_operand(context: Context, value: object) -> None:
+    """What is compared is read through, at worst as a text within another. Of a short text that costs nothing."""
+    if not isinstance(value, str):
+        context.bound_depth(value)
+    elif len(value) >= FREE:
+        context.claim(len(value), MAX_TEXT, "characters")
 
 
 def assign_name(name: str) -> Bind:

@@ -19,6 +19,8 @@ from stonechat.template.closures import (
     assign_item,
     assign_name,
     bound,
+    bound_operand,
+    compared,
     hashable,
     loop,
     nothing,
@@ -27,7 +29,7 @@ from stonechat.template.closures import (
     sliced,
     unpack,
 )
-from stonechat.template.context import FREE, MAX_TEXT, Context
+from stonechat.template.context import Context
 from stonechat.template.errors import TemplateSyntaxError
 from stonechat.template.operations import (
     COMPARISONS,
@@ -134,6 +136,10 @@ class _Compiler:
 
     def comparison(self, node: ast.Compare) -> Evaluate:
         first = self.compile(node.left)
+        match node.ops, node.comparators:
+            case [[op], [right]] if (written := _constants(right)) is not None:
+                self.compile(right)
+                return compared(first, COMPARISONS[type(op)], written)
         # What is written out in the template needs no bound: its nodes are counted.
         rest = [
             (COMPARISONS[type(op)], self.compile(right), _constants(right) is None)
@@ -144,9 +150,9 @@ class _Compiler:
             left, result = first(context), None
             for operation, operand, to_bound in rest:
                 right = operand(context)
-                _bound_operand(context, left)
+                bound_operand(context, left)
                 if to_bound:
-                    _bound_operand(context, right)
+                    bound_operand(context, right)
                 result = operation(left, right)
                 if not result:
                     break
@@ -242,15 +248,6 @@ class _Compiler:
     def walrus(self, node: ast.NamedExpr) -> Evaluate:
         name, value = node.target.id, self.compile(node.value)
         return bound(name, value)
-
-
-def _bound_operand(context: Context, value: object) -> None:
-    """What is compared is read through, at worst as a text within another. Of a short text that costs nothing."""
-    if isinstance(value, str):
-        if len(value) >= FREE:
-            context.claim(len(value), MAX_TEXT, "characters")
-    else:
-        context.bound_depth(value)
 
 
 _Handler = Callable[[_Compiler, Any], Evaluate]
