@@ -66,7 +66,8 @@ class Calls:
 class Alone:
     """Calls one after the other in one pair of processes: milliseconds per request, over HTTP and in process.
 
-    `no_op_p50` is the no-op route called between them, and `plain_p50` chDB with its own settings.
+    `no_op_p50` is the no-op route called between them, `plain_p50` chDB with its own settings, and `whole_p50` what it
+    takes in process to compose the statement, too.
     """
 
     p50: float
@@ -75,6 +76,7 @@ class Alone:
     engine_cpu: float
     no_op_p50: float
     plain_p50: float
+    whole_p50: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,22 +173,22 @@ def _alone(calls: Calls, server: Stonechat, engine: Worker, no_op: HttpProcess) 
     empty: list[float] = []
     inside: list[float] = []
     plain: list[float] = []
+    whole: list[float] = []
     engine_cpu = 0.0
     before = server.cpu_seconds
     with OneConnection(server.port) as connection, OneConnection(no_op.port) as nothing:
         for turn in range(_TURNS):
             call = calls.take(1)
             (request,) = calls.requests(call, server.token)
-            if turn % 2:
-                latencies.append(connection.call(request))
+            if not turn % 2:
+                whole += engine.ask(pipe=calls.pipe, calls=call, composes=True)["latencies"]
+            latencies.append(connection.call(request))
             answer = engine.ask(pipe=calls.pipe, calls=call)
             engine_cpu += answer["cpu_seconds"]
             inside += answer["latencies"]
             if turn % 2:
                 empty.append(nothing.call(request))
                 plain += engine.ask(pipe=calls.pipe, calls=call, plain=True)["latencies"]
-            else:
-                latencies.append(connection.call(request))
     cpu = server.cpu_seconds - before
     return Alone(
         p50=median(latencies) * 1000,
@@ -195,6 +197,7 @@ def _alone(calls: Calls, server: Stonechat, engine: Worker, no_op: HttpProcess) 
         engine_cpu=engine_cpu / _TURNS * 1000,
         no_op_p50=median(empty) * 1000,
         plain_p50=median(plain) * 1000,
+        whole_p50=median(whole) * 1000,
     )
 
 
@@ -215,6 +218,8 @@ def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
         "p50 ms",
         "in process p50 ms",
         "x in process",
+        "composed in process p50 ms",
+        "x composed in process",
         "CPU ms",
         "in process CPU ms",
         "x in process CPU",
@@ -229,6 +234,8 @@ def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
             median([each.p50 for each in rounds]),
             median([each.engine_p50 for each in rounds]),
             median([each.p50 / each.engine_p50 for each in rounds]),
+            median([each.whole_p50 for each in rounds]),
+            median([each.p50 / each.whole_p50 for each in rounds]),
             median([each.cpu for each in rounds]),
             median([each.engine_cpu for each in rounds]),
             median([each.cpu / each.engine_cpu for each in rounds]),

@@ -36,23 +36,27 @@ class InProcess:
         self._plain = chdb.connect(str(home / "engine"))
         self._plain.query(f"USE {identifier(self._snapshot.workspace.database)}")
 
-    def run(self, calls: Sequence[Mapping[str, str]], pipe: str = "", *, plain: bool = False) -> dict[str, object]:
+    def run(
+        self, calls: Sequence[Mapping[str, str]], pipe: str = "", *, plain: bool = False, composes: bool = False
+    ) -> dict[str, object]:
         """Run an endpoint once for each call's parameters; without a pipe, the statement `q` of each call.
 
-        `plain` has chDB answer instead of the engine as the server sets it up. The composition is not part of what is
-        timed: `latencies` in seconds, `cpu_seconds` of this process.
+        `plain` has chDB answer instead of the engine as the server sets it up. Composing the statement is part of what
+        is timed if it `composes`: `latencies` in seconds, `cpu_seconds` of this process.
         """
-        queries = [self._query(self._compose(pipe, call)) for call in calls]
         latencies = []
-        cpu = time.process_time()
-        for query in queries:
-            began = time.perf_counter()
+        cpu_seconds = 0.0
+        for call in calls:
+            query = None if composes else self._query(self._compose(pipe, call))
+            cpu, began = time.process_time(), time.perf_counter()
+            query = query or self._query(self._compose(pipe, call))
             if plain:
                 self._plain.query(query.statement, query.format, params=dict(query.parameters)).bytes()
             else:
                 self._server.engine.query(query)
             latencies.append(time.perf_counter() - began)
-        return {"latencies": latencies, "cpu_seconds": time.process_time() - cpu}
+            cpu_seconds += time.process_time() - cpu
+        return {"latencies": latencies, "cpu_seconds": cpu_seconds}
 
     def close(self) -> None:
         """Release the data folder."""
@@ -62,7 +66,11 @@ class InProcess:
     def _compose(self, pipe: str, call: Mapping[str, str]) -> Composed:
         snapshot = self._snapshot
         if pipe:
-            return compose_pipe(snapshot.project, snapshot.endpoint(pipe, bool), call)
+            endpoint = snapshot.endpoint(pipe, bool)
+            if (planned := snapshot.plans.compose(endpoint, call)) is not None:
+                return planned
+            snapshot.plans.learn(endpoint, call)
+            return compose_pipe(snapshot.project, endpoint, call)
         return Composed(call["q"], frozenset(), {}, {}, None, frozenset())
 
     def _query(self, composed: Composed) -> Query:
