@@ -52,6 +52,18 @@ def test_the_table_is_told_from_a_definition_of_its_name_that_reads_it_through_a
     assert _PLACING.apply(both) == both
 
 
+def test_an_alias_counts_where_a_definition_is_used() -> None:
+    # The engine's parser, which judges the corpus, does not look there; the engine does.
+    placed = _PLACING.apply(
+        "WITH a AS (SELECT one FROM t WHERE one IN m), b AS (SELECT [1] AS m FROM a),"
+        " c AS (SELECT one FROM t WHERE one IN m) SELECT * FROM b, c"
+    )
+    assert placed == (
+        "WITH a AS (SELECT one FROM t WHERE one IN m), b AS (SELECT [1] AS m FROM a),"
+        " c AS (SELECT one FROM t WHERE one IN `d5`.m) SELECT * FROM b, c"
+    )
+
+
 def test_a_statement_that_names_none_of_the_tables_is_left_alone() -> None:
     statement = "SELECT 1 FROM t"
     assert _PLACING.apply(statement) is statement

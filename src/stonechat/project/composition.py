@@ -63,13 +63,13 @@ class _Part:
 
 @dataclass(frozen=True, slots=True)
 class _OpenNames:
-    """Names that a statement around may give another meaning; `listed` are those of tables behind IN."""
+    """Names that a statement around may give another meaning: those of tables, and `listed` are those behind IN."""
 
     tables: frozenset[str] = frozenset()
     listed: frozenset[str] = frozenset()
 
     def are_taken_by(self, around: Mentions) -> bool:
-        """Whether it does. Behind IN an alias comes before a table."""
+        """Whether it does. Behind IN an alias comes before a table, and before a CTE that is nearer."""
         return not (self.tables.isdisjoint(around.defined) and self.listed.isdisjoint(around.aliases))
 
 
@@ -177,10 +177,7 @@ class Composer:
 
     def _takes_names(self, named: Mentions, pipe: Pipe, path: tuple[str, ...]) -> bool:
         """Whether names that a statement gives itself stand for something else in what it reads."""
-        given = {name.removesuffix(QUARANTINE_SUFFIX) for name in named.defined | named.aliases}
-        project = self._project
-        known = (project.data_sources, project.pipes, [node.name for node in pipe.nodes])
-        if all(map(given.isdisjoint, known)):
+        if not named.defined and not named.aliases:
             return False
         return any(
             (self._open_names if owner is pipe else self._open_outside)(owner, behind).are_taken_by(named)

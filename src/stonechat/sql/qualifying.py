@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from stonechat.sql.quoting import identifier
-from stonechat.sql.resolving import circular_definitions, uses_of
+from stonechat.sql.resolving import circular_definitions, may_be_alias, uses_of
 from stonechat.sql.scoping import scopes_of
 from stonechat.sql.statements import Token, meaningful_tokens
 
@@ -112,7 +112,7 @@ def _tables(
         hidden = uses.tables - uses.definitions
     for each in scopes.named:
         token = tokens[each.index]
-        is_alias = each.behind == "IN" and each.name in scopes.aliases[each.level.views[-1]]
+        is_alias = each.behind == "IN" and each.name in scopes.aliases and may_be_alias(each, scopes)
         listed = is_alias or (each.behind == "IN" and each.name in columns)
         if not listed and each.name in names and _stands_alone(tokens, each.index):
             if each.definition() is None or each.index in hidden:

@@ -77,6 +77,24 @@ def uses_of(scopes: Scopes) -> Uses:
     return Uses(unsure, unsure)
 
 
+def may_be_alias(named: Named, scopes: Scopes) -> bool:
+    """Whether an alias of the name is known where it is looked up: around it, or around a use of what it is in."""
+    places = [(named.level, named.member)]
+    seen: set[int] = set()
+    while places:
+        level, member = places.pop()
+        while named.name not in member.aliases | (set() if member.has_with else level.first.aliases):
+            if level.opened in scopes.definitions and level.opened not in seen:
+                seen.add(level.opened)
+                places += [(use.level, use.member) for use in scopes.named if use.definition() == level.opened]
+            if level.function == "VIEW" or level.around is None:
+                break
+            level, member = level.around
+        else:
+            return True
+    return False
+
+
 def _resolved(named: Named, use: _Use) -> int | None:
     """The definition that a name stands for in one use of those around it."""
     own = named.definition()

@@ -7,7 +7,6 @@ no name from outside is known.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,8 @@ from stonechat.sql.statements import Token, TokenKind
 SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 SET_QUANTIFIERS = {"ALL", "DISTINCT"}
 NAMES = {TokenKind.WORD, TokenKind.QUOTED}
-_BEGINS_QUERY = {"SELECT", "WITH", "FROM", "("}
+_BEGINS_SELECT = {"SELECT", "WITH", "FROM"}
+_BEGINS_QUERY = {*_BEGINS_SELECT, "("}
 # Keywords behind which no table stands until the next FROM or JOIN.
 _TABLES_END = {
     *("SELECT", "WHERE", "PREWHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT"),
@@ -39,9 +39,13 @@ _FROM_IS_AN_ARGUMENT = {"EXTRACT", "TRIM", "LTRIM", "RTRIM", "SUBSTRING", "SUBST
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """One SELECT of a query. `definitions` has for each name of its WITH the parenthesis of the definition."""
+    """One SELECT of a query. `definitions` has for each name of its WITH the parenthesis of the definition.
+
+    `aliases` are the names behind an AS in it, but for those in queries below.
+    """
 
     definitions: dict[str, int] = field(default_factory=dict)
+    aliases: set[str] = field(default_factory=set)
     begins: bool = True
     has_with: bool = False
     recursive: bool = False
@@ -52,15 +56,15 @@ class Level:
     """What stands inside one pair of parentheses, which token `opened` opens; -1 is the whole statement.
 
     `around` is the level and the SELECT that it stands in; `is_member` says whether it holds a part of the statement
-    itself, such as a SELECT of its UNION; `views` are the parentheses of the calls of `view` around, from the outside
-    in; `expects` is the keyword that a table would belong to next.
+    itself, such as a SELECT of its UNION, `is_query` whether it holds a query; `expects` is the keyword that a table
+    would belong to next.
     """
 
     opened: int = -1
     around: tuple[Level, Member] | None = None
     function: str = ""
     is_member: bool = True
-    views: tuple[int, ...] = (-1,)
+    is_query: bool = True
     first: Member = field(default_factory=Member)
     member: Member = field(init=False)
     expects: str = ""
@@ -108,14 +112,13 @@ class Named:
 class Scopes:
     """The names of a statement in the places of tables, and its definitions: parenthesis -> name.
 
-    `outermost` are the names that the statement itself defines, or a member of its UNION; `aliases` those behind an AS
-    within the parentheses of a call of `view`, -1 for the whole statement.
+    `outermost` are the names that the statement itself defines, or a member of its UNION; `aliases` those behind an AS.
     """
 
     named: list[Named] = field(default_factory=list)
     definitions: dict[int, str] = field(default_factory=dict)
     outermost: set[str] = field(default_factory=set)
-    aliases: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    aliases: set[str] = field(default_factory=set)
 
 
 def scopes_of(tokens: Sequence[Token]) -> Scopes:
@@ -135,8 +138,8 @@ def scopes_of(tokens: Sequence[Token]) -> Scopes:
             level.expects = level.after_comma
         elif token.kind in NAMES:
             if _text(tokens, index - 1) == "AS":
-                for view in level.views:
-                    scopes.aliases[view].add(token.name)
+                _selecting(level).aliases.add(token.name)
+                scopes.aliases.add(token.name)
             if behind := _step(level, tokens, index):
                 scopes.named.append(Named(index, token.name, behind, level, level.member))
         else:
@@ -147,8 +150,8 @@ def scopes_of(tokens: Sequence[Token]) -> Scopes:
 def _opened(level: Level, tokens: Sequence[Token], index: int) -> Level:
     before = tokens[index - 1] if index else None
     function = before.text.upper() if before and before.kind is TokenKind.WORD else ""
-    views = (*level.views, index) if function == "VIEW" else level.views
-    inner = Level(index, (level, level.member), function, level.is_member and level.member.begins, views)
+    is_query = _text(tokens, index + 1) in _BEGINS_SELECT
+    inner = Level(index, (level, level.member), function, level.is_member and level.member.begins, is_query)
     if _calls_in(tokens[max(index - 2, 0) : index]):
         inner.after_comma = "IN"
     elif level.expects == "FROM":
@@ -158,6 +161,14 @@ def _opened(level: Level, tokens: Sequence[Token], index: int) -> Level:
     level.member.begins = False
     level.expects = ""
     return inner
+
+
+def _selecting(level: Level) -> Member:
+    """The SELECT that an alias belongs to, whatever parentheses of an expression are around it."""
+    member = level.member
+    while not level.is_query and level.around is not None:
+        level, member = level.around
+    return member
 
 
 def _definition_at(tokens: Sequence[Token], index: int) -> str | None:

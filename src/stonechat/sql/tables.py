@@ -19,9 +19,10 @@ from stonechat.sql.statements import meaningful_tokens
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """What a statement names in the place of a table: `times` says how often, `listed` are those behind IN.
+    """What a statement names in the place of a table, and `times` says how often.
 
-    `defined` are the names that its WITHs give to sub-queries, at whatever depth; `aliases` those behind an AS.
+    `listed` are the names behind IN, its own included; `defined` those that its WITHs give to sub-queries, at whatever
+    depth; `aliases` those behind an AS.
     """
 
     times: Mapping[str, int]
@@ -67,9 +68,9 @@ def _searched(statement: str) -> Mentions:
     open_names = [each for each in named if each.definition() is None or each.index in tables]
     return Mentions(
         Counter(each.name for each in open_names),
-        frozenset(each.name for each in open_names if each.behind == "IN"),
+        frozenset(each.name for each in named if each.behind == "IN"),
         frozenset(scopes.definitions.values()),
-        frozenset(scopes.aliases[-1]),
+        frozenset(scopes.aliases),
     )
 
 
