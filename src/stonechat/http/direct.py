@@ -36,7 +36,7 @@ from stonechat.http.whole_answers import on_every_answer
 from stonechat.query.answers import Answer, Outcome
 from stonechat.query.cache import CacheStatus
 from stonechat.query.execute import QueryService
-from stonechat.query.outcomes import Result, Versions
+from stonechat.query.outcomes import Result, Started, Versions
 from stonechat.query.timing import written
 from stonechat.telemetry.recorder import Telemetry
 
@@ -44,6 +44,8 @@ _log = structlog.get_logger(__name__)
 _WITH_BODY, _WITHOUT_BODY, _CALLER_WENT_AWAY = 200, 304, 499
 _MEANWHILE = 0.002
 """Seconds after which a query is well under way: the head of its answer is put together then."""
+_AFTER = 0.001
+"""Seconds after which the client has an answer, and is not kept from it by what comes after."""
 
 
 class Line(Protocol):
@@ -74,9 +76,10 @@ class _Errand:
     line: Line
     began: float
     recognized: float
-    etag: Callable[[], str | None] | None = None
+    started: Started | None = None
     head: bytes | None = None
-    is_answered: bool = False
+    seconds: float | None = None
+    """From its beginning to its answer, once that is sent."""
 
 
 class DirectAnswers:
@@ -95,6 +98,7 @@ class DirectAnswers:
         self._queries = queries
         self._telemetry = telemetry
         self._paths = paths
+        self._unsettled: list[Callable[[], None]] = []
 
     def take(self, received: Received, line: Line) -> bool:
         """Answer a request now or when its query ends, if it is recognized; whether it is."""
@@ -123,7 +127,7 @@ class DirectAnswers:
             self._authenticator.uncount(familiar.origin.caller)
             return False
         self._write(errand, head, answer.timing, body)
-        self._answered(errand, answer, body)
+        self._settle_later(partial(self._answered, errand, answer, body))
         return True
 
     def _run(self, errand: _Errand, versions: Versions) -> bool:
@@ -138,7 +142,7 @@ class DirectAnswers:
         if started is None:
             self._authenticator.uncount(familiar.origin.caller)
             return False
-        errand.etag = started.etag
+        errand.started = started
         errand.line.wait(started.work)
         started.work.add_done_callback(partial(self._ended, errand))
         if familiar.origin.media_type == JSON.media_type:
@@ -177,15 +181,39 @@ class DirectAnswers:
         if head is None:
             head = self._head(errand, self._answer(errand, self._missed(errand, None), timing), _WITH_BODY)
         if head is None:
+            self._keep(errand, result)
             self._give_back(errand)
             return
         self._write(errand, head, timing, body)
+        self._settle_later(partial(self._settle_query, errand, result, timing, body))
+
+    def _settle_query(self, errand: _Errand, result: QueryResult, timing: str, body: Body) -> None:
+        self._keep(errand, result)
         self._answered(errand, self._answer(errand, self._missed(errand, result), timing), body)
+
+    def _keep(self, errand: _Errand, result: QueryResult) -> None:
+        if errand.started is not None:
+            errand.started.keep(result)
+
+    def _settle_later(self, work: Callable[[], None]) -> None:
+        """Do what comes after an answer when its client, which may share a processor with this, has had time for it."""
+        if not self._unsettled:
+            asyncio.get_running_loop().call_later(_AFTER, self.settle)
+        self._unsettled.append(work)
+
+    def settle(self) -> None:
+        """Record and remember all answers that were sent. To be called before anything else is asked or told."""
+        unsettled, self._unsettled = self._unsettled, []
+        for work in unsettled:
+            try:
+                work()
+            except Exception as error:
+                _log.error("unexpected error", exc_info=error)
 
     def _give_up(self, errand: _Errand, error: Exception) -> None:
         """After what nobody foresaw: nobody else would answer the client, who may have been answered by then."""
         _log.error("unexpected error", exc_info=error)
-        if not errand.is_answered:
+        if errand.seconds is None:
             self._give_back(errand)
 
     def _ended(self, errand: _Errand, work: asyncio.Future[Any]) -> None:
@@ -211,7 +239,7 @@ class DirectAnswers:
             self._record(errand, response.status_code)
 
     def _missed(self, errand: _Errand, result: QueryResult | None) -> Outcome:
-        return Outcome(result, CacheStatus.MISS, errand.etag() if errand.etag else None)
+        return Outcome(result, CacheStatus.MISS, errand.started.etag() if errand.started else None)
 
     def _answer(self, errand: _Errand, outcome: Outcome, timing: str) -> Answer:
         familiar = errand.familiar
@@ -236,7 +264,7 @@ class DirectAnswers:
             head += b"content-length: %d\r\n" % len(body.data)
             if body.encoding is not None:
                 head += b"content-encoding: %b\r\n" % body.encoding.encode()
-        errand.is_answered = True
+        errand.seconds = time.perf_counter() - errand.began
         errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
 
     def _answered(self, errand: _Errand, answer: Answer, body: Body | None) -> None:
@@ -271,7 +299,8 @@ class DirectAnswers:
         scope = errand.familiar.scope
         note_call(scope, errand.familiar.call)
         route = self._paths.get(errand.familiar.origin.endpoint, "unknown")
-        record(self._telemetry, scope, route, status, time.perf_counter() - errand.began)
+        seconds = time.perf_counter() - errand.began if errand.seconds is None else errand.seconds
+        record(self._telemetry, scope, route, status, seconds)
 
 
 def _shown(origin: Origin, result: QueryResult) -> bytes:

@@ -14,9 +14,10 @@ _Land = Callable[[asyncio.Future[_T]], None]
 class _Flight(Generic[_T]):
     """Work under way, and those who wait for it."""
 
-    __slots__ = ("waiting", "work")
+    __slots__ = ("landed", "waiting", "work")
 
     def __init__(self) -> None:
+        self.landed = False
         self.work: asyncio.Future[_T]
         self.waiting: dict[asyncio.Future[_T], Callable[[_T], None] | None] = {}
 
@@ -57,6 +58,9 @@ class Coalescing(Generic[_T]):
 
     def _land(self, key: Hashable, flight: _Flight[_T], work: asyncio.Future[_T]) -> None:
         """Pass the outcome on; a second time, nobody is left who waits for it."""
+        if flight.landed:
+            return
+        flight.landed = True
         waiting = [(outcome, landed) for outcome, landed in flight.waiting.items() if not outcome.done()]
         try:
             # An exception counts as seen then, even if nobody waits any more.

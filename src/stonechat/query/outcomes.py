@@ -24,10 +24,11 @@ Versions = tuple[int, ...]
 
 
 class Started(NamedTuple):
-    """A query under way, and what tells the name of its answer."""
+    """A query under way, what tells the name of its answer, and what keeps that."""
 
     work: asyncio.Future[Result]
     etag: Callable[[], str | None]
+    keep: Callable[[QueryResult], None]
 
 
 class Outcomes:
@@ -60,18 +61,14 @@ class Outcomes:
         """Have a query answered that is not kept, if a thread is free for it and its answer is one to be held.
 
         `landed` is called with its result in the turn of the event loop that hears of the query's end. The work has
-        it, or the failure, a turn later; cancel it to wait no longer.
+        it, or the failure, a turn later; cancel it to wait no longer. The caller has the answer kept once it is sent.
         """
         if not prepared.keeps or prepared.about_itself or not self._runs.takes_at_once(prepared.query):
             return None
 
-        def land(result: Result) -> None:
-            landed(result)
-            if isinstance(result, QueryResult):
-                self._keep(prepared, versions, result)
-
-        work = self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query), land)
-        return Started(work, partial(prepared.etag, self._versions.epoch, versions))
+        work = self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query), landed)
+        etag = partial(prepared.etag, self._versions.epoch, versions)
+        return Started(work, etag, partial(self._keep, prepared, versions))
 
     async def find(
         self, prepared: Prepared, known_etag: str | None = None, meanwhile: Callable[[], None] | None = None
