@@ -48,14 +48,18 @@ class BrokenBranch:
 
 
 class Branches:
-    """The branches of one node."""
+    """The branches of one node. `known` has what came of statements that were tried before, by their text."""
 
-    def __init__(self, project: Project, pipe: Pipe, node: Node, attempt: Try) -> None:
+    def __init__(
+        self, project: Project, pipe: Pipe, node: Node, attempt: Try, known: Mapping[str, EngineFailure | None]
+    ) -> None:
         self._project = project
         self._pipe = pipe
         self._node = node
         self._attempt = attempt
+        self._known = known
         self._failures: dict[str, EngineFailure | None] = {}
+        self._compositions: dict[frozenset[tuple[str, str]], Composed | None] = {}
         self._left = MOST_CALLS
 
     def broken(self) -> Iterator[BrokenBranch]:
@@ -63,13 +67,17 @@ class Branches:
         found: dict[str, BrokenBranch] = {}
         for name, choice in choices(self._project.template(self._pipe, self._node)).items():
             others = {key: value for key, value in self._given.items() if key != name}
-            for value in (None, self._given.get(name, dummy_text("String")), *choice.values, *self._switches(name)):
+            switches = self._switches(name) if choice.by_value else ()
+            for value in (None, self._given.get(name, dummy_text("String")), *choice.values, *switches):
                 given = {} if value is None else {name: value}
+                # The call with every parameter is the same for all of them: mostly it spares the one with this alone.
+                if others | given == self._given and self._failing(self._given) is None:
+                    continue
                 first = self._failing(given)
                 if first is None or self._failing(others | given) is None:
                     continue
                 failure, sql = first
-                told = _told(name, value, compared=value in (*choice.values, *self._switches(name)))
+                told = _told(name, value, compared=value in (*choice.values, *switches))
                 found.setdefault(failure.message, BrokenBranch(failure, sql, told, choice.line, value is None))
         # Where no call at all has a plan, it is not for the branches.
         return iter(found.values() if None in self._failures.values() else ())
@@ -97,9 +105,14 @@ class Branches:
 
     def _failing(self, values: Mapping[str, str]) -> tuple[EngineFailure, str] | None:
         """Why a call's SQL is wrong whatever its values are, and that SQL."""
-        composed = self._composed(values)
+        key = frozenset(values.items())
+        if key not in self._compositions:
+            self._compositions[key] = self._composed(values)
+        composed = self._compositions[key]
         if composed is None:
             return None
+        if composed.sql in self._known:
+            self._failures[composed.sql] = self._known[composed.sql]
         if composed.sql not in self._failures:
             if self._left <= 0:
                 return None

@@ -152,7 +152,7 @@ def _node_problems(
         failure = _plan_failure(project, composed, engine, database)
         if failure is None or says_nothing(failure, composed, pipe):
             attempt = partial(_plan_failure, project, engine=engine, database=database)
-            for broken in Branches(project, pipe, node, attempt).broken():
+            for broken in Branches(project, pipe, node, attempt, {composed.sql: failure}).broken():
                 said = f"when {broken.told}: {_said(broken.failure)}"
                 place = _position(project, node, broken.failure, broken.sql, _line_position(node, broken.line))
                 if broken.by_absence:

@@ -13,9 +13,13 @@ from stonechat.template.syntax import For, If, Node, Try, While, parse
 
 @dataclass(slots=True)
 class Choice:
-    """A parameter that a condition reads: the `line` of the first one, from 1, and values that it is compared with."""
+    """A parameter that a condition reads: the `line` of the first one, from 1, and values that it is compared with.
+
+    `by_value` says whether a condition asks for more than whether it is `defined`.
+    """
 
     line: int
+    by_value: bool = False
     values: list[str] = field(default_factory=list)
 
 
@@ -25,10 +29,12 @@ def choices(template: Template) -> dict[str, Choice]:
         return {}
     found: dict[str, Choice] = {}
     for expression in _conditions(parse(template.sql.replace(MARK, "", 1))):
-        names = [node.id for node in ast.walk(expression.tree) if isinstance(node, ast.Name)]
-        for name in names:
-            if name in template.names:
-                found.setdefault(name, Choice(expression.line))
+        calls = [node for node in ast.walk(expression.tree) if isinstance(node, ast.Call)]
+        asked = {id(part) for call in calls if _is_defined(call) for part in call.args}
+        for node in ast.walk(expression.tree):
+            if isinstance(node, ast.Name) and node.id in template.names:
+                choice = found.setdefault(node.id, Choice(expression.line))
+                choice.by_value |= id(node) not in asked
         for comparison in (node for node in ast.walk(expression.tree) if isinstance(node, ast.Compare)):
             values = list(_constants(comparison))
             for name in (node.id for node in ast.walk(comparison) if isinstance(node, ast.Name)):
@@ -52,6 +58,10 @@ def _conditions(nodes: Sequence[Node]) -> Iterator[Expression]:
                 yield from _conditions((*otherwise, *final))
             case _:
                 pass
+
+
+def _is_defined(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id == "defined"
 
 
 def _constants(comparison: ast.Compare) -> Iterator[str]:
