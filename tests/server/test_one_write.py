@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import select
@@ -13,11 +14,13 @@ from typing import Any
 
 import pytest
 from tests.conftest import RunningServer
+from uvicorn import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 
 from stonechat.http.headers import Headers
-from stonechat.server.one_write import RequestConnection
+from stonechat.server.one_write import OneWriteProtocol, RequestConnection
 
 _LENGTH: Headers = [(b"content-length", b"4")]
 _WHOLE = b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 4\r\n\r\nbody"
@@ -231,6 +234,29 @@ def _connected(server: RunningServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=10)
 
 
+class _OfASocket(_Noting):
+    """A transport of a connection that there is."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._connection if name == "socket" else default
+
+
+def test_what_a_slow_caller_has_not_taken_waits_with_the_server_so_that_what_it_takes_is_seen() -> None:
+    with contextlib.ExitStack() as closed:
+        listening = closed.enter_context(socket.create_server(("127.0.0.1", 0)))
+        closed.enter_context(socket.create_connection(listening.getsockname()))
+        accepted = closed.enter_context(listening.accept()[0])
+        loop = closed.enter_context(contextlib.closing(asyncio.new_event_loop()))
+        config = Config(app="stonechat.http.problems:on_unexpected", log_config=None)
+        OneWriteProtocol(config, ServerState(), {}, loop).connection_made(_OfASocket(accepted))
+        accepted.setblocking(False)
+        assert accepted.send(bytes(8_000_000)) < 1_000_000
+
+
 def test_requests_leave_nothing_behind_that_holds_itself(tmp_path: Path) -> None:
     module = tmp_path / "counting.py"
     module.write_text(_COUNTING)
@@ -248,6 +274,7 @@ def test_requests_leave_nothing_behind_that_holds_itself(tmp_path: Path) -> None
 _COUNTING = """
 import atexit, gc
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
 from stonechat.cli.main import run
 def count():
     cycles = sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())

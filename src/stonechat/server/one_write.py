@@ -10,6 +10,7 @@ connection.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 COPIED = 64 * 1024
 """Bytes of a body up to which it is cheaper to copy it behind its head than to send both."""
+_MOST_UNSENT = 128 * 1024
+"""Bytes that the system takes to send later."""
 _MOST_UNSHOWN = 128 * 1024
 """Bytes that the parser may keep to itself, of one request: a URL, headers, what stands between pieces of a body."""
 _RESET = struct.pack("ii", 1, 0)  # to linger, for no second: what is not sent yet is dropped
@@ -41,6 +44,11 @@ class OneWriteProtocol(HttpToolsProtocol):
     _received = b""
     _shown = False
     _unshown = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, with a socket that takes no more than a piece ahead of what the caller takes."""
+        super().connection_made(transport)
+        _bound_unsent(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         """Take what the caller sent, where a refusal finds what may be wrong with it.
@@ -130,6 +138,15 @@ def _until_closed(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Ap
                 cycle.transport.abort()
 
     return answer
+
+
+def _bound_unsent(connection: socket.socket | None) -> None:
+    """Have the system take what can be sent soon, not megabytes for a caller who takes kilobytes a second.
+
+    Whoever waits for room then sees that a slow caller takes something, and holds no more for it than it has to.
+    """
+    if connection is not None and connection.family in {socket.AF_INET, socket.AF_INET6}:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
 
 
 def head_of(status: int, headers: Headers) -> bytes | None:
