@@ -16,6 +16,12 @@ _PARAMETERS = [
     (Parameter("x", "Int32", default=""), {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}),
     (Parameter("x", "Int64", default="9007199254740993"), {"type": "integer", "default": 9007199254740993}),
     (Parameter("x", "Float64", default=1, enum=["1", 2.5, "?"]), {"type": "number", "enum": [1, 2.5], "default": 1}),
+    (Parameter("x", "Float64", default="inf", example="nan"), {"type": "number"}),
+    (Parameter("x", default="all", enum=["a", "b"]), {"type": "string", "enum": ["all", "a", "b"], "default": "all"}),
+    (
+        Parameter("x", "Array(String)", default="all", enum=["a"]),
+        {"type": "array", "items": {"type": "string", "enum": ["all", "a"]}, "default": ["all"]},
+    ),
     (Parameter("x", "Boolean", default=0), {"type": "boolean", "default": False}),
     (Parameter("x", "Boolean", default="yes"), {"type": "boolean", "default": True}),
     (Parameter("x", "String", default=5, example=6), {"type": "string", "default": "5", "examples": ["6"]}),

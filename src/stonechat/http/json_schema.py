@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from stonechat.project.description import Json
@@ -47,9 +48,18 @@ _PARAMETERS: Mapping[str, Json] = {
     "DateTime64": {"type": "string", "examples": ["2024-01-31 12:00:00.000"]},
     "JSON": {"type": "string", "contentMediaType": "application/json"},
 }
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)  # which JSON has not
+    return value
+
+
 _COERCIONS: Mapping[object, Callable[[str], object]] = {
     "integer": int,
-    "number": float,
+    "number": _number,
     "string": str,
     "boolean": lambda text: text.lower() not in {"0", "false"},
 }
@@ -66,6 +76,7 @@ def parameter_schema(parameter: Parameter) -> Json:
     if (default := _coerced(parameter.default, schema)) is not None:
         schema["default"] = default
         schema.pop("examples", None)
+        _take_in(default, schema)
     if (example := _coerced(parameter.example, schema)) is not None:
         schema["examples"] = [example]
     if isinstance(parameter.format, str) and "format" not in schema:
@@ -78,6 +89,17 @@ def _enum(parameter: Parameter, schema: Json) -> Json:
         return {}
     values = [value for item in parameter.enum if (value := _coerced(item, schema)) is not None]
     return {"enum": values} if values else {}
+
+
+def _take_in(default: object, schema: Json) -> None:
+    """Let an enum have the default: authors list what else there is, and readers refuse one that is not listed."""
+    if isinstance(default, list):
+        items = schema["items"]
+        assert isinstance(items, dict)
+        for each in default:
+            _take_in(each, items)
+    elif isinstance(enum := schema.get("enum"), list) and default not in enum:
+        schema["enum"] = [default, *enum]
 
 
 def _coerced(value: object, schema: Json) -> object:

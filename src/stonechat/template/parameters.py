@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -44,7 +45,8 @@ class Parameter:
     """One parameter, as documentation shows it.
 
     `type` is as in `Int32` or `Array(Int32)`. Metadata is as written, None where it is not; a whole `default` that
-    JSON readers would round is text. `used_in` is `function_call` when only helper functions see the parameter.
+    JSON readers would round, and a number that JSON has not, are text. `used_in` is `function_call` when only helper
+    functions see the parameter.
     """
 
     name: str
@@ -247,11 +249,25 @@ def _described(name: str, function: Function, arguments: dict[str, object]) -> P
 
 
 def _literal(node: object) -> object:
-    """The value of a literal as JSON has it; None for what only rendering can tell."""
+    """The value of a literal as JSON has it; None for what only rendering can tell, and for what JSON has not."""
     if not isinstance(node, ast.expr):
         return None
     try:
-        value = ast.literal_eval(node)
+        return _as_json(ast.literal_eval(node))
     except (ValueError, TypeError):
         return None
-    return list(value) if isinstance(value, tuple | set) else value
+
+
+def _as_json(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case float() if not math.isfinite(value):
+            return str(value)
+        case bool() | int() | float():
+            return value
+        case list() | tuple() | set():
+            return [_as_json(each) for each in value]
+        case dict():
+            return {str(_as_json(key)): _as_json(each) for key, each in value.items()}
+    return None
