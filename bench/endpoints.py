@@ -1,11 +1,11 @@
 """Reads: endpoints over HTTP against the same statements in process, and against a no-op route.
 
-The reference runs on a copy of the data folder, so both sides are up at once, and the two take turns, call by call:
-each begins after a pause of some milliseconds, and whatever else the machine does meets both. What HTTP alone costs
-after such a pause is measured between them, with the no-op route, and so is what chDB takes by itself, with its own
-settings. How fast an engine is also depends on where in memory it lies, by up to 8 % from one process to the next, so
-both sides are started anew for every round. No two calls of a run are the same, so no cache can answer them; one made
-again and again measures the cache.
+The references run on a copy of the data folder, so both sides are up at once, and the two take turns, call by call:
+each begins after a pause of some milliseconds, and whatever else the machine does meets both. There are three of them
+in turn: the statement in process, the same with composing it, and what chDB takes by itself, with its own settings.
+What HTTP alone costs after such a pause is measured in turns with the statement in process. How fast an engine is also
+depends on where in memory it lies, by up to 8 % from one process to the next, so both sides are started anew for every
+round. No two calls of a run are the same, so no cache can answer them; one made again and again measures the cache.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 import msgspec
@@ -28,7 +29,7 @@ MESSAGES = 500_000
 _CHUNK = 10_000
 _PAIRS = 5
 _WARM = 30
-_TURNS = 200
+_TURNS = 80
 _ROUNDS = 3
 _CONNECTIONS = 8
 _TOGETHER = 400
@@ -63,20 +64,32 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
-    """Calls one after the other in one pair of processes: milliseconds per request, over HTTP and in process.
-
-    `no_op_p50` is the no-op route called between them, `plain_p50` chDB with its own settings, and `whole_p50` what it
-    takes in process to compose the statement, too.
-    """
+class Pair:
+    """Two sides that took turns: medians of their calls in milliseconds, and milliseconds of CPU of a call of each."""
 
     p50: float
+    other_p50: float
     cpu: float
-    engine_p50: float
-    engine_cpu: float
-    no_op_p50: float
-    plain_p50: float
-    whole_p50: float
+    other_cpu: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as long as the other side the first one takes."""
+        return self.p50 / self.other_p50
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """An endpoint called over HTTP in one pair of processes, in turns with each of its references.
+
+    `inside` is its statement in process, `whole` with composing it, and `plain` by chDB with its own settings; `no_op`
+    is the no-op route in turns with the statement in process.
+    """
+
+    inside: Pair
+    whole: Pair
+    plain: Pair
+    no_op: Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,36 +182,42 @@ def _alone(calls: Calls, server: Stonechat, engine: Worker, no_op: HttpProcess) 
     warm = calls.take(_WARM)
     run_load(server.port, calls.requests(warm, server.token), connections=1, status=200, count=_WARM)
     engine.ask(pipe=calls.pipe, calls=warm)
-    latencies: list[float] = []
-    empty: list[float] = []
-    inside: list[float] = []
-    plain: list[float] = []
-    whole: list[float] = []
-    engine_cpu = 0.0
-    before = server.cpu_seconds
     with OneConnection(server.port) as connection, OneConnection(no_op.port) as nothing:
-        for turn in range(_TURNS):
-            call = calls.take(1)
-            (request,) = calls.requests(call, server.token)
-            latencies.append(connection.call(request))
-            # Each after a call of the server: what comes second in one process is faster.
-            if turn % 2:
-                answer = engine.ask(pipe=calls.pipe, calls=call)
-                engine_cpu += answer["cpu_seconds"]
-                inside += answer["latencies"]
-            else:
-                whole += engine.ask(pipe=calls.pipe, calls=call, composes=True)["latencies"]
-            empty.append(nothing.call(request))
-            plain += engine.ask(pipe=calls.pipe, calls=call, plain=True)["latencies"]
-    cpu = server.cpu_seconds - before
-    return Alone(
-        p50=median(latencies) * 1000,
-        cpu=cpu / _TURNS * 1000,
-        engine_p50=median(inside) * 1000,
-        engine_cpu=engine_cpu / len(inside) * 1000,
-        no_op_p50=median(empty) * 1000,
-        plain_p50=median(plain) * 1000,
-        whole_p50=median(whole) * 1000,
+
+        def http(call: Mapping[str, str]) -> float:
+            return connection.call(*calls.requests([call], server.token))
+
+        def empty(call: Mapping[str, str]) -> float:
+            return nothing.call(*calls.requests([call], server.token))
+
+        def within(call: Mapping[str, str], **how: bool) -> tuple[float, float]:
+            answer = engine.ask(pipe=calls.pipe, calls=[call], **how)
+            return answer["latencies"][0], answer["cpu_seconds"]
+
+        return Alone(
+            inside=_in_turns(calls.take(_TURNS), server, http, within),
+            whole=_in_turns(calls.take(_TURNS), server, http, partial(within, composes=True)),
+            plain=_in_turns(calls.take(_TURNS), server, http, partial(within, plain=True)),
+            no_op=_in_turns(calls.take(_TURNS // 2), no_op, empty, within),
+        )
+
+
+def _in_turns(
+    calls: Sequence[Mapping[str, str]],
+    process: HttpProcess,
+    first: Callable[[Mapping[str, str]], float],
+    other: Callable[..., tuple[float, float]],
+) -> Pair:
+    """Make each call on both sides, one after the other; the first one is a process."""
+    before = process.cpu_seconds
+    costs = [(first(call), *other(call)) for call in calls]
+    cpu = process.cpu_seconds - before
+    firsts, others, others_cpu = zip(*costs, strict=True)
+    return Pair(
+        p50=median(firsts) * 1000,
+        other_p50=median(others) * 1000,
+        cpu=cpu / len(calls) * 1000,
+        other_cpu=sum(others_cpu) / len(calls) * 1000,
     )
 
 
@@ -232,18 +251,18 @@ def _sequential_table(results: Mapping[str, Sequence[Alone]]) -> Table:
     rows = [
         (
             name,
-            median([each.p50 for each in rounds]),
-            median([each.engine_p50 for each in rounds]),
-            median([each.p50 / each.engine_p50 for each in rounds]),
-            median([each.whole_p50 for each in rounds]),
-            median([each.p50 / each.whole_p50 for each in rounds]),
-            median([each.cpu for each in rounds]),
-            median([each.engine_cpu for each in rounds]),
-            median([each.cpu / each.engine_cpu for each in rounds]),
-            median([each.no_op_p50 for each in rounds]),
-            median([each.no_op_p50 / each.engine_p50 for each in rounds]),
-            median([each.plain_p50 for each in rounds]),
-            median([each.p50 / each.plain_p50 for each in rounds]),
+            median([each.inside.p50 for each in rounds]),
+            median([each.inside.other_p50 for each in rounds]),
+            median([each.inside.ratio for each in rounds]),
+            median([each.whole.other_p50 for each in rounds]),
+            median([each.whole.ratio for each in rounds]),
+            median([each.inside.cpu for each in rounds]),
+            median([each.inside.other_cpu for each in rounds]),
+            median([each.inside.cpu / each.inside.other_cpu for each in rounds]),
+            median([each.no_op.p50 for each in rounds]),
+            median([each.no_op.ratio for each in rounds]),
+            median([each.plain.other_p50 for each in rounds]),
+            median([each.plain.ratio for each in rounds]),
         )
         for name, rounds in results.items()
     ]
