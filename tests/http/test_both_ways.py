@@ -85,6 +85,21 @@ def test_what_the_usual_way_answered_is_there_for_a_request_right_behind_on_the_
             assert found == [[b"miss"], [b"hit"]]
 
 
+def test_a_request_that_waits_behind_an_equal_one_finds_its_answer(server: RunningServer) -> None:
+    path = "/v0/pipes/slow.json?seconds=0.1&tag="
+    _warm(server, path)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for number in range(100, 104):
+            received = b""
+            for _ in range(3):
+                connection.sendall(_request(server, f"{path}{number}"))
+                time.sleep(0.02)
+            while received.count(b'"bytes_read"') < 3:
+                received += connection.recv(65536)
+            assert re.findall(rb"\r\nx-cache: (\w+)", received) == [b"miss", b"hit", b"hit"]
+    assert len(_statuses(server, "10", 12)) == 12
+
+
 @pytest.mark.parametrize("lines", ["Proxy-Connection: close\r\n", "Connection: keep-alive\r\nConnection: close\r\n"])
 def test_a_connection_is_closed_whichever_header_asks_for_it(server: RunningServer, lines: str) -> None:
     for _ in range(4):

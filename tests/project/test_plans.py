@@ -76,6 +76,33 @@ SQL >
 
 TYPE endpoint
 """
+_ALTERNATIVE = """
+NODE n
+SQL >
+    %
+    {% if defined(which) or (label := 'none') %}
+    SELECT {{ String(e, 'b') }} AS e, {{ String(label, 'c') }} AS label {% end %}
+
+TYPE endpoint
+"""
+_COMPREHENSION = """
+NODE n
+SQL >
+    %
+    {% set parts = len([1 for label in split_to_array(f, 'u,v')]) %}
+    SELECT {{ parts }} AS parts, {{ String(label, 'c') }} AS label, {{ String(e, 'b') }} AS e
+
+TYPE endpoint
+"""
+_BARE = """
+NODE n
+SQL >
+    %
+    SELECT {{ Integer(limit, -1) }} AS a, {{ Boolean(which) }} AS b, {{ Int(less, 5) }} AS c,
+        {{ Float32(f, 1.50) }} AS d, {{ String(e, True) }} AS e
+
+TYPE endpoint
+"""
 _PROJECT = Project.from_files(
     {
         "visits.datasource": _VISITS,
@@ -86,6 +113,9 @@ _PROJECT = Project.from_files(
         "list.pipe": _LIST,
         "walrus.pipe": _WALRUS,
         "variables.pipe": _VARIABLES,
+        "alternative.pipe": _ALTERNATIVE,
+        "comprehension.pipe": _COMPREHENSION,
+        "bare.pipe": _BARE,
     },
     {"KEY": "one"},
 )
@@ -94,6 +124,7 @@ _TEXTS = st.sampled_from(
         *("", "a", "b,c", "x y", "1", "-1", "12", "99999999999", "both", "page", "visits", "with", "it's", "\\", "''"),
         *("\0", "\1", "\x010\x01", "--", "/*", "$$", "`", "é", "\u2018", "2024-01-02 00:00:00", "2024-01-02 03:04:05"),
         *("2024-01-02", "tinybird", "visits_quarantine", "a\nb", "{x}", "%"),
+        *("first", "other", "pages", "-0", "1e5", "nan", "true", "l" * 1000, "l" * 1001, "\ud800"),
     ]
 )
 _NAMES = ("label", "pages", "since", "raw", "e", "f", "less", "column", "which", "limit", "unused")
@@ -112,6 +143,8 @@ def _composed(pipe: str, values: Values) -> Composed | None:
 @example("list", [{}, {"e": "c"}, {"e": "d"}])
 @example("list", [{"e": "d"}, {"e": "c"}])
 @example("walrus", [{"label": "a", "limit": "4"}, {"label": "b", "limit": "4"}, {"label": "b", "limit": "5", "e": "c"}])
+@example("alternative", [{"which": "w", "label": "a"}, {"label": "b"}])
+@example("comprehension", [{"label": "a"}, {"label": "b"}])
 @example("variables", [{"e": "x", "label": "l"}, {"e": "y", "label": "l", "limit": "5"}, {"e": "z", "label": "m"}])
 @example("pages", [{"label": "a"}, {"label": "visits"}])
 @example("pages", [{"label": "visits"}, {"label": "a"}])
@@ -134,6 +167,7 @@ def test_what_a_plan_composes_is_what_the_call_is_composed_to(pipe: str, several
         ("pages", {"since": "2024-01-02 00:00:00", "limit": "5"}, {"since": "2025-11-12 00:00:00", "limit": "70"}),
         ("pages", {"since": "2024-01-02 00:00:01"}, {"since": "2025-11-12 13:14:15"}),
         ("list", {"e": "d"}, {"e": "x"}),
+        ("comprehension", {"label": "a"}, {"label": "b"}),
         ("variables", {"e": "x", "label": "l", "which": "w"}, {"e": "y", "label": "m", "which": "v"}),
     ],
 )

@@ -161,5 +161,18 @@ def test_who_waits_gets_the_outcome_whatever_becomes_of_those_who_are_told() -> 
     asyncio.run(scenario())
 
 
+def test_who_asks_again_while_told_begins_anew() -> None:
+    async def scenario() -> None:
+        flights, work = Coalescing[int](), _Work()
+        again: list[asyncio.Future[int]] = []
+        first = flights.join("key", work.start, lambda _: again.append(flights.join("key", work.start)))
+        await asyncio.sleep(0)
+        work.gate.set()
+        assert await asyncio.wait_for(first, 5) == 1
+        assert await asyncio.wait_for(again[0], 5) == 2
+
+    asyncio.run(scenario())
+
+
 def _refuse(_outcome: int) -> None:
     raise ValueError("no")

@@ -126,8 +126,7 @@ class DirectAnswers:
         if head is None:
             self._authenticator.uncount(familiar.origin.caller)
             return False
-        self._write(errand, head, answer.timing, body)
-        self._settle_later(partial(self._answered, errand, answer, body))
+        self._write(errand, head, answer.timing, body, partial(self._answered, errand, answer, body))
         return True
 
     def _run(self, errand: _Errand, versions: Versions) -> bool:
@@ -184,8 +183,7 @@ class DirectAnswers:
             self._keep(errand, result)
             self._give_back(errand)
             return
-        self._write(errand, head, timing, body)
-        self._settle_later(partial(self._settle_query, errand, result, timing, body))
+        self._write(errand, head, timing, body, partial(self._settle_query, errand, result, timing, body))
 
     def _settle_query(self, errand: _Errand, result: QueryResult, timing: str, body: Body) -> None:
         self._keep(errand, result)
@@ -257,14 +255,18 @@ class DirectAnswers:
         about = body_headers(known, answer.media_type) if status == _WITH_BODY else header_list(known)
         return errand.line.head(status, [*about, *on_every_answer(familiar.scope)])
 
-    def _write(self, errand: _Errand, head: bytes, timing: str, body: Body | None) -> None:
-        """Send an answer with what is known of it at its end alone."""
+    def _write(
+        self, errand: _Errand, head: bytes, timing: str, body: Body | None, afterwards: Callable[[], None]
+    ) -> None:
+        """Send an answer with what is known of it at its end alone, and have done what comes after it."""
         head += b"server-timing: %b\r\n" % timing.encode()
         if body is not None:
             head += b"content-length: %d\r\n" % len(body.data)
             if body.encoding is not None:
                 head += b"content-encoding: %b\r\n" % body.encoding.encode()
         errand.seconds = time.perf_counter() - errand.began
+        # First: with the answer, the next request of its connection may begin, and settles all that was before.
+        self._settle_later(afterwards)
         errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
 
     def _answered(self, errand: _Errand, answer: Answer, body: Body | None) -> None:

@@ -61,6 +61,8 @@ class Coalescing(Generic[_T]):
         if flight.landed:
             return
         flight.landed = True
+        # Whoever asks from now on, be it within `landed`, is none of those who are told.
+        self._forget(key, flight)
         waiting = [(outcome, landed) for outcome, landed in flight.waiting.items() if not outcome.done()]
         try:
             # An exception counts as seen then, even if nobody waits any more.
@@ -69,7 +71,6 @@ class Coalescing(Generic[_T]):
                     if landed is not None:
                         landed(work.result())
         finally:
-            self._forget(key, flight)
             for outcome, _ in waiting:
                 pass_on(outcome, work)
 

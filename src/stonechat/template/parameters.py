@@ -62,12 +62,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What the tree says: parameters in the order of first use, all names that may be read, those that become lists."""
+    """What the tree says: parameters in the order of first use, all names that may be read, those that become lists.
+
+    `binds_within`: whether there is an expression that sets a variable, which it need not come to.
+    """
 
     parameters: tuple[Parameter, ...]
     names: frozenset[str]
     lists: frozenset[str]
     service_names: tuple[str, ...]
+    binds_within: bool = False
 
     def dummies(self) -> dict[str, object]:
         """What stands in for each parameter while the template is checked."""
@@ -84,7 +88,8 @@ def survey(nodes: Sequence[Node]) -> Survey:
     surveyor = _Surveyor()
     surveyor.nodes(nodes)
     service_names = tuple(sorted(surveyor.names & _SERVICE_NAMES - {"job_timestamp"}))
-    return Survey(tuple(surveyor.found.values()), frozenset(surveyor.names), frozenset(surveyor.lists), service_names)
+    names, lists = frozenset(surveyor.names), frozenset(surveyor.lists)
+    return Survey(tuple(surveyor.found.values()), names, lists, service_names, surveyor.binds_within)
 
 
 class _Surveyor:
@@ -94,6 +99,7 @@ class _Surveyor:
         self.found: dict[str, Parameter] = {}
         self.names: set[str] = set()
         self.lists: set[str] = set()
+        self.binds_within = False
         self._bound: set[str] = set()
         self._typed: set[str] = set()
         self._line = 1
@@ -148,6 +154,7 @@ class _Surveyor:
             case ast.NamedExpr(target=target, value=value):
                 self._visit(value, helper=False)
                 self._bind([target])
+                self.binds_within = True
             case ast.Call(func=ast.Name(id=name)):
                 self._call(STATEMENT_FUNCTIONS[name], node)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from stonechat.template.casts import CASTS
 from stonechat.template.context import Context, Value
+from stonechat.template.values import sql_of
 
 LONGEST = 1_000
 """Characters of a value that takes nothing worth counting off the budget of a rendering."""
@@ -38,9 +39,7 @@ class TypedReading:
             value = str(self.default)
         if not isinstance(value, str) or len(value) > LONGEST:
             return None
-        # Some values are plain numbers, which print as such.
-        sql: str | None = getattr(CASTS[self.type_name](value), "sql", None)
-        return sql
+        return sql_of(CASTS[self.type_name](value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,12 @@ class Template:
         return self._render(Context(Request(values, self.names, self._survey.lists, secrets, now)))
 
     def traced(self, values: Mapping[str, Value], secrets: Mapping[str, str]) -> tuple[Rendered, Trace | None]:
-        """Render as `render` does, with the trace of the rendering, if it has one."""
+        """Render as `render` does, with the trace of the rendering, if it has one.
+
+        It has none where an expression may set a variable for some values and not for others.
+        """
+        if self._survey.binds_within:
+            return self.render(values, secrets=secrets), None
         context = Tracing(Request(values, self.names, self._survey.lists, secrets))
         rendered = self._render(context)
         return rendered, context.trace(rendered.sql)

@@ -153,8 +153,10 @@ class Tracing(Context):
 
     def note(self, deed: Deed, evaluate: Evaluate, outcome: Outcome = None, piece: int | None = None) -> None:
         """Note an expression, with the names that it has read and set since the one before."""
-        self._notes.append(_Note(deed, evaluate, outcome, piece, frozenset(self._reads), frozenset(self._writes)))
-        self._changeable |= not all(isinstance(self.get(name), _UNCHANGEABLE) for name in self._writes)
+        # The variables of a comprehension end with it: nobody behind it sees what they were.
+        writes = frozenset(name for name in self._writes if name in self)
+        self._notes.append(_Note(deed, evaluate, outcome, piece, frozenset(self._reads), writes))
+        self._changeable |= not all(isinstance(self[name], _UNCHANGEABLE) for name in writes)
         self._reads.clear()
         self._writes.clear()
 

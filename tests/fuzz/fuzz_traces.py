@@ -1,0 +1,204 @@
+"""What a trace makes of other values is what rendering them from the beginning makes, or nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tests.fuzz.running import fuzz
+
+from stonechat.template.casts import CASTS
+from stonechat.template.errors import TemplateError
+from stonechat.template.render import Template
+from stonechat.template.traces import AnotherWay
+
+_NAMES = ("a", "b", "c", "x", "y", "job_timestamp")
+_LITERALS = (
+    *("'q'", "''", "'it\\'s'", "'\\\\'", '"d"', "'5'", "'u,v'", "'2024-01-02'", "'2024-01-02 00:00:00'", "'\u00e9'"),
+    *("0", "5", "-3", "1.5", "1e300", "-0.0", "0x10", "True", "False", "None", "9" * 30, "'" + "l" * 1100 + "'"),
+)
+_TEXTS = (
+    *("", "a", "q", "u,v", "5", "-3", "+7", "007", "1.5", "1e5", "nan", "inf", "-0", "1_0", "99999999999", "9" * 101),
+    *(
+        "true",
+        "false",
+        "0",
+        "1",
+        "it's",
+        "''",
+        "\\",
+        "\\'",
+        "\0",
+        "\1",
+        "\x010\x01",
+        "--",
+        "é",
+        "\u2018",
+        "\ud800",
+        "٣",
+    ),
+    *("2024-01-02", "2024-01-02\n", "2024-01-02 00:00:00", "2024-01-02T00:00:00.123x", "02/01/2024 1:2:3", " 5", "5 "),
+    *("l" * 64, "l" * 1000, "l" * 1001, "l" * 70_000),
+)
+_TYPES = tuple(sorted(CASTS))
+
+Call = dict[str, str | list[str]]
+Case = tuple[str, Sequence[Call]]
+
+
+class _Author:
+    """Writes templates in which few names stand for much."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def template(self) -> str:
+        return "%\nSELECT " + "".join(self._tag(3) for _ in range(self._chance.randint(1, 5)))
+
+    def _name(self) -> str:
+        return self._chance.choice(_NAMES[: 5 if self._chance.random() < 0.95 else None])
+
+    def _tag(self, depth: int) -> str:
+        tag = self._chance.random()
+        if tag < 0.55 or not depth:
+            before, behind = self._chance.choice(
+                [("", " "), (" -", ", "), ("(", ")"), ("x", "x"), ("'", "'"), ("-- ", "\n")]
+            )
+            if self._chance.random() < 0.8:
+                before, behind = " ", " ,"
+            return f"{before}{{{{{self._expression(2, output=True)}}}}}{behind}"
+        if tag < 0.75:
+            target = self._name() if self._chance.random() < 0.9 else f"{self._name()}, {self._name()}"
+            operator = self._chance.choice(["="] * 6 + ["+="])
+            return f"{{% set {target} {operator} {self._expression(2)} %}}"
+        body = "".join(self._tag(depth - 1) for _ in range(self._chance.randint(1, 2)))
+        if tag < 0.95:
+            otherwise = f"{{% else %}}{self._tag(depth - 1)}" if self._chance.random() < 0.4 else ""
+            return f"{{% if {self._expression(2)} %}} p {body}{otherwise}{{% end %}}"
+        if tag < 0.98:
+            return f"{{% for {self._name()} in {self._expression(1)} %}}{body}{{% end %}}"
+        return f"{{% try %}}{body}{{% except Exception %}}{self._tag(depth - 1)}{{% end %}}"
+
+    def _typed(self) -> str:
+        name, kind = self._name(), self._chance.choice(_TYPES)
+        form = self._chance.random()
+        default = self._chance.choice(_LITERALS)
+        if form < 0.25:
+            return f"{kind}({name})"
+        if form < 0.65:
+            return f"{kind}({name}, {default})"
+        if form < 0.8:
+            return f"{kind}({name}, default={default}, description='x', required=True)"
+        if form < 0.85:
+            return f"{kind}({name}, {default}, {self._chance.choice(['True', 'False', 'None'])})"
+        return f"Array({name}, '{kind}', {default})"
+
+    def _expression(self, depth: int, *, output: bool = False) -> str:
+        below = partial(self._expression, depth - 1, output=output)
+        simple: list[Callable[[], str]] = [self._name, self._typed, self._typed, lambda: f"defined({self._name()})"]
+        simple += [lambda: self._chance.choice(_LITERALS)]
+        if not depth or self._chance.random() < 0.4:
+            make = self._chance.choice(simple)
+            return make()
+        both: list[Callable[[], str]] = [
+            lambda: f"{below()} if {below()} else {below()}",
+            lambda: f"({below()} + {below()})",
+            lambda: f"{self._name()}[1:]",
+            lambda: f"split_to_array({self._name()}, 'u,v')",
+            lambda: f"sql_and({self._name()}={below()}, {self._name()}__in={below()})",
+            lambda: f"[{below()}, {below()}]",
+            lambda: f"len({below()})",
+        ]
+        inside: list[Callable[[], str]] = [
+            lambda: f"({self._name()} := {below()})",
+            lambda: f"({below()} or {below()})",
+            lambda: f"({below()} and {below()})",
+            lambda: f"not {below()}",
+            lambda: f"({below()} == {below()})",
+            lambda: f"({self._name()} in ('q', '5', ''))",
+            lambda: f"[{below()} for {self._name()} in {below()} if {below()}]",
+            lambda: f"len([1 for {self._name()} in split_to_array({self._name()}, 'u,v')])",
+            lambda: f"map(lambda {self._name()}: {below()}, {below()})",
+            lambda: f"{self._name()}.append({below()})",
+            lambda: f"f'{{{self._name()}}}'",
+        ]
+        make = self._chance.choice(both if output else [*both, *inside])
+        return make()
+
+
+def _case(chance: random.Random) -> Case:
+    template = _Author(chance).template()
+    several: list[Call] = []
+    for _ in range(5):
+        earlier = chance.choice(several) if several and chance.random() < 0.8 else {}
+        call = {**earlier}
+        for name in chance.sample(_NAMES[:5], chance.choice([1, 1, 2, 3])):
+            call.pop(name, None)
+            if chance.random() < 0.8:
+                call[name] = _value(chance)
+        several.append(call)
+    return template, several
+
+
+def _value(chance: random.Random) -> str | list[str]:
+    if chance.random() < 0.1:
+        return [chance.choice(_TEXTS) for _ in range(chance.randrange(3))]
+    return chance.choice(_TEXTS[: 12 if chance.random() < 0.6 else None])
+
+
+def test_a_trace_makes_of_other_values_what_a_rendering_does() -> None:
+    taken = 0
+
+    def check(case: Case) -> None:
+        nonlocal taken
+        taken += _check(case)
+
+    fuzz(_case, check)
+    assert taken
+
+
+def _check(case: Case) -> int:
+    """How many calls went the way of another."""
+    sql, several = case
+    try:
+        template = Template.compile(sql, name="node")
+    except TemplateError:
+        return 0
+    return sum(_follows(template, first, several) for first in several)
+
+
+def _follows(template: Template, first: Call, several: Sequence[Call]) -> int:
+    rendered = _rendered(template, first)
+    try:
+        traced, trace = template.traced(first, {})
+    except TemplateError:
+        assert rendered is None
+        return 0
+    if "job_timestamp" in traced.used and "job_timestamp" not in first:
+        return 0
+    assert rendered == (traced.sql, traced.used)
+    if trace is None:
+        return 0
+    followed = 0
+    for values in several:
+        used: set[str] = set()
+        try:
+            strings = trace.again(values, {}, used)
+        except AnotherWay:
+            continue
+        sql = trace.texts[0] + "".join(map("".join, zip(strings, trace.texts[1:], strict=True)))
+        expected = _rendered(template, values)
+        assert expected is not None, (first, values)
+        assert sql == expected[0], (first, values)
+        assert used >= expected[1], (first, values)
+        followed += values != first
+    return followed
+
+
+def _rendered(template: Template, values: Call) -> tuple[str, frozenset[str]] | None:
+    try:
+        rendered = template.render(values)
+    except TemplateError:
+        return None
+    return rendered.sql, rendered.used
