@@ -43,6 +43,13 @@ _LONGEST = (
     "deploy/test_filling.py",
     "ingest/test_ingestion.py",
     "jobs/test_copy_crashes.py",
+    "testing/test_projects.py",
+    "testing/test_pytest_plugin.py",
+    "system/test_sharing_crashes.py",
+    "system/test_united_views.py",
+    "system/test_development.py",
+    "system/test_power_loss.py",
+    "http/test_contents.py",
     "cli/test_testing.py",
     "cli/test_datasources.py",
     "template/test_hostile.py",
@@ -71,6 +78,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; the order is the same otherwise."""
     places = {str(Path(__file__).parent / name): place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
+NO_TELEMETRY: Mapping[str, str] = {"STONECHAT_TELEMETRY": "false"}
+"""For servers of tests that do not read it: the tables of that, and what is written there, would take as long as the
+tests.
+"""
 
 
 class RunningServer:
@@ -202,11 +215,9 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 
 @pytest.fixture(scope="module")
 def module_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One server for the tests of a module, each of which has a workspace of its own. It keeps no telemetry: the tables
-    of that in every workspace, and what is written there, would take as long as the tests.
-    """
+    """One server for the tests of a module, each of which has a workspace of its own."""
     home = tmp_path_factory.mktemp("module") / "home"
-    server = RunningServer(home, arguments=("serve",), environment={"STONECHAT_TELEMETRY": "false"})
+    server = RunningServer(home, arguments=("serve",), environment=NO_TELEMETRY)
     try:
         yield server
         assert server.stop() == 0
@@ -227,7 +238,9 @@ def messaging_server(
     tmp_path_factory: pytest.TempPathFactory, messaging_files: Mapping[str, str]
 ) -> Iterator[RunningServer]:
     """One server with the messaging project for the tests of a module, which must not depend on each other's rows."""
-    server = RunningServer(tmp_path_factory.mktemp("messaging") / "home", arguments=("serve",), environment={})
+    server = RunningServer(
+        tmp_path_factory.mktemp("messaging") / "home", arguments=("serve",), environment=NO_TELEMETRY
+    )
     response = server.deploy(messaging_files)
     assert response.status_code == 200, response.text
     yield server

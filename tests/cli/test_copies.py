@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.main import app
@@ -31,7 +31,7 @@ _PROJECT = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("copies") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("copies") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         response = server.deploy(_PROJECT)
         assert response.status_code == 200, response.text

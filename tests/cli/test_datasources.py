@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import re
 import subprocess
@@ -11,7 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
+from typer.testing import CliRunner
+
+from stonechat.cli.console import show_error
+from stonechat.cli.main import app
+from stonechat.errors import StonechatError
 
 _READINGS = """SCHEMA >
     `sensor` String `json:$.sensor`,
@@ -24,7 +31,9 @@ ENGINE_SORTING_KEY "sensor"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("datasources") / "home", arguments=("serve",), environment={})
+    server = RunningServer(
+        tmp_path_factory.mktemp("datasources") / "home", arguments=("serve",), environment=NO_TELEMETRY
+    )
     try:
         assert server.deploy({"readings.datasource": _READINGS}).status_code == 200
         yield server
@@ -43,10 +52,19 @@ def server(running: RunningServer) -> RunningServer:
 
 
 def _stonechat(server: RunningServer, *arguments: str, answer: str = "", code: int = 0) -> str:
+    ended = CliRunner().invoke(app, [*arguments, "--url", server.url], input=answer, env={"COLUMNS": "200"})
+    shown = io.StringIO()
+    if isinstance(ended.exception, StonechatError):
+        with contextlib.redirect_stderr(shown):
+            show_error(ended.exception)
+    assert ended.exit_code == code, ended.output
+    return ended.output + shown.getvalue()
+
+
+def _printed(server: RunningServer, *arguments: str) -> str:
+    """What a process of its own prints."""
     command = [sys.executable, "-m", "stonechat", *arguments, "--url", server.url]
-    ended = subprocess.run(command, input=answer, capture_output=True, text=True, check=False)
-    assert ended.returncode == code, ended.stdout + ended.stderr
-    return ended.stdout + ended.stderr
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def _values(server: RunningServer) -> list[int]:
@@ -144,7 +162,7 @@ def test_rows_are_deleted_after_a_question(server: RunningServer) -> None:
 def test_rows_are_exported_in_the_format_of_the_file(server: RunningServer, tmp_path: Path) -> None:
     server.send('{"sensor": "é", "value": 1}\n{"sensor": "b", "value": 2}\n', name="readings")
     export = ("datasource", "export", "readings")
-    assert '"b",2' in _stonechat(server, *export, "--condition", "value = 2")
+    assert '"b",2' in _printed(server, *export, "--condition", "value = 2")
     _stonechat(server, *export, str(tmp_path / "rows.ndjson"))
     lines = (tmp_path / "rows.ndjson").read_text().splitlines()
     assert sorted(json.loads(line)["sensor"] for line in lines) == ["b", "é"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from typer.testing import CliRunner, Result
 
 from stonechat.cli.main import app
@@ -23,7 +23,7 @@ _FILES = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with the numbers from 1 to 3."""
-    server = RunningServer(tmp_path_factory.mktemp("tokens") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("tokens") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         assert server.deploy(_FILES).status_code == 200
         server.send('{"n": 1}\n{"n": 2}\n{"n": 3}', name="numbers")

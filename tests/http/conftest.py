@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from tests.http.describing import VISITS, project_files
 
 
 @pytest.fixture(scope="module")
 def visits_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with three visits that fit and one in the quarantine; its tokens are `reader` and `tracker`."""
-    server = RunningServer(tmp_path_factory.mktemp("visits") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("visits") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         response = server.deploy(project_files())
         assert response.status_code == 200, response.text
@@ -74,7 +74,7 @@ TENANT_ROWS = [
 @pytest.fixture(scope="module")
 def tenants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with the rows of two tenants, `a` and `b`, in `visits`; those of `b` say HIDDEN."""
-    server = RunningServer(tmp_path_factory.mktemp("tenants") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("tenants") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         response = server.deploy(TENANTS_PROJECT)
         assert response.status_code == 200, response.text

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import jwt
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from tests.docs.introspection import routes
 from tests.http.conftest import TENANT_ROWS, TENANTS_PROJECT
 
@@ -51,7 +51,7 @@ _SECRETS = ("HIDDEN", "p.e", "Workspace")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with rows to find, and with a job, a secret and tokens."""
-    server = RunningServer(tmp_path_factory.mktemp("access") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("access") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         assert server.deploy(TENANTS_PROJECT).status_code == 200
         server.send("\n".join(map(json.dumps, TENANT_ROWS)), name="visits")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from tests.http.conftest import TENANT_ROWS, TENANTS_PROJECT
 
 _ENDPOINTS = {
@@ -56,7 +56,7 @@ _CONDITIONS = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("closed") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("closed") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         pipes = {
             f"endpoints/{name}.pipe": f"NODE output\nSQL >\n    %\n    {sql}\nTYPE endpoint\n"

@@ -256,7 +256,7 @@ def test_rows_appended_after_a_swap_go_through_views(server: RunningServer) -> N
 
 
 def test_a_large_copy_arrives_whole(server: RunningServer) -> None:
-    rows = 5_000_000
+    rows = 2_500_000  # more than are copied at once
     job = copied(server, "many", rows=str(rows), _mode="append")
     assert job["statistics"]["row_count"] == rows
     assert server.value("SELECT count() FROM pages") == rows
@@ -298,7 +298,7 @@ def test_a_cancelled_run_ends_its_query_and_leaves_nothing(server: RunningServer
         assert time.monotonic() < end
         time.sleep(0.05)
     assert server.request("POST", f"/v0/jobs/{identity}/cancel").json()["status"] == "cancelling"
-    assert ended(server, identity, 10)["status"] == "cancelled"
+    assert ended(server, identity)["status"] == "cancelled"
     assert pages(server) == []
     assert server.request("POST", f"/v0/jobs/{identity}/cancel").status_code == 409
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 
 _SECRET = "hunter2"
 _FILES = {
@@ -37,7 +37,7 @@ TYPE endpoint
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("explain") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("explain") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     variable = {"name": "KEY", "value": _SECRET, "type": "secret"}
     assert server.request("POST", "/v0/variables", data=variable).status_code == 200
     deployed = server.deploy(_FILES)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from tests.waiting import until
 
 _FILES = {
@@ -27,7 +27,7 @@ _SQL = "/v0/sql?q=SELECT+count()+AS+n+FROM+visits+FORMAT+CSV"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server for the tests of this module."""
-    running = RunningServer(tmp_path_factory.mktemp("repeats") / "home", arguments=("serve",), environment={})
+    running = RunningServer(tmp_path_factory.mktemp("repeats") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     yield running
     assert running.stop() == 0
 

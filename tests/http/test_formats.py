@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from tests.engine.shared import shared_engine
 
 CORPUS = sorted((Path(__file__).parent / "corpus_formats").glob("*.txt"))
@@ -26,7 +26,7 @@ _VARYING = re.compile(r'("(?:elapsed|bytes_read)": )[0-9.e-]+')
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("formats") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("formats") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     assert server.deploy({"one.pipe": _PIPE, "fixed.pipe": _FIXED}).status_code == 200
     yield server
     assert server.stop() == 0

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 
 _FILES = {
     "visits.datasource": "SCHEMA >\n    page String `json:$.page`,\n    user String `json:$.user`\n",
@@ -29,7 +29,7 @@ _PATH = "/v0/pipes/states.ndjson"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    running = RunningServer(tmp_path_factory.mktemp("output") / "home", arguments=("serve",), environment={})
+    running = RunningServer(tmp_path_factory.mktemp("output") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         assert running.deploy(_FILES).status_code == 200
         visits = [{"page": page, "user": user} for page, user in ("ax", "ay", "ax", "bx")]

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import NO_TELEMETRY, RunningServer, StartServer
 
 _STRICT = """TOKEN "reader" READ
 TOKEN "appender" APPEND
@@ -25,7 +25,9 @@ _WHOLE = '{"id": "a", "value": 1}\n'
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("quarantine") / "home", arguments=("serve",), environment={})
+    server = RunningServer(
+        tmp_path_factory.mktemp("quarantine") / "home", arguments=("serve",), environment=NO_TELEMETRY
+    )
     try:
         yield server
         assert server.stop() == 0

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 from tests.http.conftest import TENANT_ROWS, TENANTS_PROJECT
 
 _MORE = {
@@ -94,7 +94,7 @@ _PIPES = [{"type": "PIPES:READ", "resource": name} for name in _ENDPOINTS]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The two tenants, with views and endpoints over their visits."""
-    server = RunningServer(tmp_path_factory.mktemp("filters") / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path_factory.mktemp("filters") / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         server.request("POST", "/v0/variables", data={"name": "key", "value": "se\\same'"})
         response = server.deploy({**TENANTS_PROJECT, **_MORE})

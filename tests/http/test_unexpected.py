@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer
 
 
 def test_an_internal_error_has_the_headers_of_every_answer(tmp_path: Path) -> None:
-    server = RunningServer(tmp_path / "home", arguments=("serve",), environment={})
+    server = RunningServer(tmp_path / "home", arguments=("serve",), environment=NO_TELEMETRY)
     try:
         store = sqlite3.connect(tmp_path / "home" / "state.sqlite")
         with store:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import NO_TELEMETRY, RunningServer, StartServer
 
 _SECRET = "hunter2-\t\\'é"
 _ENDPOINT = """TOKEN "reader" READ
@@ -25,7 +25,9 @@ _CONNECTION = "TYPE kafka\nKAFKA_BOOTSTRAP_SERVERS {{ tb_secret('BROKER') }}\n"
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    server = RunningServer(tmp_path_factory.mktemp("variables") / "home", arguments=("serve",), environment={})
+    server = RunningServer(
+        tmp_path_factory.mktemp("variables") / "home", arguments=("serve",), environment=NO_TELEMETRY
+    )
     assert server.deploy({"p.pipe": _ENDPOINT}).status_code == 200
     yield server
     assert server.stop() == 0

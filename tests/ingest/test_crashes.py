@@ -81,10 +81,9 @@ def history(tmp_path: Path) -> History:
 @pytest.mark.timeout(60 + 10 * _CYCLES)
 def test_kills_at_random_points_lose_and_double_nothing(history: History) -> None:
     rng = random.Random(5)
-    for _ in range(_CYCLES):
+    while history.cycle < _CYCLES or len(history.acknowledged) <= 100:  # on a slow machine, more of them
         history.live(seconds=rng.uniform(0.0, 0.6))
     history.live(seconds=0)
-    assert len(history.acknowledged) > 100
     assert (history.folder / BINARY).exists() == (compiled_library() is not None)
 
 
@@ -98,7 +97,7 @@ def test_kills_around_an_insert_lose_and_double_nothing(history: History, step: 
 
 def test_kills_between_the_sync_of_the_log_and_the_commit_lose_and_double_nothing(history: History) -> None:
     for count in ("2", "5", "9", "14") if _THOROUGH else ("2", "9"):
-        assert history.live("synced", count, seconds=20) == "killed itself"
+        assert history.live("synced", count, seconds=60) == "killed itself"
     history.live(seconds=0)
     assert history.acknowledged
 
@@ -106,10 +105,10 @@ def test_kills_between_the_sync_of_the_log_and_the_commit_lose_and_double_nothin
 @pytest.mark.parametrize("step", ["before", "after"])
 def test_kills_during_the_replay_lose_and_double_nothing(history: History, step: str) -> None:
     """The log has a plan and rows, so that the first insert of each later life is one of its replay."""
-    assert history.live("before", "6", seconds=20) == "killed itself"
+    assert history.live("before", "6", seconds=60) == "killed itself"
     for _ in range(3):
-        assert history.live("before", "1", seconds=20) == "killed itself before it was ready"
-    history.live(step, "1", seconds=20)
+        assert history.live("before", "1", seconds=60) == "killed itself before it was ready"
+    history.live(step, "1", seconds=60)
     history.live(seconds=0)
     assert history.acknowledged
 
@@ -118,6 +117,6 @@ def test_kills_during_the_replay_lose_and_double_nothing(history: History, step:
 def test_kills_while_the_log_is_cut_or_parts_are_merged_lose_and_double_nothing(history: History, step: str) -> None:
     for count in ("1", "2", "3") if _THOROUGH else ("1", "3"):
         # On a busy machine the replay of the former life's log comes to the step before the state is told.
-        assert history.live(step, count, seconds=30).startswith("killed itself")
+        assert history.live(step, count, seconds=60).startswith("killed itself")
     history.live(seconds=0)
     assert history.acknowledged

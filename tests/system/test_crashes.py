@@ -4,7 +4,7 @@ Some requests have an event beside that does not fit: it is in the quarantine, o
 request an idempotency key, and send what got no answer to the next server: of theirs each event is there, once. A
 reader looks for events that are there twice all the while.
 
-STONECHAT_CRASH_CYCLES sets the number of kills, STONECHAT_POWER_CUTS that of power losses; 10 and 3 by default.
+STONECHAT_CRASH_CYCLES sets the number of kills, STONECHAT_POWER_CUTS that of power losses; 6 and 2 by default.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import pytest
 from tests.conftest import RunningServer, StartServer
 from tests.ingest.disks import Ext4, lose_power
 
-_CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "10"))
-_POWER_CUTS = int(os.environ.get("STONECHAT_POWER_CUTS", "3"))
+_CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "6"))
+_POWER_CUTS = int(os.environ.get("STONECHAT_POWER_CUTS", "2"))
 _WRITERS = 4
 
 

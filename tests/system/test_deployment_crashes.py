@@ -18,7 +18,7 @@ import httpx
 import pytest
 from tests.conftest import REPOSITORY, RunningServer
 
-_KILLS = int(os.environ.get("STONECHAT_DEPLOYMENT_KILLS", "4"))
+_KILLS = int(os.environ.get("STONECHAT_DEPLOYMENT_KILLS", "3"))
 _EVENTS = """SCHEMA >
     `id` UInt64 `json:$.id`,
     `at` DateTime `json:$.at`,

@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import REPOSITORY, RunningServer
 
 _ALL = "STONECHAT_CRASH_CYCLES" in os.environ
-_TRIED = 3
+_TRIED = 2
 _FILES = {
     "numbers_in.datasource": "SCHEMA >\n    `id` UInt32 `json:$.id`\n\nENGINE_SORTING_KEY id\n",
     "sums.datasource": "SCHEMA >\n    `rows` UInt64\n\nENGINE SummingMergeTree\nENGINE_SORTING_KEY tuple()\n",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.conftest import StartServer
+from tests.conftest import RunningServer, StartServer
 from tests.waiting import until
 
 _SCHEMA = "SCHEMA >\n    `id` UInt64 `json:$.id`,\n    `text` String `json:$.text`\n\n"
@@ -26,9 +26,9 @@ def _rows(first: int, count: int, text: str = "") -> str:
     return "\n".join(json.dumps({"id": number, "text": text}) for number in range(first, first + count))
 
 
-def test_a_second_server_on_a_data_folder_says_so_and_exits(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server(tmp_path / "home")
-    command = [sys.executable, "-m", "stonechat", "serve", "--home", str(tmp_path / "home"), "--port", "1"]
+def test_a_second_server_on_a_data_folder_says_so_and_exits(module_server: RunningServer) -> None:
+    server = module_server
+    command = [sys.executable, "-m", "stonechat", "serve", "--home", str(server.home), "--port", "1"]
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 1
     assert str(server.process.pid) in second.stderr
@@ -36,8 +36,8 @@ def test_a_second_server_on_a_data_folder_says_so_and_exits(start_server: StartS
     assert server.client.get("/v0/health").status_code == 200
 
 
-def test_a_port_that_is_taken_is_named(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server(tmp_path / "home")
+def test_a_port_that_is_taken_is_named(module_server: RunningServer, tmp_path: Path) -> None:
+    server = module_server
     command = [
         sys.executable,
         "-m",

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from tests.conftest import REPOSITORY, RunningServer
 
-_KILLS = int(os.environ.get("STONECHAT_SHARING_KILLS", "4"))
+_KILLS = int(os.environ.get("STONECHAT_SHARING_KILLS", "3"))
 _OLD = """SHARED_WITH >
     reader
 
