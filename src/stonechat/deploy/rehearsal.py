@@ -44,6 +44,8 @@ _IN_QUOTES = re.compile("'([^']+)'")
 _SETTINGS = re.compile(r"\bSETTINGS\b", re.IGNORECASE)
 _ALIKE = "Each SELECT of a UNION over several tables has to name its columns as the first one does, in its order."
 _UNION = re.compile(r"\bUNION\b", re.IGNORECASE)
+_FENCED = "cannot be created from table functions (view("
+_OTHER_NAMES = "Give another name to what its WITH defines, or to its column."
 _FAILED_AT = re.compile(r"failed at position (\d+)")
 
 
@@ -270,8 +272,11 @@ def _view_problems(project: Project, pipe: Pipe, engine: Engine, database: str) 
         for view in views:
             engine.command(create_view(view.name, view.target, view.statement, database), database=database)
     except EngineFailure as error:
-        message = f"Node '{pipe.output.name}': {_said(error)}"
-        yield InvalidNode(message, pipe.output.sql_position, hint=_ALIKE if len(views) > 1 else None)
+        fenced = _FENCED in error.message and not any("view(" in node.sql for node in pipe.nodes)
+        said = "a name of its own is another's in a node that it reads, which a view cannot tell apart"
+        hint = _OTHER_NAMES if fenced else _ALIKE if len(views) > 1 else None
+        message = f"Node '{pipe.output.name}': {said if fenced else _said(error)}"
+        yield InvalidNode(message, pipe.output.sql_position, hint=hint)
 
 
 def _differing_names(statement: str, engine: Engine, database: str) -> tuple[str, str] | None:
