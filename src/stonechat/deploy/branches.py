@@ -34,7 +34,7 @@ Try = Callable[[Composed], EngineFailure | None]
 
 @dataclass(frozen=True, slots=True)
 class BrokenBranch:
-    """A call whose SQL is wrong: its `failure`, its SQL, what it was given, and where the condition reads that.
+    """A call whose SQL is wrong: its `failure`, its SQL, its `values`, which of them does it, and where that is read.
 
     `line` is counted from 1, in the node's SQL. `by_absence`: it is wrong for want of a parameter, which a caller may
     always give.
@@ -42,6 +42,7 @@ class BrokenBranch:
 
     failure: EngineFailure
     sql: str
+    values: Mapping[str, str]
     told: str
     line: int
     by_absence: bool
@@ -59,7 +60,7 @@ class Branches:
         self._attempt = attempt
         self._known = known
         self._failures: dict[str, EngineFailure | None] = {}
-        self._compositions: dict[frozenset[tuple[str, str]], Composed | None] = {}
+        self._compositions: dict[frozenset[tuple[str, str]], tuple[Composed, Mapping[str, str]] | None] = {}
         self._left = MOST_CALLS
 
     def broken(self) -> Iterator[BrokenBranch]:
@@ -76,9 +77,9 @@ class Branches:
                 first = self._failing(given)
                 if first is None or self._failing(others | given) is None:
                     continue
-                failure, sql = first
+                failure, sql, call = first
                 told = _told(name, value, compared=value in (*choice.values, *switches))
-                found.setdefault(failure.message, BrokenBranch(failure, sql, told, choice.line, value is None))
+                found.setdefault(failure.message, BrokenBranch(failure, sql, call, told, choice.line, value is None))
         # Where no call at all has a plan, it is not for the branches.
         return iter(found.values() if None in self._failures.values() else ())
 
@@ -103,14 +104,15 @@ class Branches:
                     found[parameter.name] = parameter
         return found
 
-    def _failing(self, values: Mapping[str, str]) -> tuple[EngineFailure, str] | None:
-        """Why a call's SQL is wrong whatever its values are, and that SQL."""
+    def _failing(self, values: Mapping[str, str]) -> tuple[EngineFailure, str, Mapping[str, str]] | None:
+        """Why a call's SQL is wrong whatever its values are, that SQL, and all that the call was given."""
         key = frozenset(values.items())
         if key not in self._compositions:
             self._compositions[key] = self._composed(values)
-        composed = self._compositions[key]
-        if composed is None:
+        call = self._compositions[key]
+        if call is None:
             return None
+        composed, given = call
         if composed.sql in self._known:
             self._failures[composed.sql] = self._known[composed.sql]
         if composed.sql not in self._failures:
@@ -123,14 +125,14 @@ class Branches:
             return None
         if _names_a_value(failure, self._given):
             return None
-        return failure, composed.sql
+        return failure, composed.sql, given
 
-    def _composed(self, values: Mapping[str, str]) -> Composed | None:
-        """A call's statement, with what it cannot do without; None where the template refuses the call."""
+    def _composed(self, values: Mapping[str, str]) -> tuple[Composed, Mapping[str, str]] | None:
+        """A call's statement, and its values with what it cannot do without; None where the template refuses it."""
         given = dict(values)
         while True:
             try:
-                return compose_pipe(self._project, self._pipe, given, node=self._node)
+                return compose_pipe(self._project, self._pipe, given, node=self._node), given
             except ParameterMissing as error:
                 asked = [name for name in error.names if name not in given]
                 if not asked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.sql.leftmost import united_selects
 from stonechat.sql.quoting import identifier, literal, parameter_text
 from stonechat.sql.references import UnreadableStatement, without_settings
+from stonechat.sql.statements import without_end
 from stonechat.telemetry.tables import create_statements
 
 _EXPLAIN = "EXPLAIN "
@@ -156,13 +157,14 @@ def _node_problems(
             attempt = partial(_plan_failure, project, engine=engine, database=database)
             for broken in Branches(project, pipe, node, attempt, {composed.sql: failure}).broken():
                 said = f"when {broken.told}: {_said(broken.failure)}"
-                place = _position(project, node, broken.failure, broken.sql, _line_position(node, broken.line))
+                place = _position(project, pipe, node, broken.failure, sql=broken.sql, values=broken.values)
+                place = place or _line_position(node, broken.line)
                 if broken.by_absence:
                     yield Notice(f"Node '{node.name}' fails {said}", place)
                 else:
                     yield InvalidNode(f"Node '{node.name}', {said}", place, hint=broken.failure.hint)
         else:
-            place = _position(project, node, failure, composed.sql, node.sql_position)
+            place = _position(project, pipe, node, failure, sql=composed.sql, values=None) or node.sql_position
             # In a string, it may be no template's.
             unmarked = failure.number == SYNTAX_ERROR and "{%" in node.sql and not node.sql.startswith("%")
             hint = "Begin the SQL with a line that is just %" if unmarked else failure.hint
@@ -194,31 +196,36 @@ def _plan_failure(project: Project, composed: Composed, engine: Engine, database
     return None
 
 
-def _position(project: Project, node: Node, failure: EngineFailure, statement: str, otherwise: Position) -> Position:
-    """Where in a node's SQL a failure of its rendering lies: a name that is unknown, or where the parser stopped.
+def _position(
+    project: Project, pipe: Pipe, node: Node, failure: EngineFailure, *, sql: str, values: Mapping[str, str] | None
+) -> Position | None:
+    """Where in a node's SQL a failure lies: a name that is unknown, or where the parser stopped; None where unknown.
 
-    A rendering has other lines than the file where a template leaves some out: the line is found by its text.
+    `sql` is the node's statement for these values, or for None that with dummies.
     """
     if unknown := unknown_name(failure):
         return name_position(node, unknown)
-    offset = failure_offset(failure, _EXPLAIN + statement)
+    offset = failure_offset(failure, _EXPLAIN + sql)
     # Without its settings, or with a database's name, the statement was written anew: offsets are not the file's.
-    moved = any(name in statement for name in (NAMESPACE, *(each.workspace.name for each in project.shared.values())))
-    if offset is None or moved or _SETTINGS.search(statement):
-        return otherwise
-    offset -= len(_EXPLAIN)
-    if statement.count("\n") == node.sql.count("\n"):
-        lines, rest = statement.count("\n", 0, offset), statement[offset:].partition("\n")[0]
-        written = node.sql.split("\n")[lines]
-        if written.count(rest) != 1:
-            return place_in(statement, offset, node.sql_position, node.sql_indent)
-        # A tag in front of it is longer or shorter than what it became.
-        return place_in(node.sql, _line_start(node, lines) + written.index(rest), node.sql_position, node.sql_indent)
-    before = statement[:offset].rpartition("\n")[2]
-    for line in (before + statement[offset:].partition("\n")[0], before):
-        if line.strip() and node.sql.count(line) == 1:
-            return place_in(node.sql, node.sql.index(line) + len(before), node.sql_position, node.sql_indent)
-    return otherwise
+    moved = any(name in sql for name in (NAMESPACE, *(each.workspace.name for each in project.shared.values())))
+    if offset is None or moved or _SETTINGS.search(sql):
+        return None
+    template = project.template(pipe, node)
+    rendered = template.placeholder() if values is None else template.render(values, secrets=project.secrets)
+    own = _own_offset(without_end(rendered.sql), sql, offset - len(_EXPLAIN))
+    if own is None:
+        return None
+    place = template.place_of(own, values, project.secrets)
+    return place_in(node.sql, place, node.sql_position, node.sql_indent)
+
+
+def _own_offset(own: str, statement: str, offset: int) -> int | None:
+    """Where in a node's own SQL an offset of its statement lies: other nodes are in front of what it selects."""
+    left = len(statement) - offset
+    if left <= len(own) and own.endswith(statement[offset:]):
+        return len(own) - left
+    start = statement.rfind(own)
+    return offset - start if start >= 0 and 0 <= offset - start <= len(own) else None
 
 
 def _line_position(node: Node, line: int) -> Position:

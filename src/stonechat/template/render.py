@@ -21,7 +21,7 @@ from stonechat.template.errors import (
 )
 from stonechat.template.parameters import Parameter, Survey, survey
 from stonechat.template.statements import Step, compile_nodes
-from stonechat.template.syntax import parse
+from stonechat.template.syntax import Written, parse
 from stonechat.template.traces import Trace, Tracing
 
 MARK = "%"
@@ -117,6 +117,25 @@ class Template:
         """
         return self._render(Context(Request(_NO_VALUES, self.names, self._survey.lists, dummies=self._dummies)))
 
+    def place_of(self, offset: int, values: Mapping[str, Value] | None, secrets: Mapping[str, str]) -> int:
+        """Where in `sql` the character stands that a rendering has at an offset, or the tag that printed it.
+
+        The rendering is that for these values, or for None the one with dummies; it has succeeded before.
+        """
+        if self._run is None:
+            return offset
+        dummies = self._dummies if values is None else None
+        context = Context(Request(values or _NO_VALUES, self.names, self._survey.lists, secrets, dummies=dummies))
+        _run(self._run, context)
+        place = 0
+        for part in _parts(context):
+            if isinstance(part, Written):
+                place = part.start + min(offset, len(part))
+            if offset < len(part):
+                break
+            offset -= len(part)
+        return self.sql.index(MARK) + len(MARK) + place
+
     def check(self) -> None:
         """Raise what would fail a build: a template that can not render with dummies, or renders to nothing.
 
@@ -139,7 +158,7 @@ class Template:
         except TemplateError as error:
             error.locate(self.name, context.line)
             raise
-        return self._finished(context, _joined(context))
+        return self._finished(context, "".join(_parts(context)))
 
     def _finished(self, context: Context, sql: str) -> Rendered:
         if not sql.strip() and not context.aborted:
@@ -150,15 +169,15 @@ class Template:
         return Rendered(sql, context.bound, context.settings, context.cache_ttl, used, context.aborted)
 
 
-def _joined(context: Context) -> str:
+def _parts(context: Context) -> list[str]:
     """What was printed. A comment takes nothing with it: what follows one on its line begins another."""
     if not context.comments:
-        return "".join(context.out)
+        return context.out
     following = [*context.out[1:], "\n"]
-    return "".join(
+    return [
         f"{part}\n" if part in context.comments and not _LINE_END.match(after) else part
         for part, after in zip(context.out, following, strict=True)
-    )
+    ]
 
 
 def _run(step: Step, context: Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from stonechat.template.enclosure import Enclosure
 from stonechat.template.errors import TemplateSyntaxError
@@ -22,11 +23,24 @@ from stonechat.template.tokens import Token, TokenKind, scan
 MAX_NESTING = 40
 
 
+class Written(str):
+    """SQL as a template has it, and where it begins there."""
+
+    __slots__ = ("start",)
+    start: int
+
+    def __new__(cls, text: str, start: int) -> Self:
+        """Bind the place to the text."""
+        written = super().__new__(cls, text)
+        written.start = start
+        return written
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """SQL to print as it is."""
 
-    text: str
+    text: Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +187,7 @@ class _Parser:
         elif self._whitespace == "oneline":
             text = re.sub(r"\s+", " ", text)
         self._enclosure.feed(text)
-        return Text(text)
+        return Text(Written(text, token.start))
 
     def _statement(self, token: Token) -> list[Node]:
         word, rest = _words(token)

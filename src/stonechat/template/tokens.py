@@ -20,11 +20,15 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`text` without its braces; tags also without outer blanks. `line` counts from 1 and is where `text` begins."""
+    """`text` without its braces; tags also without outer blanks. `line` counts from 1 and is where `text` begins.
+
+    `start` is where the token begins in the template, braces included.
+    """
 
     kind: TokenKind
     text: str
     line: int
+    start: int
 
 
 # Of three and more braces the innermost two open the expression.
@@ -40,10 +44,10 @@ def scan(source: str) -> Iterator[Token]:
     position, line = 0, 1
     while opening := _OPENING.search(source, position):
         if opening.start() > position:
-            yield Token(TokenKind.TEXT, source[position : opening.start()], line)
+            yield Token(TokenKind.TEXT, source[position : opening.start()], line, position)
             line += source.count("\n", position, opening.start())
         if source.startswith("!", opening.end()):
-            yield Token(TokenKind.TEXT, opening.group(), line)
+            yield Token(TokenKind.TEXT, opening.group(), line, opening.start())
             position = opening.end() + 1
             continue
         position = source.find(_CLOSING[opening.group()], opening.end()) + 2
@@ -51,18 +55,18 @@ def scan(source: str) -> Iterator[Token]:
             raise _refused(_MISSING[opening.group()], line)
         content = source[opening.end() : position - 2]
         if opening.group() != "{#":
-            yield _tag(opening.group(), content, line)
+            yield _tag(opening.group(), content, line, opening.start())
         line += content.count("\n")
     if position < len(source):
-        yield Token(TokenKind.TEXT, source[position:], line)
+        yield Token(TokenKind.TEXT, source[position:], line, position)
 
 
-def _tag(opening: str, content: str, line: int) -> Token:
+def _tag(opening: str, content: str, line: int, start: int) -> Token:
     text = content.lstrip()
     line += content.count("\n", 0, len(content) - len(text))
     if not text:
         raise _refused(_EMPTY[opening], line)
-    return Token(_KIND[opening], text.rstrip(), line)
+    return Token(_KIND[opening], text.rstrip(), line, start)
 
 
 def _refused(reason: str, line: int) -> TemplateSyntaxError:
