@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.conftest import RunningServer
 
-from stonechat.http.request_values import url_pairs
+from stonechat.http.request_values import collected, url_pairs
 
 _PIECES = st.sampled_from(["a", "b", "=", "&", "%", "%3", "%3D", "%26", "%E9", "%C3%A9", "+", ";", "\xe9", "\xff", " "])
 
@@ -22,6 +22,16 @@ _PIECES = st.sampled_from(["a", "b", "=", "&", "%", "%3", "%3D", "%26", "%E9", "
 @example("a=1&b=&c&&=d&e==f")
 def test_a_url_has_the_parameters_that_the_standard_library_finds(text: str) -> None:
     assert list(url_pairs(text.encode("latin-1"))) == parse_qsl(text, keep_blank_values=True)
+
+
+def test_a_key_that_comes_again_has_its_values_in_their_order() -> None:
+    pairs: list[tuple[str, str | list[str]]] = [("a", "1"), ("b", ["x"]), ("a", ["2", "3"]), ("a", "4"), ("b", "y")]
+    assert collected(pairs) == {"a": ["1", "2", "3", "4"], "b": ["x", "y"]}
+    assert pairs[1] == ("b", ["x"])
+
+
+def test_a_key_may_come_as_often_as_a_body_has_room_for() -> None:
+    assert collected(url_pairs(b"a&" * 500_000)) == {"a": [""] * 500_000}
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,14 @@ async def request_values(request: Request, raw_key: str | None = None) -> Values
 def collected(pairs: Iterable[tuple[str, str | list[str]]]) -> Values:
     """Values by key, those of a key that comes again in a list."""
     values: Values = {}
+    lists: dict[str, list[str]] = {}
     for key, value in pairs:
-        before = values.get(key)
-        values[key] = value if before is None else [*_several(before), *_several(value)]
+        if key not in values:
+            values[key] = value
+            continue
+        if key not in lists:
+            values[key] = lists[key] = [*_several(values[key])]
+        lists[key] += _several(value)
     return values
 
 
