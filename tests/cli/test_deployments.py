@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer
 
 _EVENTS = 'SCHEMA >\n    `n` UInt32 `json:$.n`\n\nENGINE "MergeTree"\nENGINE_SORTING_KEY "n"\n'
 _WIDER = _EVENTS.replace("SCHEMA >\n", "SCHEMA >\n    `more` String `json:$.more` DEFAULT 'none',\n")
@@ -17,10 +18,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def server(start_server: StartServer) -> Iterator[RunningServer]:
-    server = start_server()
-    yield server
-    assert server.stop() == 0
+def server(module_server: RunningServer) -> RunningServer:
+    """The server as it is in an empty workspace."""
+    return module_server.new_workspace()
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def run(server: RunningServer, tmp_path: Path) -> Run:
 
     def run(*arguments: str, fails: bool = False) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "stonechat", *arguments, "--url", server.url]
-        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "STONECHAT_TOKEN": server.token}
+        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert (ended.returncode != 0) is fails, ended.stdout + ended.stderr
         return ended
 

@@ -397,8 +397,8 @@ def test_runs_end_with_their_workspace(server: RunningServer) -> None:
     copied(server, "many", rows="1")
 
 
-def test_a_copy_is_in_a_staged_version_of_its_data_source_too(start_server: StartServer) -> None:
-    server = start_server()
+def test_a_copy_is_in_a_staged_version_of_its_data_source_too(server: RunningServer) -> None:
+    server = server.new_workspace()
     assert server.deploy(_PROJECT).status_code == 200
     copied(server, "many", rows="4")
     old = _PROJECT["datasources/pages.datasource"]
@@ -426,8 +426,8 @@ def test_a_copy_is_in_a_staged_version_of_its_data_source_too(start_server: Star
     assert len(pages(server)) == 1
 
 
-def test_a_view_that_fails_is_told_and_the_rows_are_there_and_in_other_views_once(start_server: StartServer) -> None:
-    server = start_server()
+def test_a_view_that_fails_is_told_and_the_rows_are_there_and_in_other_views_once(server: RunningServer) -> None:
+    server = server.new_workspace()
     view = _PROJECT["materializations/by_letter.pipe"].replace(
         "count() AS rows FROM pages", "count() + throwIf(max(page = 'x1'), 'thirteen') AS rows FROM pages"
     )

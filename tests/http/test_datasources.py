@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer
 from tests.http.describing import check_exchange, exchanges, project_files
 
 
@@ -35,9 +35,9 @@ def test_the_list_and_one_alone_differ_in_the_engine_only(visits_server: Running
         assert listed["engine"]["engine_sorting_key"] == alone["engine"]["sorting_key"]
 
 
-def test_the_schema_makes_the_same_data_source_again(visits_server: RunningServer, start_server: StartServer) -> None:
+def test_the_schema_makes_the_same_data_source_again(visits_server: RunningServer) -> None:
     described = visits_server.request("GET", "/v0/datasources/visits").json()
-    server = start_server()
+    server = visits_server.new_workspace()
     schema = described["schema"]["sql_schema"].replace(", `", ",\n    `")
     again = f'SCHEMA >\n    {schema}\n\nENGINE "MergeTree"\nENGINE_SORTING_KEY "at"\n'
     assert server.deploy({"visits.datasource": again}).status_code == 200
@@ -50,8 +50,8 @@ def test_the_datafile_is_the_one_that_was_deployed(visits_server: RunningServer)
             assert visits_server.request("GET", f"/v0/{path}").text == text
 
 
-def test_the_value_of_a_secret_is_not_described(start_server: StartServer) -> None:
-    server = start_server()
+def test_the_value_of_a_secret_is_not_described(visits_server: RunningServer) -> None:
+    server = visits_server.new_workspace()
     response = server.request("POST", "/v0/variables", data={"name": "days", "value": "4321"})
     assert response.status_code == 200, response.text
     text = """TOKEN "reader" READ

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import zstandard
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer
 
 _READINGS = """TOKEN "sensor" APPEND
 TOKEN "reader" READ
@@ -294,7 +294,7 @@ class _Site(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/silent":
-            threading.Event().wait(5)
+            threading.Event().wait(60)
         elif self.path.startswith("/to/"):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to/"))
@@ -348,7 +348,7 @@ def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
         arguments=("serve",),
         environment={
             "STONECHAT_ALLOW_PRIVATE_URLS": "true",
-            "STONECHAT_URL_SECONDS": "0.5",
+            "STONECHAT_URL_SECONDS": "3",
             "STONECHAT_MISSING_IS_FORBIDDEN": "true",
         },
     )
@@ -388,7 +388,7 @@ def test_a_missing_data_source_is_forbidden_where_that_is_wanted(trusting: Runni
     assert (answer.status_code, answer.json()["code"]) == (403, "SC956")
 
 
-def test_values_are_the_same_from_csv_ndjson_and_parquet(start_server: StartServer) -> None:
+def test_values_are_the_same_from_csv_ndjson_and_parquet(server: RunningServer) -> None:
     schema = ",\n".join(
         f"    `{name}` {kind} `json:$.{name}`"
         for name, kind in {
@@ -398,7 +398,7 @@ def test_values_are_the_same_from_csv_ndjson_and_parquet(start_server: StartServ
             "v4": "IPv4", "v6": "Nullable(IPv6)", "uu": "UUID", "fs": "FixedString(4)", "d3": "Date32",
         }.items()
     )  # fmt: skip
-    server = start_server()
+    server = server.new_workspace()
     files = {
         f"{name}.datasource": f"SCHEMA >\n{schema}\n" for name in ("origin", "from_csv", "from_ndjson", "from_parquet")
     }

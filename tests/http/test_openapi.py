@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer
 from tests.http.describing import check_exchange, exchanges, project_files
 from tests.http.json_schemas import faults, resolved
 
@@ -157,8 +157,8 @@ def test_an_error_of_the_authors_own_is_announced(visits_server: RunningServer, 
     assert (response.status_code, response.json()) == (422, {"error": "too many", "limit": 100})
 
 
-def test_a_deployment_is_seen_at_once(start_server: StartServer) -> None:
-    server = start_server()
+def test_a_deployment_is_seen_at_once(visits_server: RunningServer) -> None:
+    server = visits_server.new_workspace()
     assert server.request("GET", "/v0/pipes/openapi.json").json()["paths"] == {}
     files = dict(project_files())
     assert server.deploy(files).status_code == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.conftest import RunningServer, StartServer
+from tests.conftest import RunningServer
 from tests.http.describing import check_exchange, exchanges, project_files
 
 
@@ -52,8 +52,8 @@ def test_describing_does_not_stand_in_the_way_of_rows(visits_server: RunningServ
     assert visits_server.request("POST", "/v0/pipes/figures").status_code == 404
 
 
-def test_a_deployment_is_seen_at_once_and_ids_stay(start_server: StartServer) -> None:
-    server = start_server()
+def test_a_deployment_is_seen_at_once_and_ids_stay(visits_server: RunningServer) -> None:
+    server = visits_server.new_workspace()
     assert server.request("GET", "/v0/pipes").json() == {"pipes": []}
     files = dict(project_files())
     assert server.deploy(files).status_code == 200

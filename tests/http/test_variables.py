@@ -149,8 +149,8 @@ def test_a_reader_cannot_ask_for_a_variable_in_a_statement_of_its_own(server: Ru
         assert "hunter2" not in response.text
 
 
-def test_a_connection_gets_its_secrets_when_it_is_deployed(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server(tmp_path / "home")
+def test_a_connection_gets_its_secrets_when_it_is_deployed(shared_server: RunningServer) -> None:
+    server = shared_server.new_workspace()
     (error,) = server.deploy({"main.connection": _CONNECTION}).json()["errors"]
     assert (error["filename"], error["line"], error["column"]) == ("main.connection", 2, 25)
     assert "Cannot access secret 'BROKER'. Check the secret exists in the Workspace and the token" in error["error"]
