@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import itertools
 import json
 import os
 from pathlib import Path
@@ -27,7 +28,14 @@ from stonechat.ingest.files.formats import FileFormat
 from stonechat.ingest.files.reading import RowFile
 from stonechat.ingest.infer_csv import infer_csv
 from stonechat.ingest.infer_parquet import infer_parquet
-from stonechat.ingest.inference import SAMPLED_BYTES, SAMPLED_ROWS, Inference, NothingToInfer, infer_ndjson
+from stonechat.ingest.inference import (
+    SAMPLED_BYTES,
+    SAMPLED_ROWS,
+    Inference,
+    NothingToInfer,
+    column_names,
+    infer_ndjson,
+)
 from stonechat.ingest.rows import RowReader
 from stonechat.ingest.verdicts import Verdicts
 
@@ -117,6 +125,21 @@ def test_a_row_with_thousands_of_keys_gets_as_many_columns_as_a_data_source_has(
     row = {f"k{number}": number for number in range(3000)}
     assert len(infer_ndjson(json.dumps(row).encode()).columns) == 500
     assert len(infer_csv(b",".join(b"%d" % number for number in range(3000))).columns) == 500
+
+
+def test_titles_that_are_all_alike_once_they_are_plain_get_a_name_each() -> None:
+    titles = ["".join(each) for each in itertools.product("!?", repeat=17)]
+    assert column_names(titles)[:3] == ["_", "__2", "__3"]
+    assert len(set(column_names(titles))) == len(titles)
+    assert column_names(["a", "a_2", "a!", "a", "", "column", "2"]) == [
+        "a",
+        "a_2",
+        "a_",
+        "a_3",
+        "column",
+        "column_2",
+        "_2",
+    ]
 
 
 def test_a_deeply_nested_row_is_passed_over() -> None:

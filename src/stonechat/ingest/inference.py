@@ -7,6 +7,7 @@ Objects become columns of their own (`$.author.name` -> `author_name`), arrays o
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,23 +102,31 @@ def named_columns(found: Iterable[tuple[str, str, float]]) -> tuple[InferredColu
     return tuple(columns.values())
 
 
-def column_name(text: str, taken: Container[str]) -> str:
-    """A plain column name for a key or a title, with a number behind it where the plain one is taken."""
-    plain = re.sub(r"[^A-Za-z0-9_]+", "_", text) or "column"
-    plain = f"_{plain}" if plain[0].isdigit() else plain
-    name, number = plain, 1
-    while name in taken:
+def column_name(text: str, taken: Container[str], number: int = 1) -> str:
+    """A plain column name for a key or a title, with a number behind it where the plain one is taken.
+
+    All below `number` are known to be taken.
+    """
+    plain = _plain(text)
+    while (name := plain if number == 1 else f"{plain}_{number}") in taken:
         number += 1
-        name = f"{plain}_{number}"
     return name
 
 
 def column_names(titles: Iterable[str]) -> list[str]:
     """The names of columns with these titles, in their order."""
     names: dict[str, None] = {}
+    alike: Counter[str] = Counter()
     for title in titles:
-        names[column_name(title, names)] = None
+        plain = _plain(title)
+        alike[plain] += 1
+        names[column_name(plain, names, alike[plain])] = None
     return list(names)
+
+
+def _plain(text: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_]+", "_", text) or "column"
+    return f"_{plain}" if plain[0].isdigit() else plain
 
 
 def is_reachable(key: str) -> bool:
