@@ -188,7 +188,7 @@ class RunningServer:
     def kill(self) -> None:
         """End the process without a chance to clean up."""
         self.process.kill()
-        self.process.wait(30)
+        self.process.wait(60)
         self.client.close()
 
 

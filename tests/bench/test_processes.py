@@ -56,7 +56,7 @@ def test_the_raw_engine_inserts_all_rows_in_blocks(tmp_path: Path) -> None:
 
 def test_a_worker_that_ended_says_why(tmp_path: Path) -> None:
     with Worker("bench.raw_engine", log=tmp_path / "log") as raw:
-        raw.popen.wait(30)
+        raw.popen.wait(60)
         with pytest.raises(ProcessFailed, match="--folder"):
             raw.ask(table="messages")
 

@@ -144,24 +144,26 @@ def test_who_waits_too_long_is_told_so(pool: ReaderPool) -> None:
         pass
 
 
-def test_the_queue_is_bounded(pool: ReaderPool) -> None:
+def test_the_queue_is_bounded(opened: list[FakeConnection]) -> None:
+    pool = ReaderPool(lambda _: FakeConnection(opened), size=2, waiting_limit=1, wait_seconds=60)
     waits = threading.Event()
 
     def wait() -> None:
-        with pytest.raises(EngineBusy, match="no time"), pool.borrow(profile(), "a", check=waits.set):
+        with pool.borrow(profile(), "a", check=waits.set):
             pass
 
-    with pool.borrow(profile(), "a"), pool.borrow(profile(), "a"), ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(1) as threads, pool.borrow(profile(), "a"), pool.borrow(profile(), "a"):
         waiting = threads.submit(wait)
-        assert waits.wait(5)
+        assert waits.wait(60)
         with pytest.raises(EngineBusy, match="Too many"), pool.borrow(profile(), "a"):
             pass
-        waiting.result()
+        assert not waiting.done()
+    waiting.result(60)
 
 
 def test_a_freed_connection_goes_to_who_waits() -> None:
     opened: list[FakeConnection] = []
-    pool = ReaderPool(lambda _: FakeConnection(opened), size=1, waiting_limit=50, wait_seconds=10)
+    pool = ReaderPool(lambda _: FakeConnection(opened), size=1, waiting_limit=50, wait_seconds=60)
 
     def use(_: int) -> int:
         with pool.borrow(profile(), "a"):

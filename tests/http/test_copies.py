@@ -280,7 +280,7 @@ def test_readers_see_the_old_rows_or_the_new_and_never_none(server: RunningServe
         for rows in ("2000", "1000") * 5:
             copied(server, "many", rows=rows)
         going = False
-        assert reader.result(30) <= {1000, 2000}
+        assert reader.result(60) <= {1000, 2000}
 
 
 def test_runs_into_one_data_source_follow_each_other(server: RunningServer) -> None:

@@ -33,7 +33,7 @@ class FaultyEngine:
 
     def insert(self, insert: Insert) -> int:
         self.entered.set()
-        self.gate.wait(30)
+        self.gate.wait(60)
         self.fault(insert)
         rows = self.engine.insert(insert)
         self.tokens.append(insert.token)

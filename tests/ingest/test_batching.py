@@ -72,7 +72,7 @@ def test_each_request_hears_of_its_own_rows(ingestion: Ingestion, fed: Fed, faul
     (rows,) = [rows for rows, _ in recover(folder).undone()]
     assert (rows.good_rows, rows.quarantined_rows) == (3, 2)
     faulty.gate.set()
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert [row["n"] for row in fed.rows("n")] == [1, 2, 3]
     assert fed.count("t_quarantine") == 2
 
@@ -118,5 +118,5 @@ def test_a_sender_that_goes_away_takes_nobody_along(ingestion: Ingestion, fed: F
     assert isinstance(gone, asyncio.CancelledError)
     assert isinstance(last, Receipt)
     faulty.gate.set()
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert [row["n"] for row in fed.rows("n")] == [0, 1, 2]

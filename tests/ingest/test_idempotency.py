@@ -79,7 +79,7 @@ def test_of_many_at_once_one_counts(start: Open, fed: Fed, wait: bool) -> None:
     receipts = send(ingestion, fed, events(*range(5000)), *["a"] * 20, wait=wait)
     assert sorted(receipt.repeated for receipt in receipts) == [False, *[True] * 19]
     assert {receipt.successful_rows for receipt in receipts} == {5000}
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert fed.count() == 5000
 
 

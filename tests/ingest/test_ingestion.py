@@ -134,7 +134,7 @@ def test_without_wait_the_rows_are_in_the_log_when_the_receipt_comes(
     assert [rows.good for rows, _ in recover(folder).undone()] == [b'{"n":1,"text":"e1"}\n']
     assert numbers(fed) == []
     faulty.gate.set()
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert numbers(fed) == [1]
 
 
@@ -212,7 +212,7 @@ def test_blocks_stay_within_their_limits(start: Open, fed: Fed, faulty: FaultyEn
 
     asyncio.run(one_after_the_other())
     faulty.gate.set()
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert numbers(fed) == list(range(900))
     assert 7 <= len(faulty.tokens) <= 9
 
@@ -223,12 +223,12 @@ def test_masses_of_rows_that_nobody_waits_for_gather_in_larger_blocks(
     ingestion = start(blocks=BlockLimits(quiet_linger=0.001, bulk_linger=60))
     faulty.fault = lambda _insert: time.sleep(2)  # the next block waits for ten times as long
     send(ingestion, fed, events(*range(10_000)), wait=False)
-    assert ingestion.flush(30)
+    assert ingestion.flush(60)
     faulty.fault = lambda _insert: None
     for first in range(10_000, 50_000, 10_000):
         send(ingestion, fed, events(*range(first, first + 10_000)), wait=False)
     assert len(faulty.tokens) == 1
-    assert ingestion.flush(30)
+    assert ingestion.flush(60)
     assert len(faulty.tokens) == 2
     assert fed.count() == 50_000
 
@@ -427,7 +427,7 @@ def test_an_interrupted_search_goes_on_where_it_was(start: Open, fed: Fed, fault
     faulty.fault = fault
     ingestion = start()
     send(ingestion, fed, events(*range(995, 1005)), wait=False)
-    assert ingestion.flush(30)
+    assert ingestion.flush(60)
     assert numbers(fed) == list(range(995, 1001))
     assert fed.count("t_quarantine") == 4
     assert len(faulty.tokens) == len(set(faulty.tokens)), "a part was sent again"
@@ -454,7 +454,7 @@ def test_rows_wait_in_the_log_while_the_engine_cannot_write(start: Open, fed: Fe
         send(ingestion, fed, events(1))
     assert caught.value.kind is Kind.UNAVAILABLE
     send(ingestion, fed, events(2), wait=False)
-    assert ingestion.flush(20)
+    assert ingestion.flush(60)
     assert numbers(fed) == [1, 2]
     assert ingestion.pending_bytes == 0
 
@@ -472,7 +472,7 @@ def test_who_waits_behind_a_block_that_the_engine_does_not_take_hears_of_it(
         with pytest.raises(CommitDelayed, match="no space"):
             send(ingestion, fed, events(number))
     faulty.fault = lambda _insert: None
-    assert ingestion.flush(20)
+    assert ingestion.flush(60)
     assert numbers(fed) == [1, 2, 3]
 
 
@@ -486,7 +486,7 @@ def test_who_wants_to_remove_rows_behind_such_a_block_is_told_before_the_time_is
         with pytest.raises(WritingBusy), ingestion.settled(timeout=3600):
             pass
     faulty.fault = lambda _insert: None
-    assert ingestion.flush(20)
+    assert ingestion.flush(60)
     with ingestion.settled(timeout=10):
         assert numbers(fed) == [1]
 
@@ -496,7 +496,7 @@ def test_an_unforeseen_error_does_not_end_the_writer(start: Open, fed: Fed, faul
     faulty.fault = failing(ZeroDivisionError("surprise"))
     with pytest.raises(CommitDelayed, match="surprise"):
         send(ingestion, fed, events(1))
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert numbers(fed) == [1]
 
 
@@ -528,7 +528,7 @@ def test_a_block_too_large_for_the_memory_is_split_in_the_end(
     ingestion = start()
     with pytest.raises(CommitDelayed):
         send(ingestion, fed, events(*range(10)))
-    assert ingestion.flush(20)
+    assert ingestion.flush(60)
     assert numbers(fed) == list(range(10))
     assert fed.count("t_quarantine") == 0
 
@@ -622,7 +622,7 @@ def test_a_view_that_runs_out_of_memory_doubles_nothing(start: Open, fed: Fed, f
     ingestion = start()
     with pytest.raises(CommitDelayed):
         send(ingestion, fed, events(*range(10)))
-    assert ingestion.flush(20)
+    assert ingestion.flush(60)
     assert numbers(fed) == list(range(10))
     assert ingestion.block_counters.view_failures == 1
 
@@ -674,7 +674,7 @@ def test_nothing_is_committed_during_a_pause_and_everything_after(start: Open, f
         send(ingestion, fed, events(1), wait=False)
         assert not ingestion.flush(0.1)
         assert numbers(fed) == []
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert numbers(fed) == [1]
 
 
@@ -713,12 +713,12 @@ def test_whoever_writes_beside_and_whoever_pauses_wait_for_each_other(start: Ope
             time.sleep(0.05)
             steps.append("written")
         for each in pauses:
-            each.result(10)
+            each.result(60)
         with ingestion.alone():
             beside = threads.submit(write)
             time.sleep(0.05)
             steps.append("alone")
-        beside.result(10)
+        beside.result(60)
     assert [step.split()[-1] for step in steps] == ["written", "begins", "ends", "begins", "ends", "alone", "beside"]
 
 
@@ -730,7 +730,7 @@ def test_more_pending_bytes_than_allowed_are_refused(start: Open, fed: Fed, faul
         send(ingestion, fed, events(4, 5, 6), wait=False)
     assert caught.value.retry_after == 1
     faulty.gate.set()
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     send(ingestion, fed, events(7), wait=True)
     assert numbers(fed) == [1, 2, 3, 7]
 
@@ -758,7 +758,7 @@ def test_masses_are_answered_in_time_while_the_engine_stands_still(
     faulty.gate.clear()
     assert not send(ingestion, fed, _MASSES, wait=False).committed
     faulty.gate.set()
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert fed.count() == 4000
 
 
@@ -777,7 +777,7 @@ def test_a_client_that_goes_away_harms_nobody(start: Open, fed: Fed) -> None:
         await ingestion.accept("t_1", fed.source, events(20), wait=True)
 
     asyncio.run(abandon())
-    assert ingestion.flush(10)
+    assert ingestion.flush(60)
     assert numbers(fed) == list(range(21))
     assert ingestion.pending_bytes == 0
 

@@ -60,7 +60,7 @@ def write(folder: Path, texts: Sequence[str], **options: Any) -> None:
     """One group for each text."""
     with running(folder, **options) as (log, _):
         for text in texts:
-            append(log, rows(text)).result(10)
+            append(log, rows(text)).result(60)
 
 
 def contents(folder: Path) -> list[str]:
@@ -78,8 +78,8 @@ def segments(folder: Path) -> list[Path]:
 
 def test_what_is_acknowledged_is_found_at_the_next_start(folder: Path) -> None:
     with running(folder) as (log, delivered):
-        append(log, Rows("t_é", b"good\n", 1, b"bad\n", 2)).result(10)
-        append(log, rows("second")).result(10)
+        append(log, Rows("t_é", b"good\n", 1, b"bad\n", 2)).result(60)
+        append(log, rows("second")).result(60)
         assert [each.sequence for each in delivered] == [1, 2]
     first, second = (each for each, _ in recover(folder).undone())
     assert (first.data_source, first.good, first.good_rows) == ("t_é", b"good\n", 1)
@@ -89,10 +89,10 @@ def test_what_is_acknowledged_is_found_at_the_next_start(folder: Path) -> None:
 
 def test_sequence_numbers_and_the_id_go_on_after_a_restart(folder: Path) -> None:
     with running(folder) as (log, _):
-        append(log, rows("a")).result(10)
+        append(log, rows("a")).result(60)
         identity = log.id
     with running(folder) as (log, delivered):
-        append(log, rows("b")).result(10)
+        append(log, rows("b")).result(60)
         assert log.id == identity
         assert delivered[0].sequence == 2
     assert contents(folder) == ["a", "b"]
@@ -101,7 +101,7 @@ def test_sequence_numbers_and_the_id_go_on_after_a_restart(folder: Path) -> None
 def test_many_small_appends_share_a_sync(folder: Path) -> None:
     with running(folder) as (log, delivered):
         for future in [append(log, rows(str(number))) for number in range(2000)]:
-            future.result(10)
+            future.result(60)
         assert log.counters.syncs < 500
         assert [each.good for each in delivered] == [str(number).encode() for number in range(2000)]
 
@@ -207,7 +207,7 @@ def test_a_first_or_last_segment_that_was_deleted_is_missed(folder: Path) -> Non
 def test_a_log_whose_first_segments_were_released_is_whole(folder: Path) -> None:
     with running(folder, segment_bytes=HEADER_SIZE + 1) as (log, delivered):
         for number, text in enumerate("abc", 1):
-            append(log, rows(text)).result(10)
+            append(log, rows(text)).result(60)
             log.report(Done(Block("t_1", number, number)), [delivered[-1]])
     assert contents(folder) == []
     write(folder, ["d", "e"], segment_bytes=HEADER_SIZE + 1)
@@ -246,13 +246,13 @@ def test_a_later_version_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatc
 def test_segments_go_when_all_their_rows_are_done(folder: Path) -> None:
     with running(folder, segment_bytes=HEADER_SIZE + 1) as (log, delivered):
         for text in "abc":
-            append(log, rows(text)).result(10)
+            append(log, rows(text)).result(60)
         assert len(segments(folder)) == 3
         log.report(Done(Block("t_1", 2, 2)), [delivered[1]])
-        append(log, rows("d")).result(10)
+        append(log, rows("d")).result(60)
         assert len(segments(folder)) >= 4, "the oldest segment still has rows that are not done"
         log.report(Done(Block("t_1", 1, 1)), [delivered[0]])
-        append(log, rows("e")).result(10)
+        append(log, rows("e")).result(60)
         assert segments(folder)[0].name == f"{3:016x}.wal"
     assert contents(folder) == ["c", "d", "e"]
 
@@ -261,7 +261,7 @@ def test_a_start_continues_with_the_plans_and_refusals_of_the_log(folder: Path) 
     one, two = Block("t_1", 1, 3), Block("t_1", 4, 4)
     with running(folder) as (log, delivered):
         for each in (rows("a"), rows("other", "t_2"), rows("b"), rows("c"), rows("d")):
-            append(log, each).result(10)
+            append(log, each).result(60)
         log.note(Plan(one))
         log.note(Refused(one, "", Fate.SPLIT, "why"))
         log.note(Plan(two))
@@ -282,7 +282,7 @@ def test_a_decision_is_on_the_disk_before_anything_follows_from_it(folder: Path,
     split, quarantined = Refused(block, "", Fate.SPLIT, "why"), Refused(block, "0", Fate.QUARANTINE, "why")
     notes: list[Note] = [Plan(block), split, quarantined]
     with SyncedLog(folder) as disk, running(folder) as (log, _):
-        append(log, rows("row")).result(10)
+        append(log, rows("row")).result(60)
         for number, note in enumerate(notes):
             log.note(note)
             disk.copy_to(tmp_path / f"{number}")
@@ -302,12 +302,12 @@ def test_what_a_start_finds_is_on_the_disk_before_anything_follows_from_it(folde
 
 def test_a_full_log_refuses_rows_and_takes_them_again_later(folder: Path) -> None:
     with running(folder, limit_bytes=1000, segment_bytes=400) as (log, delivered):
-        append(log, rows("x" * 500)).result(10)
+        append(log, rows("x" * 500)).result(60)
         with pytest.raises(LogFull, match="limit of 1000 bytes"):
             log.append(rows("y" * 500), lambda _failure: None)
         log.report(Done(Block("t_1", 1, 1)), delivered)
-        append(log, rows("z" * 300)).result(10)  # its sync lets the first segment go
-        append(log, rows("y" * 500)).result(10)
+        append(log, rows("z" * 300)).result(60)  # its sync lets the first segment go
+        append(log, rows("y" * 500)).result(60)
     assert contents(folder) == ["z" * 300, "y" * 500]
 
 
@@ -317,13 +317,13 @@ def test_a_full_log_takes_rows_again_once_all_is_done_although_nothing_came_betw
     sync: bool,
 ) -> None:
     with running(folder, limit_bytes=1000, sync=sync) as (log, delivered):
-        append(log, rows("x" * 800)).result(10)
+        append(log, rows("x" * 800)).result(60)
         with pytest.raises(LogFull):
             log.append(rows("y" * 800), lambda _failure: None)
         log.report(Done(Block("t_1", 1, 1)), delivered)
         for _ in range(200):  # each attempt lets go of what was done before it
             try:
-                append(log, rows("y" * 800)).result(10)
+                append(log, rows("y" * 800)).result(60)
                 break
             except LogFull:
                 time.sleep(0.01)
@@ -336,7 +336,7 @@ def test_a_log_that_is_emptied_because_it_was_full_is_opened_again(
     """Its one segment has no record. Its numbers, and its id, go on: tables remember both."""
     first = folder / "0000000000000001.wal"
     with running(folder, limit_bytes=1000) as (log, delivered):
-        append(log, rows("x" * 800)).result(10)
+        append(log, rows("x" * 800)).result(60)
         log.report(Done(Block("t_1", 1, 1)), delivered)
         while first.exists():
             with suppress(LogFull):
@@ -350,9 +350,9 @@ def test_a_log_that_is_emptied_because_it_was_full_is_opened_again(
         with running(each) as (again, _):
             with monkeypatch.context() as patched, pytest.raises(LogWriteFailed):
                 patched.setattr("stonechat.ingest.segment_chain._sync_data", fails_to_sync)
-                append(again, rows("fails")).result(10)
+                append(again, rows("fails")).result(60)
             shutil.copytree(each, failed := tmp_path / f"{each.name} failed")
-            append(again, rows("kept")).result(10)
+            append(again, rows("kept")).result(60)
         write(failed, ["kept"])
         for folder_ in (each, failed):
             assert contents(folder_) == ["kept"]
@@ -373,24 +373,24 @@ def test_a_failed_write_is_not_acknowledged_and_leaves_no_trace(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with running(folder) as (log, delivered):
-        append(log, rows("first")).result(10)
+        append(log, rows("first")).result(60)
         monkeypatch.setattr(os, "pwrite", failing)
         with pytest.raises(LogWriteFailed, match="No space left on device"):
-            append(log, rows("fails")).result(10)
+            append(log, rows("fails")).result(60)
         monkeypatch.undo()
-        append(log, rows("second")).result(10)
+        append(log, rows("second")).result(60)
         assert [each.good for each in delivered] == [b"first", b"second"]
     assert contents(folder) == ["first", "second"]
 
 
 def test_a_failed_sync_is_not_acknowledged_and_leaves_no_trace(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(folder) as (log, _):
-        append(log, rows("first")).result(10)
+        append(log, rows("first")).result(60)
         monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", fails_to_sync)
         with pytest.raises(LogWriteFailed, match="Input/output error"):
-            append(log, rows("fails")).result(10)
+            append(log, rows("fails")).result(60)
         monkeypatch.undo()
-        append(log, rows("second")).result(10)
+        append(log, rows("second")).result(60)
     assert contents(folder) == ["first", "second"]
 
 
@@ -402,18 +402,18 @@ def test_whether_a_group_that_cannot_be_taken_back_was_kept_is_told_as_unknown(
         raise OSError(errno.EIO, "Input/output error")
 
     with running(folder) as (log, _):
-        append(log, rows("first")).result(10)
+        append(log, rows("first")).result(60)
         monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", fails_to_sync)
         if taken_back:
             monkeypatch.setattr(os, "fsync", fails_to_sync)
         else:
             monkeypatch.setattr(os, "ftruncate", fails_to_truncate)
         with pytest.raises(LogOutcomeUnknown, match="is not known") as raised:
-            append(log, rows("perhaps")).result(10)
+            append(log, rows("perhaps")).result(60)
         assert STATUS_BY_KIND[raised.value.kind] == 500, "a 503 says that nothing was kept"
         monkeypatch.undo()
         with pytest.raises(LogWriteFailed, match="until the server is started again") as refused:
-            append(log, rows("never")).result(10)
+            append(log, rows("never")).result(60)
         assert STATUS_BY_KIND[refused.value.kind] == 503
     assert contents(folder) == ["first", *([] if taken_back else ["perhaps"])]
 
@@ -425,11 +425,11 @@ def test_a_group_of_which_nothing_was_written_is_known_not_to_be_kept_on_a_disk_
         raise OSError(errno.EROFS, "Read-only file system")
 
     with running(folder) as (log, _):
-        append(log, rows("first")).result(10)
+        append(log, rows("first")).result(60)
         for name in ("pwrite", "ftruncate", "fsync"):
             monkeypatch.setattr(os, name, is_read_only)
         with pytest.raises(LogWriteFailed, match="Read-only") as raised:
-            append(log, rows("never")).result(10)
+            append(log, rows("never")).result(60)
         assert raised.value.code == "SC612"
         monkeypatch.undo()
     assert contents(folder) == ["first"]
@@ -442,14 +442,14 @@ def test_a_note_that_nobody_waits_for_is_written_later_if_it_fails(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with running(folder) as (log, delivered):
-        append(log, rows("first")).result(10)
+        append(log, rows("first")).result(60)
         log.note(Plan(Block("t_1", 1, 1)))
         monkeypatch.setattr(os, "pwrite", failing)
         log.report(Done(Block("t_1", 1, 1)), delivered)
         with pytest.raises(LogWriteFailed):
-            append(log, rows("fails")).result(10)
+            append(log, rows("fails")).result(60)
         monkeypatch.undo()
-        append(log, rows("second")).result(10)
+        append(log, rows("second")).result(60)
     assert contents(folder) == ["second"]
 
 
@@ -465,7 +465,7 @@ def test_a_disk_that_is_full_loses_nothing_acknowledged(tmp_path: Path) -> None:
             for number in range(100):
                 text = f"{number} " + "x" * 5000
                 try:
-                    append(log, rows(text)).result(10)
+                    append(log, rows(text)).result(60)
                     kept.append(text)
                 except LogWriteFailed as failure:
                     assert "No space left on device" in failure.message  # noqa: PT017 - some appends succeed
@@ -497,5 +497,5 @@ def test_a_barrier_is_told_after_what_was_handed_in_before(folder: Path) -> None
             passed.set()
 
         log.barrier(passing)
-        assert passed.wait(10)
+        assert passed.wait(60)
         assert seen == [50]

@@ -88,13 +88,13 @@ def test_a_file_has_the_same_bytes_whatever_way_they_were_written(groups: list[l
 
 def test_large_synced_groups_are_written_directly_and_no_others(folder: Path, directly: list[int]) -> None:
     with running(folder) as (log, _):
-        append(log, rows("small")).result(10)
+        append(log, rows("small")).result(60)
         assert directly == []
-        append(log, rows(text(1, LARGE))).result(10)
+        append(log, rows(text(1, LARGE))).result(60)
         assert sum(directly) > LARGE - 2 * PAGE
     directly.clear()
     with running(folder, sync=False) as (log, _):
-        append(log, rows(text(2, LARGE))).result(10)
+        append(log, rows(text(2, LARGE))).result(60)
     assert directly == []
     assert contents(folder) == ["small", text(1, LARGE), text(2, LARGE)]
 
@@ -104,7 +104,7 @@ def test_a_file_system_that_takes_no_direct_writes_gets_others(tmp_path: Path) -
         texts = [text(number, LARGE) for number in range(3)]
         with running(disk / "log") as (log, _):
             for each in texts:
-                append(log, rows(each)).result(10)
+                append(log, rows(each)).result(60)
             assert not log._files._writer.direct
         assert contents(disk / "log") == texts
 
@@ -121,7 +121,7 @@ def test_a_direct_write_that_is_refused_goes_the_other_way_from_then_on(
     texts = [text(number, LARGE) for number in range(3)]
     with running(folder) as (log, _):
         for each in texts:
-            append(log, rows(each)).result(10)
+            append(log, rows(each)).result(60)
     assert len(directly) == 1
     assert contents(folder) == texts
 
@@ -129,7 +129,7 @@ def test_a_direct_write_that_is_refused_goes_the_other_way_from_then_on(
 def test_a_system_without_direct_writes_is_no_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_writing, "_DIRECT", 0)
     with running(folder) as (log, _):
-        append(log, rows(text(1, LARGE))).result(10)
+        append(log, rows(text(1, LARGE))).result(60)
     assert contents(folder) == [text(1, LARGE)]
 
 
@@ -148,16 +148,16 @@ def test_a_direct_write_that_is_cut_short_is_completed_or_leaves_no_trace(
         return real(descriptor, data, offset)
 
     with running(folder) as (log, delivered):
-        append(log, rows("first")).result(10)
+        append(log, rows("first")).result(60)
         monkeypatch.setattr(os, "pwrite", cut_short)
         attempt = append(log, rows(text(1, LARGE)))
         if full:
             with pytest.raises(LogWriteFailed, match="No space left on device"):
-                attempt.result(10)
+                attempt.result(60)
         else:
-            attempt.result(10)
+            attempt.result(60)
         monkeypatch.undo()
-        append(log, rows("last")).result(10)
+        append(log, rows("last")).result(60)
         assert len(delivered) == 3 - full
     assert contents(folder) == (["first", "last"] if full else ["first", text(1, LARGE), "last"])
 
@@ -169,13 +169,13 @@ def test_a_failed_sync_behind_direct_writes_leaves_no_trace(
         raise OSError(errno.EIO, "Input/output error")
 
     with running(folder) as (log, _):
-        append(log, rows("first")).result(10)
+        append(log, rows("first")).result(60)
         monkeypatch.setattr("stonechat.ingest.segment_chain._sync_data", failing)
         with pytest.raises(LogWriteFailed, match="Input/output error"):
-            append(log, rows(text(1, LARGE))).result(10)
+            append(log, rows(text(1, LARGE))).result(60)
         assert directly
         monkeypatch.undo()
-        append(log, rows("second")).result(10)
+        append(log, rows("second")).result(60)
     assert contents(folder) == ["first", "second"]
 
 
@@ -187,7 +187,7 @@ def test_a_disk_that_is_full_in_the_middle_of_large_groups_loses_nothing_acknowl
             for number in range(60):
                 each = text(number, 700_000 if number % 3 else 20_000)
                 try:
-                    append(log, rows(each)).result(10)
+                    append(log, rows(each)).result(60)
                     kept.append(each)
                 except LogWriteFailed as failure:
                     assert "No space left on device" in failure.message  # noqa: PT017 - some appends succeed
@@ -209,7 +209,7 @@ def test_whatever_a_power_loss_leaves_of_the_last_group_is_a_torn_tail(lost: set
     with TemporaryDirectory() as name:
         folder = Path(name)
         with running(folder) as (log, _):
-            append(log, rows(text(0, 1000))).result(10)
+            append(log, rows(text(0, 1000))).result(60)
             log.note(Plan(Block("t_1", 1, 1)))
             (path,) = segments(folder)
             synced = path.stat().st_size
@@ -232,7 +232,7 @@ def _passed(log: Log) -> None:
     """Wait until what was handed in is written, without having it synced."""
     passed = threading.Event()
     log.barrier(lambda _failure: passed.set())
-    assert passed.wait(10)
+    assert passed.wait(60)
 
 
 def _append_as_one(log: Log, group: list[Rows]) -> None:
@@ -241,15 +241,15 @@ def _append_as_one(log: Log, group: list[Rows]) -> None:
 
     def hold(_failure: object) -> None:
         held.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     log.barrier(hold)
-    assert held.wait(10)
+    assert held.wait(60)
     groups = log.counters.groups
     futures = [append(log, each) for each in group]
     go_on.set()
     for future in futures:
-        future.result(10)
+        future.result(60)
     assert log.counters.groups == groups + 1
 
 

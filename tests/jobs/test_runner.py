@@ -17,7 +17,7 @@ from stonechat.jobs.runner import JobActive, JobRunner, NotCancellable, NotRetry
 from stonechat.jobs.store import MIGRATIONS, Job, JobStatus, JobStore, NewJob, Subject, UnknownJob, forget_jobs
 from stonechat.state import StateStore, create_tables
 
-_SECONDS = 20.0
+_SECONDS = 60.0
 Start = Callable[..., JobRunner]
 
 

@@ -88,7 +88,7 @@ class Scheduling:
         assert job.pipe is not None
         assert job.payload["scheduled"]
         self.runs.append((job.pipe.name, job.payload["job_timestamp"]))
-        assert self.going_on.wait(20)
+        assert self.going_on.wait(60)
         return {}
 
 

@@ -21,7 +21,7 @@ class _Busy:
 
     def __call__(self) -> str:
         self.begun.set()
-        assert self.may_end.wait(30)
+        assert self.may_end.wait(60)
         return threading.current_thread().name
 
 

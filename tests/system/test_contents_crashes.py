@@ -116,7 +116,7 @@ def _kill_during(server: RunningServer, delay: float, request: Callable[[], http
     except httpx.TransportError:
         answer = None
     killer.join()
-    server.process.wait(30)
+    server.process.wait(60)
     return answer
 
 

@@ -116,7 +116,7 @@ class _World:
             answer = self._server.deploy(files, allow_destructive_operations="true")
             assert answer.json()["result"] in {"success", "no_changes"}, answer.text
         except httpx.TransportError:
-            assert self._server.process.wait(30) != 0
+            assert self._server.process.wait(60) != 0
         finally:
             sender.stopped = True
             sender.join()

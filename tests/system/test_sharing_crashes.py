@@ -92,7 +92,7 @@ class _World:
             answer = origin.deploy({"events.datasource": text}, allow_destructive_operations="true")
             assert answer.json()["result"] in {"success", "no_changes"}, answer.text
         except httpx.TransportError:
-            assert self._server.process.wait(30) != 0
+            assert self._server.process.wait(60) != 0
         finally:
             watcher.stopped = True
             watcher.join()

@@ -77,7 +77,7 @@ def test_what_waits_when_the_queue_closes_is_written(tables: _Tables) -> None:
     tables.go.clear()
     queue = EventQueue(tables.write, _Silent(), linger=0.0)
     queue.offer("a", _call("first"))
-    assert tables.entered.wait(30)
+    assert tables.entered.wait(60)
     queue.offer("a", _call("while the first is written"))
     closing = threading.Thread(target=queue.close)
     closing.start()
@@ -91,7 +91,7 @@ def test_events_are_written_at_once_when_they_take_half_of_the_place(tables: _Ta
     queue = EventQueue(tables.write, _Silent(), capacity=6, linger=_FOR_EVER)
     for number in range(4):
         queue.offer("a", _call(str(number)))
-    assert tables.entered.wait(30)
+    assert tables.entered.wait(60)
     tables.go.set()
     queue.close()
     assert queue.counters.written == 4
@@ -101,7 +101,7 @@ def test_events_beyond_the_capacity_are_dropped_and_counted(tables: _Tables) -> 
     tables.go.clear()
     queue = EventQueue(tables.write, _Silent(), capacity=3, linger=0.0)
     queue.offer("a", _call("held"))
-    assert tables.entered.wait(30)
+    assert tables.entered.wait(60)
     for number in range(5):
         queue.offer("a", _call(str(number)))
     assert queue.counters.dropped == 2
@@ -134,7 +134,7 @@ def test_a_queue_without_events_asks_for_none(tables: _Tables) -> None:
     source = _Silent()
     queue = EventQueue(tables.write, source, linger=0.0)
     queue.offer("a", _call("x"))
-    assert tables.entered.wait(30)
+    assert tables.entered.wait(60)
     queue.close()
     # Once for the event, and once or twice on the way out.
     assert source.asked <= 3
@@ -174,7 +174,7 @@ def test_a_reader_does_not_wait_for_a_writer_that_is_stuck(tables: _Tables) -> N
     tables.go.clear()
     queue = EventQueue(tables.write, _Silent(), linger=0.0)
     queue.offer("a", _call("stuck"))
-    assert tables.entered.wait(30)
+    assert tables.entered.wait(60)
     queue.catch_up()
     assert tables.batches == []
     tables.go.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.conftest import StartServer
+from tests.conftest import RunningServer
 from typer.testing import CliRunner
 
 from stonechat.cli.main import app
@@ -15,12 +15,13 @@ from stonechat.project.loader import load_folder
 PROJECTS = Path(__file__).parent / "projects"
 
 
-def test_the_tests_of_every_project_pass(start_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = start_server()
-    for project in sorted(PROJECTS.iterdir()):
-        monkeypatch.chdir(project)
-        result = CliRunner().invoke(app, ["test", "run", "--url", server.url])
-        assert result.exit_code == 0, result.output
+@pytest.mark.parametrize("project", sorted(PROJECTS.iterdir()), ids=lambda path: path.name)
+def test_the_tests_of_a_project_pass(
+    module_server: RunningServer, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    result = CliRunner().invoke(app, ["test", "run", "--url", module_server.url])
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("project", sorted(PROJECTS.iterdir()), ids=lambda path: path.name)

@@ -65,7 +65,7 @@ def _send(ingestion: Ingestion, fed: Fed, *bodies: bytes) -> None:
         await asyncio.gather(*(ingestion.accept("t_1", fed.source, body) for body in bodies))
 
     asyncio.run(accepted())
-    assert ingestion.flush(30)
+    assert ingestion.flush(60)
 
 
 def _numbers(fed: Fed) -> list[object]:
