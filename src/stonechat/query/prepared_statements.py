@@ -6,6 +6,7 @@ its values. So it is asked once, of the statement with marks in their places.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -15,27 +16,31 @@ from stonechat.project.plans import Found, Gaps, Plan
 from stonechat.query.cache import CacheKey, all_stays
 from stonechat.query.prepared import CLOCK, Prepared
 from stonechat.sql.skeletons import remember_skeleton, skeleton
-from stonechat.sql.unrepeatable import is_repeatable
+from stonechat.sql.unrepeatable import is_repeatable, marks_of_times, tells_year
+
+_WITH_A_YEAR = "2000-01-01"
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedStatement:
     """What is known of all calls that go by a plan: `marked` is one with marks for values, and has these `gaps`.
 
-    `values_tell`: whether an answer is repeatable may depend on what is in its strings.
+    `times`, if there are any, are the numbers of gaps whose values decide whether an answer is repeatable.
     """
 
     marked: Prepared
     gaps: Gaps
     skeleton: str
-    values_tell: bool
+    times: Sequence[int]
 
     @classmethod
     def of(cls, snapshot: Snapshot, marked: Prepared) -> PreparedStatement:
         """That of a call with marks."""
         statement = marked.query.statement
-        values_tell = not marked.repeatable and all_stays(snapshot.project, marked.reads)
-        return cls(marked, Gaps.of(statement), skeleton(statement), values_tell)
+        gaps, times = Gaps.of(statement), marks_of_times(statement)
+        with_years = gaps.filled([_WITH_A_YEAR] * (1 + max(gaps.numbers, default=0)))
+        may_repeat = times and is_repeatable(with_years) and all_stays(snapshot.project, marked.reads)
+        return cls(marked, gaps, skeleton(statement), times if may_repeat else ())
 
     def prepared(self, found: Found) -> Prepared:
         """The call with the values that were found for the gaps of the plan."""
@@ -43,7 +48,9 @@ class PreparedStatement:
         statement = self.gaps.filled(found.printed)
         remember_skeleton(statement, self.skeleton)
         query, key = known.query, known.key
-        repeatable = known.repeatable or (self.values_tell and is_repeatable(statement))
+        repeatable = known.repeatable
+        if self.times:
+            repeatable = all(map(tells_year, map(found.printed.__getitem__, self.times)))
         return Prepared(
             known.workspace_database,
             Query(statement, query.database, query.format, query.parameters, query.settings, query.limits),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -28,7 +29,9 @@ _UNREPEATABLE: Final = frozenset(
 #: A text without a year is a time of the last twelve months for these.
 _GUESSES: Final = re.compile(r"parseDateTime\d*+BestEffort", re.IGNORECASE | re.ASCII)
 #: No quote stands in a string without an escape, so that this is no part of one.
-_TOLD: Final = re.compile(rf"{_GUESSES.pattern}\w*+\s*+\(\s*+'\d{{4}}-\d\d-\d\d[ T']", re.IGNORECASE | re.ASCII)
+_GUESSED: Final = rf"{_GUESSES.pattern}\w*+\s*+\(\s*+'"
+_TOLD: Final = re.compile(rf"{_GUESSED}\d{{4}}-\d\d-\d\d[ T']", re.IGNORECASE | re.ASCII)
+_MARKED: Final = re.compile(rf"{_GUESSED}\x01(\d+)\x01'", re.IGNORECASE | re.ASCII)
 _REMEMBERED = 1000
 _LONGEST_REMEMBERED = 20_000
 
@@ -38,6 +41,15 @@ def is_repeatable(sql: str) -> bool:
     found = skeleton(sql)
     repeatable, guesses = _judged(found) if len(found) > _LONGEST_REMEMBERED else _judged_remembered(found)
     return repeatable and (not guesses or len(_TOLD.findall(sql)) == guesses)
+
+
+def marks_of_times(marked: str) -> Sequence[int]:
+    """The numbers of the marks in a statement that stand where a text without a year would be a time of this year."""
+    return [int(number) for number in _MARKED.findall(marked)]
+
+
+tells_year: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]|\Z)", re.ASCII).match
+"""Whether a text in the place of such a mark is the same time every year."""
 
 
 def _judged(found: str) -> tuple[bool, int]:
