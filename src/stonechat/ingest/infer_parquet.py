@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from stonechat.ingest.inference import (
     column_name,
     infer_ndjson,
     is_reachable,
+    step_to,
 )
 from stonechat.ingest.jsonpaths import EACH
 from stonechat.ingest.types import codec_of
@@ -24,6 +26,7 @@ from stonechat.sql.quoting import literal
 from stonechat.sql.types import InvalidType, parse_type
 
 _ROWS = 1000
+_FIRST_KEY = re.compile(r"\$(?:\['(?P<quoted>[^']+)'\]|\.(?P<plain>[^.\[]+))")
 _BOUNDS = "SETTINGS max_execution_time = 10, max_memory_usage = 500000000"
 _AS_TEXT = f"{_BOUNDS}, output_format_json_quote_decimals = 1, output_format_json_validate_utf8 = 1"
 
@@ -57,7 +60,7 @@ def _columns(sampled: Inference, declared: dict[str, str]) -> Iterator[InferredC
     for key, kind in declared.items():
         below = [column for column in sampled.columns if _key_of(column) == key]
         if below and _is_one_column(kind):
-            path = f"$.{key}{EACH}" if kind.startswith("Array(") else f"$.{key}"
+            path = f"${step_to(key)}{EACH if kind.startswith('Array(') else ''}"
             present = max(column.present for column in below)
             yield InferredColumn(column_name(key, ()), path, str(parse_type(kind)), present)
         elif is_reachable(key):
@@ -65,7 +68,9 @@ def _columns(sampled: Inference, declared: dict[str, str]) -> Iterator[InferredC
 
 
 def _key_of(column: InferredColumn) -> str:
-    return (column.path or "").removeprefix("$.").split(".")[0].removesuffix(EACH)
+    found = _FIRST_KEY.match(column.path or "")
+    assert found is not None
+    return found["quoted"] or found["plain"]
 
 
 def _is_one_column(kind: str) -> bool:

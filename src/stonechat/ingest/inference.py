@@ -25,6 +25,7 @@ _MOST_COLUMNS = 500
 _MOST_KEYS = 100
 _DEEPEST = 16
 _KEY = re.compile(r"\w(?:[\w $@:/-]*[\w$@:/-])?|@\w[\w-]*")
+_QUOTED_KEY = re.compile(r"[^'`\x00-\x1f\x7f]+")
 
 
 class NothingToInfer(StonechatError):
@@ -96,7 +97,8 @@ def named_columns(found: Iterable[tuple[str, str, float]]) -> tuple[InferredColu
     for path, kind, present in found:
         if len(columns) == _MOST_COLUMNS:
             break
-        name = column_name(path.removeprefix("$.").replace(EACH, ""), columns)
+        keys = path.replace("['", ".").replace("']", "").replace(EACH, "")
+        name = column_name(keys.removeprefix("$."), columns)
         optional = present < 1 and not kind.startswith("Array(")
         columns[name] = InferredColumn(name, path, f"Nullable({kind})" if optional else kind, present)
     return tuple(columns.values())
@@ -131,7 +133,12 @@ def _plain(text: str) -> str:
 
 def is_reachable(key: str) -> bool:
     """Whether a jsonpath can name the key."""
-    return _KEY.fullmatch(key) is not None
+    return _QUOTED_KEY.fullmatch(key) is not None
+
+
+def step_to(key: str) -> str:
+    """The step of a jsonpath to a key that is reachable."""
+    return f".{key}" if _KEY.fullmatch(key) else f"['{key}']"
 
 
 @dataclass(slots=True)
@@ -208,7 +215,7 @@ def _columns(root: _Seen, rows: int) -> Iterator[tuple[str, str, int]]:
     for key, seen in root.keys.items():
         if is_reachable(key):
             for path, kind, count in _leaves(seen, rows):
-                yield f"$.{key}{path}", kind, count
+                yield f"${step_to(key)}{path}", kind, count
 
 
 def _leaves(seen: _Seen, total: int) -> Iterator[tuple[str, str, int]]:
@@ -216,7 +223,7 @@ def _leaves(seen: _Seen, total: int) -> Iterator[tuple[str, str, int]]:
     if seen.is_record:
         for key, child in seen.keys.items():
             for path, kind, count in _leaves(child, total):
-                yield f".{key}{path}", kind, count
+                yield f"{step_to(key)}{path}", kind, count
     elif seen.elements is not None and seen.arrays == seen.count:
         for path, kind in _element_leaves(seen.elements, seen.element_count):
             yield f"{EACH}{path}", f"Array({kind})", seen.count
