@@ -39,7 +39,7 @@ test-crashes: $(VENV)/.dev
 # Random inputs for whatever reads text or bytes, about ten minutes on two cores; tests/fuzz/running.py says how to run
 # fewer of them, or one again. And more examples of the properties that `make test` tries a few of.
 PROPERTIES := tests/sql/test_fencing.py tests/http/test_hidden_rows.py tests/ingest/test_inference.py \
-	tests/ingest/test_verdicts_hold.py
+	tests/ingest/test_verdicts_hold.py tests/query/test_planned_calls.py
 fuzz: $(VENV)/.dev
 	STONECHAT_EXAMPLES=1000 $(BIN)/pytest tests/fuzz $(PROPERTIES) -o python_files="fuzz_*.py" --timeout 1800 -n 2 --dist load $(FUZZ)
 
