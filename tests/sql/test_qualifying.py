@@ -47,9 +47,18 @@ def test_a_case_of_the_corpus(path: Path) -> None:
 def test_the_table_is_told_from_a_definition_of_its_name_that_reads_it_through_another() -> None:
     placed = _PLACING.apply("WITH raw AS (SELECT * FROM m), m AS (SELECT * FROM raw) SELECT * FROM m")
     assert placed == "WITH raw AS (SELECT * FROM `d5`.m), m AS (SELECT * FROM raw) SELECT * FROM m"
-    # Here the name stands for the table and for the definition: no text says both.
-    both = "WITH n AS (SELECT * FROM m), m AS (SELECT * FROM n) SELECT * FROM m, n"
-    assert _PLACING.apply(both) == both
+
+
+def test_definitions_become_sub_queries_where_a_name_is_a_table_and_a_definition() -> None:
+    placed = _PLACING.apply("WITH n AS (SELECT * FROM m), m AS (SELECT 'a' FROM n) SELECT 'b' FROM m x, n, m")
+    # What the WITH defines is not used any more.
+    definitions, statement = placed.split("n) ", 1)
+    assert definitions == "WITH n AS (SELECT * FROM m), m AS (SELECT 'a' FROM "
+    assert statement == (
+        "SELECT 'b' FROM (SELECT 'a' FROM (SELECT * FROM `d5`.m\n) AS `n`\n) x,"
+        " (SELECT * FROM (SELECT 'a' FROM `d5`.n\n) AS `m`\n) AS `n`,"
+        " (SELECT 'a' FROM (SELECT * FROM `d5`.m\n) AS `n`\n) AS `m`"
+    )
 
 
 def test_an_alias_counts_where_a_definition_is_used() -> None:

@@ -4,7 +4,8 @@ The engine finds a table without a database in the one that the statement runs i
 database written in front of its name; everything else in the statement, comments and line breaks included, stays. So
 does the name of a database that stands for another: the other one takes its place.
 
-What is a table and what a name of the statement's own is told by `sql.scoping`. After IN, an alias or a column of that
+What is a table and what a name of the statement's own is told by `sql.scoping`, and where one name is both,
+`sql.unrolling` gives each use a text of its own. After IN, an alias or a column of that
 name comes before the table.
 """
 
@@ -17,9 +18,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from stonechat.sql.quoting import identifier
-from stonechat.sql.resolving import circular_definitions, may_be_alias, uses_of
+from stonechat.sql.resolving import Uses, may_be_alias, need_uses, uses_of
 from stonechat.sql.scoping import scopes_of
 from stonechat.sql.statements import Token, meaningful_tokens
+from stonechat.sql.unrolling import unrolled
 
 _LONGEST_REMEMBERED = 20_000
 # Statements that differ in plain strings alone are looked through once. What only the lexer can read ends the search.
@@ -58,7 +60,8 @@ class Placing:
         if not strings:
             return placed
         pieces = placed.split(_MARK)
-        assert len(pieces) == len(strings) + 1
+        if len(pieces) != len(strings) + 1:  # some stand there twice
+            return _placed(statement, *key)
         return "".join(part for pair in zip(pieces, [*strings, ""], strict=True) for part in pair)
 
 
@@ -86,9 +89,12 @@ def _placed(
     qualified: Sequence[tuple[tuple[str, str], str]],
 ) -> str:
     places, spaces, tables = dict(databases), dict(namespaces), dict(qualified)
+    tokens = meaningful_tokens(statement)
+    if (said := unrolled(statement, tokens, places, columns)) is not statement:
+        statement, tokens = said, meaningful_tokens(said)
     parts: list[str] = []
     done = 0
-    for token, table in _tables(meaningful_tokens(statement), places.keys(), columns):
+    for token, table in _tables(tokens, places.keys(), columns):
         if table is None:
             parts += statement[done : token.start], f"{identifier(places[token.name])}."
             done = token.start
@@ -106,16 +112,14 @@ def _tables(
 ) -> Iterator[tuple[Token, str | None]]:
     """The tokens that name one of the tables, or a database: then with the name of the table behind it."""
     scopes = scopes_of(tokens)
-    hidden: AbstractSet[int] = frozenset()
-    if circular_definitions(scopes):
-        uses = uses_of(scopes)
-        hidden = uses.tables - uses.definitions
+    uses = uses_of(scopes) if need_uses(scopes, names) else Uses(frozenset(), frozenset())
+    hidden, taken = uses.tables - uses.definitions, uses.definitions - uses.tables
     for each in scopes.named:
         token = tokens[each.index]
         is_alias = each.behind == "IN" and each.name in scopes.aliases and may_be_alias(each, scopes)
         listed = is_alias or (each.behind == "IN" and each.name in columns)
         if not listed and each.name in names and _stands_alone(tokens, each.index):
-            if each.definition() is None or each.index in hidden:
+            if each.index in hidden or (each.definition() is None and each.index not in taken):
                 yield token, None
         elif not is_alias and _text(tokens, each.index + 1) == "." and each.index + 2 < len(tokens):
             yield token, tokens[each.index + 2].name

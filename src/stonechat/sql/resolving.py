@@ -8,7 +8,7 @@ table: who resolves `raw` is resolving `events`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -18,16 +18,16 @@ _MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Use:
+class Use:
     """A definition that is being resolved, and where its name stood; None for the statement itself."""
 
     definition: int | None = None
     place: tuple[Level, Member] | None = None
-    around: _Use | None = None
+    around: Use | None = None
 
     def definitions(self) -> Iterator[int]:
         """Those that are being resolved."""
-        use: _Use | None = self
+        use: Use | None = self
         while use is not None and use.definition is not None:
             yield use.definition
             use = use.around
@@ -44,6 +44,11 @@ def circular_definitions(scopes: Scopes) -> AbstractSet[int]:
     return {start for start in leads if _leads_back(start, leads)}
 
 
+def need_uses(scopes: Scopes, names: Container[str]) -> bool:
+    """Whether what these names of tables stand for may depend on where the definitions around them are used."""
+    return any(name in names for name in scopes.definitions.values()) or bool(circular_definitions(scopes))
+
+
 @dataclass(frozen=True, slots=True)
 class Uses:
     """The tokens that name a table in some use of what they stand in, and those that name a definition in some."""
@@ -58,23 +63,28 @@ def uses_of(scopes: Scopes) -> Uses:
     Of statements with very many uses in circles, names of definitions in circles are in both.
     """
     circular = circular_definitions(scopes)
-    named_in: dict[int | None, list[Named]] = defaultdict(list)
-    for named in scopes.named:
-        inside = next((opened for opened in named.parentheses() if opened in scopes.definitions), None)
-        named_in[inside].append(named)
+    named_in = names_by_definition(scopes)
     found: dict[bool, set[int]] = {True: set(), False: set()}
-    uses = [_Use()]
+    uses = [Use()]
     for _ in range(_MOST_STEPS):
         if not uses:
             return Uses(found[True], found[False])
         use = uses.pop()
         for named in named_in[use.definition]:
-            definition = _resolved(named, use)
+            definition = resolved(named, use)
             found[definition is None].add(named.index)
             if definition is not None and definition not in use.definitions():
-                uses.append(_Use(definition, (named.level, named.member), use))
+                uses.append(Use(definition, (named.level, named.member), use))
     unsure = {named.index for named in scopes.named if named.definition() in circular}
     return Uses(unsure, unsure)
+
+
+def names_by_definition(scopes: Scopes) -> Mapping[int | None, Sequence[Named]]:
+    """The names of a statement by the innermost definition that they stand in; None for those in none."""
+    found: dict[int | None, list[Named]] = defaultdict(list)
+    for named in scopes.named:
+        found[next((opened for opened in named.parentheses() if opened in scopes.definitions), None)].append(named)
+    return found
 
 
 def may_be_alias(named: Named, scopes: Scopes) -> bool:
@@ -95,7 +105,7 @@ def may_be_alias(named: Named, scopes: Scopes) -> bool:
     return False
 
 
-def _resolved(named: Named, use: _Use) -> int | None:
+def resolved(named: Named, use: Use) -> int | None:
     """The definition that a name stands for in one use of those around it."""
     own = named.definition()
     if own is not None and own in set(named.parentheses()):

@@ -1,0 +1,122 @@
+"""Sub-queries in the place of definitions, where a name stands for a table in one use and for a definition in another.
+
+In `WITH a AS (SELECT * FROM b), b AS (SELECT * FROM a) SELECT * FROM a, b` over tables `a` and `b`, the `b` within `a`
+is the definition where the statement reads `a`, and the table where it reads `b`. No database in front of a name says
+both. So each use of a definition becomes a sub-query of its own, in which every name has one meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from stonechat.sql.quoting import identifier
+from stonechat.sql.resolving import Use, may_be_alias, names_by_definition, need_uses, resolved, uses_of
+from stonechat.sql.scoping import NAMES, Named, Scopes, scopes_of
+from stonechat.sql.statements import Token, TokenKind
+
+_MOST_USES = 200
+# Words behind the name of a table that are no alias of it.
+_NO_ALIAS = frozenset(
+    {
+        *("FINAL", "SAMPLE", "WHERE", "PREWHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "HAVING", "WINDOW", "QUALIFY"),
+        *("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "ANY", "ALL", "ASOF", "SEMI", "ANTI", "GLOBAL"),
+        *("LOCAL", "PASTE", "NATURAL", "ARRAY", "ON", "USING", "UNION", "EXCEPT", "INTERSECT", "SETTINGS", "FORMAT"),
+        *("INTO", "SELECT", "WITH", "STEP"),
+    }
+)
+
+
+class _TooManyUses(Exception):
+    """Definitions of definitions have no end."""
+
+
+def unrolled(statement: str, tokens: Sequence[Token], databases: Mapping[str, str], columns: AbstractSet[str]) -> str:
+    """The statement with its definitions unrolled, and the databases of tables in front of their names.
+
+    It comes back as it is where no name of these tables has two meanings, or where definitions are recursive or too
+    many. After IN, a name of `columns` is a column.
+    """
+    scopes = scopes_of(tokens)
+    if not need_uses(scopes, databases):
+        return statement
+    uses = uses_of(scopes)
+    if all(tokens[index].name not in databases for index in uses.tables & uses.definitions):
+        return statement
+    if any(named.member.recursive for named in scopes.named) or any(
+        tokens[opened - 2].text == ")" for opened in scopes.definitions
+    ):
+        return statement
+    try:
+        return _Unrolling(statement, tokens, scopes, databases, columns).text(None, Use())
+    except _TooManyUses:
+        return statement
+
+
+class _Unrolling:
+    """One statement on its way to sub-queries."""
+
+    def __init__(
+        self,
+        statement: str,
+        tokens: Sequence[Token],
+        scopes: Scopes,
+        databases: Mapping[str, str],
+        columns: AbstractSet[str],
+    ) -> None:
+        self._statement = statement
+        self._tokens = tokens
+        self._scopes = scopes
+        self._databases = databases
+        self._columns = columns
+        self._named_in = names_by_definition(scopes)
+        self._left = _MOST_USES
+
+    def text(self, definition: int | None, use: Use) -> str:
+        """What a definition stands for in one use of it, or the statement itself."""
+        self._left -= 1
+        if self._left < 0:
+            raise _TooManyUses
+        done, end = self._bounds(definition)
+        parts: list[str] = []
+        for named in self._named_in.get(definition, ()):
+            token = self._tokens[named.index]
+            instead = self._instead(named, use)
+            if instead is not None:
+                parts += self._statement[done : token.start], instead
+                done = token.start + len(token.text)
+        return "".join([*parts, self._statement[done:end]])
+
+    def _bounds(self, definition: int | None) -> tuple[int, int]:
+        if definition is None:
+            return 0, len(self._statement)
+        depth = 0
+        for token in self._tokens[definition:]:
+            depth += (token.text == "(") - (token.text == ")")
+            if depth == 0:
+                return self._tokens[definition].start + 1, token.start
+        return self._tokens[definition].start + 1, len(self._statement)
+
+    def _instead(self, named: Named, use: Use) -> str | None:
+        """What to write for a name; None for what keeps its place."""
+        if self._text(named.index + 1) in {".", "("} or self._text(named.index - 1) == ".":
+            return None
+        if named.behind == "IN" and (named.name in self._columns or may_be_alias(named, self._scopes)):
+            return None
+        definition = resolved(named, use)
+        if definition is None:
+            database = self._databases.get(named.name)
+            return None if database is None else f"{identifier(database)}.{self._tokens[named.index].text}"
+        inner = self.text(definition, Use(definition, (named.level, named.member), use))
+        alias = "" if named.behind == "IN" or self._has_alias(named.index) else f" AS {identifier(named.name)}"
+        return f"({inner}\n){alias}"
+
+    def _has_alias(self, index: int) -> bool:
+        if index + 1 == len(self._tokens):
+            return False
+        following = self._tokens[index + 1]
+        is_word = following.kind is TokenKind.WORD and following.text.upper() in _NO_ALIAS
+        return following.kind in NAMES and not is_word
+
+    def _text(self, index: int) -> str:
+        return self._tokens[index].text if 0 <= index < len(self._tokens) else ""
