@@ -20,7 +20,15 @@ from stonechat.http.form_data import InvalidBody
 from stonechat.http.headers import BareResponse, header
 from stonechat.http.observing import QUERY_API, Call, note_call
 from stonechat.http.origins import Body
-from stonechat.http.request_values import TRUE, csv_header, last_value, output_settings, pipe_parameters, request_values
+from stonechat.http.request_values import (
+    TRUE,
+    csv_header,
+    last_value,
+    media_type,
+    output_settings,
+    pipe_parameters,
+    request_values,
+)
 from stonechat.http.scanned import without_scanned
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
@@ -75,7 +83,7 @@ class _Handlers:
         statement = last_value(values.pop("q", None))
         if not statement:
             raise InvalidBody("The parameter 'q' is missing", hint="Call /v0/sql?q=SELECT...")
-        plain = request.method == "POST" and request.headers.get("content-type", "").startswith("text/plain")
+        plain = request.method == "POST" and media_type(request) == "text/plain"
         default = JSON if plain else TSV_WITHOUT_HEADER
         pipe = last_value(values.pop("pipeline", None))
         settings, with_header, known = output_settings(values), csv_header(values), _known_etag(request)

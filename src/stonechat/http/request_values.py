@@ -36,9 +36,14 @@ async def request_values(request: Request, raw_key: str | None = None) -> Values
     pairs: list[tuple[str, str | list[str]]] = [*url_pairs(request.scope["query_string"])]
     if request.method == "POST":
         body = await read_body(request, _MAX_PARAMETER_BYTES)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = media_type(request)
         pairs += await form_fields(request, body) if kind == FORM_DATA else _body_pairs(body, kind, raw_key)
     return collected(pairs)
+
+
+def media_type(request: Request) -> str:
+    """What the request says that its body is, without parameters; empty where it does not."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def collected(pairs: Iterable[tuple[str, str | list[str]]]) -> Values:
