@@ -52,13 +52,18 @@ def test_the_table_is_told_from_a_definition_of_its_name_that_reads_it_through_a
 def test_definitions_become_sub_queries_where_a_name_is_a_table_and_a_definition() -> None:
     placed = _PLACING.apply("WITH n AS (SELECT * FROM m), m AS (SELECT 'a' FROM n) SELECT 'b' FROM m x, n, m")
     # What the WITH defines is not used any more.
-    definitions, statement = placed.split("n) ", 1)
-    assert definitions == "WITH n AS (SELECT * FROM m), m AS (SELECT 'a' FROM "
-    assert statement == (
+    definitions = "WITH `n 3` AS (SELECT * FROM `d5`.m), `m 12` AS (SELECT 'a' FROM `d5`.n) "
+    assert placed == definitions + (
         "SELECT 'b' FROM (SELECT 'a' FROM (SELECT * FROM `d5`.m\n) AS `n`\n) x,"
         " (SELECT * FROM (SELECT 'a' FROM `d5`.n\n) AS `m`\n) AS `n`,"
         " (SELECT 'a' FROM (SELECT * FROM `d5`.m\n) AS `n`\n) AS `m`"
     )
+
+
+def test_a_definition_takes_no_place_of_a_table_that_has_not_moved() -> None:
+    placed = _PLACING.apply("WITH u AS (SELECT * FROM u, m), m AS (SELECT * FROM m, u) SELECT * FROM u, m")
+    assert "(SELECT * FROM u, (SELECT * FROM `d5`.m, u\n) AS `m`\n) AS `u`" in placed
+    assert " u AS (" not in placed
 
 
 def test_an_alias_counts_where_a_definition_is_used() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from stonechat.sql.scoping import Level, Member, Named, Scopes
 
-_MOST_STEPS = 10_000
+_MOST_STEPS = 2_000
 
 
 @dataclass(frozen=True, slots=True)

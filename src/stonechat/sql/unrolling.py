@@ -2,12 +2,14 @@
 
 In `WITH a AS (SELECT * FROM b), b AS (SELECT * FROM a) SELECT * FROM a, b` over tables `a` and `b`, the `b` within `a`
 is the definition where the statement reads `a`, and the table where it reads `b`. No database in front of a name says
-both. So each use of a definition becomes a sub-query of its own, in which every name has one meaning.
+both. So each use of a definition becomes a sub-query of its own, in which every name has one meaning. The definitions
+stay, under names that nobody uses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from stonechat.sql.quoting import identifier
@@ -43,9 +45,8 @@ def unrolled(statement: str, tokens: Sequence[Token], databases: Mapping[str, st
     uses = uses_of(scopes)
     if all(tokens[index].name not in databases for index in uses.tables & uses.definitions):
         return statement
-    if any(named.member.recursive for named in scopes.named) or any(
-        tokens[opened - 2].text == ")" for opened in scopes.definitions
-    ):
+    plain = all(tokens[opened - 2].name == name for opened, name in scopes.definitions.items())
+    if not plain or any(named.member.recursive for named in scopes.named):
         return statement
     try:
         return _Unrolling(statement, tokens, scopes, databases, columns).text(None, Use())
@@ -70,6 +71,7 @@ class _Unrolling:
         self._databases = databases
         self._columns = columns
         self._named_in = names_by_definition(scopes)
+        self._defined_in = self._definitions_by_definition()
         self._left = _MOST_USES
 
     def text(self, definition: int | None, use: Use) -> str:
@@ -79,13 +81,22 @@ class _Unrolling:
             raise _TooManyUses
         done, end = self._bounds(definition)
         parts: list[str] = []
-        for named in self._named_in.get(definition, ()):
-            token = self._tokens[named.index]
-            instead = self._instead(named, use)
-            if instead is not None:
-                parts += self._statement[done : token.start], instead
-                done = token.start + len(token.text)
+        for index, instead in self._instead(definition, use):
+            token = self._tokens[index]
+            parts += self._statement[done : token.start], instead
+            done = token.start + len(token.text)
         return "".join([*parts, self._statement[done:end]])
+
+    def _definitions_by_definition(self) -> Mapping[int | None, Sequence[int]]:
+        """The definitions by the innermost one that they stand in."""
+        found: dict[int | None, list[int]] = defaultdict(list)
+        open_ones: list[int] = []
+        for opened in sorted(self._scopes.definitions):
+            while open_ones and self._bounds(open_ones[-1])[1] < self._tokens[opened].start:
+                open_ones.pop()
+            found[open_ones[-1] if open_ones else None].append(opened)
+            open_ones.append(opened)
+        return found
 
     def _bounds(self, definition: int | None) -> tuple[int, int]:
         if definition is None:
@@ -97,7 +108,17 @@ class _Unrolling:
                 return self._tokens[definition].start + 1, token.start
         return self._tokens[definition].start + 1, len(self._statement)
 
-    def _instead(self, named: Named, use: Use) -> str | None:
+    def _instead(self, definition: int | None, use: Use) -> Iterator[tuple[int, str]]:
+        """The tokens that are replaced, in their order, and by what: names of tables, and of definitions."""
+        named = {each.index: each for each in self._named_in.get(definition, ())}
+        defined = {opened - 2: opened for opened in self._defined_in[definition]}
+        for index in sorted(named.keys() | defined.keys()):
+            if index in defined:
+                yield index, identifier(f"{self._tokens[index].name} {defined[index]}")
+            elif (said := self._said(named[index], use)) is not None:
+                yield index, said
+
+    def _said(self, named: Named, use: Use) -> str | None:
         """What to write for a name; None for what keeps its place."""
         if self._text(named.index + 1) in {".", "("} or self._text(named.index - 1) == ".":
             return None
