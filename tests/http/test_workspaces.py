@@ -111,7 +111,10 @@ def test_the_name_may_come_in_a_form(server: RunningServer) -> None:
     assert response.json()["name"] == "in a form"
 
 
-@pytest.mark.parametrize(("name", "status"), [("", 400), ("a;b", 400), ("x" * 201, 400), ("stonechat", 409)])
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("", 400), ("a;b", 400), ("x" * 201, 400), ("stonechat", 409), ("system", 400), ("Tinybird", 400), ("main", 400)],
+)
 def test_a_name_that_cannot_be_is_refused(server: RunningServer, name: str, status: int) -> None:
     response = server.request("POST", "/v1/workspaces", token=_owner(server), params={"name": name})
     assert response.status_code == status

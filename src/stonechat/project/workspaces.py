@@ -42,6 +42,10 @@ DEFAULT_WORKSPACE_NAME = "stonechat"
 DATABASE_PREFIX = "ws_"
 """What the names of all databases of workspaces begin with; those of one workspace begin with its `database`."""
 _NAME = re.compile(r"[\w .\-/]{1,200}")
+#: They mean something else in front of a table's name, or to the clients.
+_RESERVED = frozenset(
+    {"tinybird", "system", "public", "default", "main", "origin", "live", "snapshot", "information_schema"}
+)
 
 
 class InvalidWorkspaceName(StonechatError):
@@ -101,6 +105,8 @@ def create_workspace(store: StateStore, name: str) -> Workspace:
             "The workspace's name is not valid",
             hint="Names have letters, digits, spaces, underscores, dots, slashes and hyphens, 200 at most.",
         )
+    if name.lower() in _RESERVED:
+        raise InvalidWorkspaceName(f"The workspace's name '{name}' is reserved", hint="Choose another name.")
     identity = str(uuid.uuid4())
     workspace = Workspace(identity, name, f"{DATABASE_PREFIX}{identity.replace('-', '')[:12]}", now())
     try:
