@@ -38,7 +38,8 @@ _MUTATION = Mutation([*_NODES, *_CORPUS], _PIECES.split())
 Case = tuple[str, dict[str, str | list[str]]]
 
 
-def _case(chance: random.Random) -> Case:
+def mutated(chance: random.Random) -> Case:
+    """A template that was one of this project's, and values for it."""
     text = _MUTATION(chance)
     sql = text if text.lstrip().startswith("%") else f"%{text}"
     names = [*"xylpabtfoo", "limit", "start_date"]
@@ -48,7 +49,7 @@ def _case(chance: random.Random) -> Case:
 
 
 def test_every_template_renders_or_fails_in_an_error_of_its_own() -> None:
-    fuzz(_case, _check)
+    fuzz(mutated, _check)
 
 
 def _check(case: Case) -> None:

@@ -141,6 +141,26 @@ def test_head_has_no_body_and_failures_have_their_status(server: RunningServer) 
     assert "asked for" in failed.json()["error"]
 
 
+def test_failures_of_equal_requests_behind_each_other_are_told_to_each(server: RunningServer) -> None:
+    def ask(connection: socket.socket, query: str) -> list[bytes]:
+        request = (
+            f"GET {_SLOW}?seconds={_SOON}&{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n\r\n"
+        )
+        for _ in range(3):
+            connection.sendall(request.encode())
+            time.sleep(0.004)
+        received = b""
+        while len(statuses := re.findall(rb"HTTP/1.1 (\d+)", received)) < 3:
+            received += connection.recv(65536)
+        return statuses
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        for number in range(4):
+            assert ask(connection, f"fails=0&tag=well{number}") == [b"200"] * 3
+        for number in range(4):
+            assert ask(connection, f"fails=1&tag=fails{number}") == [b"400"] * 3
+
+
 def test_a_connection_that_its_caller_wants_closed_is_closed(server: RunningServer) -> None:
     answer = server.request(
         "GET", _SLOW, params={"seconds": str(_SOON), "tag": "close"}, headers={"Connection": "close"}
