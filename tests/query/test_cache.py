@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from typing import Any
+
 import pytest
 from tests.engine.shared import shared_engine
 
-from stonechat.engine.contract import Query, QueryResult
+from stonechat.engine.contract import Query, QueryLimits, QueryResult
 from stonechat.project.composition import Composed
 from stonechat.project.model import Project
 from stonechat.query.cache import AnswerCache, CacheKey, may_be_kept
@@ -51,6 +54,19 @@ def test_whatever_shapes_an_answer_parts_it_from_others() -> None:
         CacheKey.of(Query("SELECT 1", "db", parameters={"secret": "x"}), (1,)),
     ]
     assert [cache.get(key, ()) for key in others] == [None] * len(others)
+
+
+def test_whatever_shapes_an_answer_is_in_its_name() -> None:
+    key, limits = _key(), QueryLimits()
+    others: dict[str, Any] = {"database": "other", "deployment_ids": (2,), "sql": "SELECT 2", "bound": (("a", "1"),)}
+    others |= {"format": "CSV", "settings": (("a", "1"),), "lifetime": 5.0}
+    keys = [replace(key, **{name: other}) for name, other in others.items()]
+    keys += [
+        replace(key, limits=replace(limits, **{each.name: getattr(limits, each.name) + 1})) for each in fields(limits)
+    ]
+    assert {*others, "limits"} == {each.name for each in fields(key)}
+    names = {key.etag("epoch", (1,)), key.etag("other", (1,)), key.etag("epoch", (2,))}
+    assert len({*names, *(each.etag("epoch", (1,)) for each in keys)}) == 3 + len(keys)
 
 
 def test_the_oldest_answers_go_when_the_room_is_used_up() -> None:

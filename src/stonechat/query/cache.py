@@ -56,7 +56,11 @@ class CacheKey:
 
     def etag(self, epoch: str, versions: tuple[int, ...]) -> str:
         """A name for the answer that changes with its data. It is weak: the bytes hold how long the query took."""
-        text = repr((epoch, self, versions)).encode("utf-8", "surrogateescape")
+        within, kept = self.limits, (self.sql, self.bound, self.format, self.settings, self.lifetime)
+        limits = (within.seconds, within.memory_bytes, within.result_bytes, within.threads)
+        text = repr((epoch, self.database, self.deployment_ids, kept, limits, versions)).encode(
+            "utf-8", "surrogateescape"
+        )
         return f'W/"{hashlib.blake2b(text, digest_size=12).hexdigest()}"'
 
 
