@@ -204,6 +204,17 @@ def test_a_first_or_last_segment_that_was_deleted_is_missed(folder: Path) -> Non
         recover(folder)
 
 
+def test_nothing_is_touched_where_the_start_is_refused(folder: Path) -> None:
+    write(folder, ["a" * 100, "b" * 100, "c" * 100], segment_bytes=150)
+    third = segments(folder)[-1]
+    third.write_bytes(bytes(third.stat().st_size))  # as a file system may leave it
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for _ in range(2):
+        with pytest.raises(LogCorrupt, match="the file is missing"):
+            recover(folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_a_log_whose_first_segments_were_released_is_whole(folder: Path) -> None:
     with running(folder, segment_bytes=HEADER_SIZE + 1) as (log, delivered):
         for number, text in enumerate("abc", 1):

@@ -93,27 +93,37 @@ class Recovery:
 
 
 def recover(folder: Path) -> Recovery:
-    """Scan the log in a folder, cut off a torn tail and sync the rest. Raises `LogCorrupt` for any other damage."""
+    """Scan the log in a folder, cut off a torn tail and sync the rest. Raises `LogCorrupt` for any other damage.
+
+    Nothing is touched before all of it was found to be whole.
+    """
     recovery = Recovery()
+    unused: list[Path] = []
     paths = sorted(folder.glob(f"*{SUFFIX}"))
     for path in paths:
         with SegmentFile(path) as file:
             segment = _scan(file, recovery, last=path == paths[-1])
-        if segment is None:
-            _log.warning("removed a segment of the log whose header was never completed", file=str(path))
-            path.unlink()
-            continue
-        if segment.first == recovery.next_sequence and recovery.segments:
-            path.unlink()  # no record in it, and the next segment will have its name
-            continue
-        if segment.size < path.stat().st_size:
-            _log.warning("cut off the torn end of the log", file=str(path), offset=segment.size)
-            os.truncate(path, segment.size)
-        sync_path(path)  # what was read may be in the page cache alone, and counts as kept from here on
-        recovery.segments.append(segment)
+        # A segment without a record: the next one will have its name.
+        if segment is None or (segment.first == recovery.next_sequence and recovery.segments):
+            unused.append(path)
+        else:
+            recovery.segments.append(segment)
     Manifest(folder).check(recovery.segments)
+    for path in unused:
+        _log.warning("removed a segment of the log that was never begun", file=str(path))
+        path.unlink()
+    for segment in recovery.segments:
+        _cut_off(segment)
     recovery.count_undone()
     return recovery
+
+
+def _cut_off(segment: Segment) -> None:
+    """Have a segment end with its last whole record, on the disk."""
+    if segment.size < segment.path.stat().st_size:
+        _log.warning("cut off the torn end of the log", file=str(segment.path), offset=segment.size)
+        os.truncate(segment.path, segment.size)
+    sync_path(segment.path)  # what was read may be in the page cache alone, and counts as kept from here on
 
 
 def _scan(file: SegmentFile, recovery: Recovery, *, last: bool) -> Segment | None:
