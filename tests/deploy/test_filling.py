@@ -12,8 +12,8 @@ from stonechat.deploy.filling import Filler, Filling, FillingFailed
 from stonechat.deploy.plan import RewriteDataSource
 from stonechat.engine import windows
 from stonechat.engine.chdb import ChdbEngine
-from stonechat.project.live import Snapshot
 from stonechat.project.model import Project
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.workspaces import Workspace
 
 _EVENTS = """SCHEMA >

@@ -9,9 +9,9 @@ from tests.engine.shared import shared_engine
 
 from stonechat.deploy.restore import remove_strays
 from stonechat.engine.contract import Engine
-from stonechat.project.live import Snapshot, Table
 from stonechat.project.model import Project
 from stonechat.project.places import Place
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.project.workspaces import Workspace
 
 _SOURCE = 'SCHEMA >\n    `x` UInt8 `json:$.x`\nENGINE "MergeTree"\nENGINE_SORTING_KEY "x"\n'

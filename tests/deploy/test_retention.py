@@ -16,8 +16,8 @@ from stonechat.datafile.resources import DataSource
 from stonechat.deploy.ddl import clone_table, create_quarantine, create_table
 from stonechat.deploy.retention import QuarantineRetention
 from stonechat.engine.contract import Insert
-from stonechat.project.live import Table
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Table
 from stonechat.project.workspaces import DATABASE_PREFIX
 
 _EVENTS = """SCHEMA >

@@ -18,8 +18,9 @@ from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.schedules import MIGRATIONS, CopySchedules, NotScheduled, forget_schedules
 from stonechat.jobs.store import MIGRATIONS as JOB_MIGRATIONS
 from stonechat.jobs.store import Job
-from stonechat.project.live import LiveProject, LiveProjects, Snapshot
+from stonechat.project.live import LiveProject, LiveProjects
 from stonechat.project.model import Project
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.workspaces import Identity, Workspace
 from stonechat.state import StateStore
 

@@ -15,7 +15,7 @@ from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import EngineFailure
 from stonechat.jobs import swaps
 from stonechat.jobs.swaps import MIGRATIONS, complete_swaps, swap
-from stonechat.project.live import Table
+from stonechat.project.snapshot import Table
 from stonechat.state import StateStore
 
 _LIVE, _STAGING = "swaps_live", "swaps_staging"

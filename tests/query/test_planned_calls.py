@@ -16,10 +16,10 @@ from stonechat.engine.contract import QueryLimits
 from stonechat.engine.formats import BY_EXTENSION, JSON
 from stonechat.errors import StonechatError
 from stonechat.project.composition import compose_pipe
-from stonechat.project.live import Snapshot
 from stonechat.project.model import Project
 from stonechat.project.places import Place
 from stonechat.project.sharing import SharedSource
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.versions import DataVersions
 from stonechat.project.workspaces import Identity, Workspace
 from stonechat.query.execute import QueryBounds, QueryService

@@ -13,8 +13,8 @@ from stonechat.engine.contract import Query
 from stonechat.engine.formats import CSV, JSON, Format
 from stonechat.errors import StonechatError
 from stonechat.project.composition import compose_pipe
-from stonechat.project.live import Snapshot
 from stonechat.project.model import Project
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.workspaces import Workspace
 from stonechat.query.prepared import Call, Prepared, PreparedCalls
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from stonechat.engine.contract import Query
 from stonechat.errors import StonechatError
 from stonechat.project.composition import Composed, compose_pipe
-from stonechat.project.live import Snapshot
 from stonechat.project.model import Project
 from stonechat.project.places import Place
 from stonechat.project.plans import Plans
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.workspaces import Workspace
 from stonechat.query.prepared import Prepared
 from stonechat.query.prepared_statements import PreparedStatement

@@ -21,8 +21,9 @@ from stonechat.deploy.removal import Removal
 from stonechat.deploy.restore import snapshot_of
 from stonechat.deploy.staging import Writing
 from stonechat.engine.contract import Engine
-from stonechat.project.live import LiveProject, Snapshot, Table
+from stonechat.project.live import LiveProject
 from stonechat.project.places import forget_places
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.project.workspaces import Workspace, assign_identities
 from stonechat.state import StateStore
 

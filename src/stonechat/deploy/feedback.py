@@ -9,7 +9,7 @@ from stonechat.datafile.resources import DataSource, Notice
 from stonechat.deploy.evolution import normal
 from stonechat.deploy.versions import Versions
 from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 
 _COUNTING = QueryLimits(seconds=5.0)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stonechat.engine.contract import Engine
-from stonechat.project.live import Snapshot, Table
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.sql.quoting import literal
 
 

@@ -22,8 +22,8 @@ from stonechat.deploy.plan import (
 from stonechat.deploy.trial import failing_columns
 from stonechat.engine.contract import Engine, EngineFailure, Fill, Query, QueryCancelled, QueryLimits
 from stonechat.errors import Kind, StonechatError
-from stonechat.project.live import Snapshot
-from stonechat.project.live import Table as StoredTable
+from stonechat.project.snapshot import Snapshot
+from stonechat.project.snapshot import Table as StoredTable
 from stonechat.sql.quoting import literal
 
 JOINING = "joining"

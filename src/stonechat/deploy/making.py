@@ -15,8 +15,8 @@ from stonechat.deploy.plan import (
     Table,
 )
 from stonechat.engine.contract import Engine
-from stonechat.project.live import Snapshot
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Snapshot
 from stonechat.sql.quoting import identifier, literal
 
 

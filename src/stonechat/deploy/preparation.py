@@ -19,8 +19,9 @@ from stonechat.deploy.untried import untried
 from stonechat.deploy.versions import Versions
 from stonechat.engine.contract import Engine
 from stonechat.errors import StonechatError
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects
 from stonechat.project.model import InvalidProject, Project
+from stonechat.project.snapshot import Snapshot
 from stonechat.sql.quoting import identifier, literal
 
 # accurateCastOrDefault works through the nullable form of a type, which these lack.

@@ -10,7 +10,8 @@ import structlog
 from stonechat.deploy.restore import remove_strays
 from stonechat.engine.contract import Engine
 from stonechat.errors import StonechatError
-from stonechat.project.live import LiveProject, Snapshot
+from stonechat.project.live import LiveProject
+from stonechat.project.snapshot import Snapshot
 
 _log = structlog.get_logger(__name__)
 

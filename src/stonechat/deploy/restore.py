@@ -13,10 +13,11 @@ from stonechat.deploy.filling import JOINING, Filling
 from stonechat.deploy.history import DeploymentRecord, Status, deployments, record_status
 from stonechat.deploy.plan import view_names
 from stonechat.engine.contract import Engine
-from stonechat.project.live import Candidate, LiveProject, Snapshot, Table
+from stonechat.project.live import Candidate, LiveProject
 from stonechat.project.model import Project, problems_between
 from stonechat.project.places import forget_places, places
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.project.workspaces import Workspace, identities
 from stonechat.sql.quoting import identifier, literal
 from stonechat.sql.types import parse_type

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import structlog
 
 from stonechat.engine.contract import Engine, EngineFailure
-from stonechat.project.live import Table
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Table
 from stonechat.project.workspaces import DATABASE_PREFIX
 from stonechat.sql.quoting import literal
 

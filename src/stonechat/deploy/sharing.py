@@ -13,9 +13,10 @@ from stonechat.deploy.untried import untried
 from stonechat.engine.contract import Engine
 from stonechat.errors import suggestion
 from stonechat.project.checks import instruction_position
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects
 from stonechat.project.model import Project
 from stonechat.project.sharing import SharedSource, may_share
+from stonechat.project.snapshot import Snapshot
 
 _FLAG = "deploy with --allow-destructive-operations"
 

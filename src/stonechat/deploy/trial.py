@@ -21,8 +21,8 @@ from stonechat.deploy.rehearsal import failure_offset
 from stonechat.deploy.versions import rewritten
 from stonechat.engine.contract import Engine, EngineBusy, EngineFailure, Query, QueryLimits, QueryTimeout
 from stonechat.errors import Position, StonechatError
-from stonechat.project.live import Snapshot, Table
 from stonechat.project.model import Project
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.sql.conversions import fits
 from stonechat.sql.gate import require_read_only
 from stonechat.sql.quoting import identifier, literal

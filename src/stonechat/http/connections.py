@@ -18,7 +18,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
 from stonechat.http.datafiles import datafile_response
 from stonechat.http.snapshots import Snapshots
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 
 
 class UnknownConnection(StonechatError):

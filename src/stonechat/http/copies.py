@@ -19,7 +19,7 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.jobs.copy_orders import CopyOrder, copy_job, copy_pipe, target_of_copy
 from stonechat.jobs.runner import JobRunner
 from stonechat.jobs.schedules import CopySchedules, schedule_json
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 
 _MOST_ACTIVE = 100
 #: Keys of a run that are no parameters of the pipe. There is one kind of compute here, so that one decides nothing.

@@ -21,8 +21,8 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.unknown_fields import UnknownFields
 from stonechat.project.description import Descriptions, Json, StoredTable, descriptions_of
 from stonechat.project.feeding import fed_by
-from stonechat.project.live import SharedIsReadOnly
 from stonechat.project.sharing import SharedSource
+from stonechat.project.snapshot import SharedIsReadOnly
 from stonechat.query.storage import stored_tables
 
 # Clients that ask for the columns build a table out of the answer, and read all of these.

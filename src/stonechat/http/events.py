@@ -19,7 +19,7 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.ingest.idempotency import LONGEST_KEY
 from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.rows import Format
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 from stonechat.telemetry.recorder import Telemetry
 
 _MOST_HEADS = 1000

@@ -15,8 +15,8 @@ from stonechat.datafile.resources import Pipe
 from stonechat.engine.formats import BY_EXTENSION
 from stonechat.http.authentication import Authenticator
 from stonechat.http.snapshots import Snapshots
-from stonechat.project.live import Snapshot, UnknownPipe
 from stonechat.project.parameters import endpoint_parameters, minimal_values
+from stonechat.project.snapshot import Snapshot, UnknownPipe
 
 
 def routes(authenticator: Authenticator, snapshots: Snapshots) -> list[Route]:

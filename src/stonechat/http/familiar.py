@@ -26,7 +26,8 @@ from stonechat.http.headers import header
 from stonechat.http.observing import Call, CallTexts, texts_of
 from stonechat.http.origins import RECEIVED, Body, Origin, Received, bare
 from stonechat.http.request_values import bare_parameters, collected, last_value, url_pairs
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects
+from stonechat.project.snapshot import Snapshot
 from stonechat.query.answers import Answer
 from stonechat.query.execute import QueryService
 from stonechat.query.prepared import Prepared

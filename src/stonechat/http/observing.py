@@ -18,7 +18,7 @@ from starlette.types import Scope
 from stonechat.auth.access import Caller
 from stonechat.engine.contract import QueryResult
 from stonechat.http.headers import header
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 from stonechat.query.answers import Answer
 from stonechat.query.cache import CacheStatus
 from stonechat.query.spool import SpooledAnswer

@@ -21,8 +21,8 @@ from stonechat.http.json_schema import column_schema, parameter_schema
 from stonechat.http.problems import STATUS_BY_KIND
 from stonechat.http.snapshots import Snapshots
 from stonechat.project.description import Json
-from stonechat.project.live import Snapshot
 from stonechat.project.parameters import endpoint_parameters
+from stonechat.project.snapshot import Snapshot
 from stonechat.query.schema import ResultColumn, result_columns
 from stonechat.template.parameters import Parameter
 

@@ -13,7 +13,7 @@ from stonechat.auth.access import Caller
 from stonechat.engine.contract import QueryResult
 from stonechat.http.headers import Headers
 from stonechat.http.observing import REQUEST_ID, new_request_id, request_id
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 
 RECEIVED = "stonechat.received"
 """The key in a request's scope of its `Received`, if it came alone and at once and its connection stays; else None."""

@@ -16,8 +16,8 @@ from stonechat.http.authentication import CALLER
 from stonechat.http.headers import Headers
 from stonechat.http.observing import new_request_id, note_error
 from stonechat.jobs.kinds import JobFailed
-from stonechat.project.live import SharedIsReadOnly, UnknownDataSource, UnknownPipe
 from stonechat.project.model import InvalidProject
+from stonechat.project.snapshot import SharedIsReadOnly, UnknownDataSource, UnknownPipe
 from stonechat.template.errors import TemplateCustomError
 
 _log = structlog.get_logger(__name__)

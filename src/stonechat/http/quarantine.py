@@ -19,8 +19,8 @@ from stonechat.http.jobs import asked_in, begun_json
 from stonechat.http.targets import Targets
 from stonechat.jobs.retries import retry_job
 from stonechat.jobs.runner import JobRunner
-from stonechat.project.live import Table
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Table
 from stonechat.sql.quoting import literal
 
 _MOST_ROWS = 1000

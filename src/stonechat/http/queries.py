@@ -32,7 +32,7 @@ from stonechat.http.request_values import (
 from stonechat.http.scanned import without_scanned
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.streaming import StreamedResponse, until_disconnect
-from stonechat.project.live import UnknownPipe
+from stonechat.project.snapshot import UnknownPipe
 from stonechat.query.answers import Answer
 from stonechat.query.execute import QueryService
 from stonechat.query.explain import Explanation

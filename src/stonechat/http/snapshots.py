@@ -7,7 +7,8 @@ from starlette.requests import Request
 from stonechat.auth.access import Caller
 from stonechat.datafile.resources import DataSource
 from stonechat.errors import Kind, StonechatError
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects
+from stonechat.project.snapshot import Snapshot
 
 _PARAMETER = b"__tb__deployment"
 # What the store of deployments can count to has 19 digits, and what Python reads as a number 4,300.

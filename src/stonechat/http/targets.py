@@ -14,8 +14,9 @@ from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.snapshots import Snapshots
 from stonechat.jobs.contents import placed
-from stonechat.project.live import DataSourceStaged, Snapshot, UnknownDataSource
+from stonechat.project.live import DataSourceStaged
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Snapshot, UnknownDataSource
 from stonechat.sql.conditions import InvalidCondition, checked_condition
 
 _QUOTED_STATEMENT = re.compile(r"[.:,]? in (?:scope|query)\b", re.IGNORECASE)

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from stonechat.auth.access import OF_NARROWED, InvalidScope, Scope, ScopeType
 from stonechat.auth.tokens import InvalidTokenRequest
 from stonechat.http.bodies import read_body
-from stonechat.project.live import SharedIsReadOnly, Snapshot, UnknownDataSource, UnknownPipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, qualified
+from stonechat.project.snapshot import SharedIsReadOnly, Snapshot, UnknownDataSource, UnknownPipe
 
 _MAX_BODY_BYTES = 1_000_000
 _PIPE_SCOPES = {ScopeType.READ_PIPE, ScopeType.DROP_PIPE}

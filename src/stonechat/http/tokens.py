@@ -22,7 +22,7 @@ from stonechat.http.authentication import Authenticator
 from stonechat.http.datafiles import datafile_response
 from stonechat.http.snapshots import Snapshots
 from stonechat.http.token_requests import TokenRequest, resource_name, scope_object, token_request
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 
 CheckFilter = Callable[[Snapshot, str, str], None]
 

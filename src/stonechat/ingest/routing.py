@@ -8,7 +8,8 @@ from functools import partial
 
 from stonechat.datafile.resources import DataSource
 from stonechat.ingest.destinations import Destination
-from stonechat.project.live import Candidate, LiveProjects, Snapshot
+from stonechat.project.live import Candidate, LiveProjects
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.versions import DataVersions, affected_by_writes
 
 

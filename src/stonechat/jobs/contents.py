@@ -22,8 +22,9 @@ from stonechat.ingest.ingestion import Ingestion
 from stonechat.ingest.segments import sync_path
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.swaps import RENEWAL_PREFIX, complete_swaps, drop_staging, has_open_swaps, swap, uuid_of
-from stonechat.project.live import LiveProjects, Snapshot, Table, UnknownDataSource
+from stonechat.project.live import LiveProjects
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Snapshot, Table, UnknownDataSource
 from stonechat.project.versions import DataVersions, affected_by_writes
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal

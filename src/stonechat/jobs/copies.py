@@ -30,7 +30,8 @@ from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.staging import POSITION_BYTES, Staging, given_columns, measured, remove_staged
 from stonechat.jobs.store import Job, JobStore
 from stonechat.project.composition import compose_pipe
-from stonechat.project.live import LiveProjects, Snapshot, UnknownWorkspace
+from stonechat.project.live import LiveProjects, UnknownWorkspace
+from stonechat.project.snapshot import Snapshot
 from stonechat.query.clauses import without_clauses
 from stonechat.sql.quoting import parameter_text
 from stonechat.telemetry.events import DataSourceOperation

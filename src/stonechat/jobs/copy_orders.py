@@ -12,7 +12,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.jobs.contents import rewriting
 from stonechat.jobs.store import NewJob, Subject
 from stonechat.project.composition import Values, compose_pipe
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 
 COPY = "copy"
 APPEND, REPLACE = "append", "replace"

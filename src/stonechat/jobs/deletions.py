@@ -14,7 +14,8 @@ from stonechat.ingest.ingestion import Ingestion
 from stonechat.jobs.contents import SETTLING_SECONDS, placed, rewriting
 from stonechat.jobs.kinds import JobKind, Progress
 from stonechat.jobs.store import Job, NewJob, Subject
-from stonechat.project.live import LiveProjects, Snapshot, Table
+from stonechat.project.live import LiveProjects
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.project.versions import DataVersions, affected_by_writes
 from stonechat.sql.quoting import literal
 from stonechat.telemetry.recorder import Telemetry

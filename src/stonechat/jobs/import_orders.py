@@ -13,7 +13,7 @@ from stonechat.ingest.imports import Tally
 from stonechat.jobs.contents import Replacement, rewriting
 from stonechat.jobs.kinds import ViewsBehindFailed
 from stonechat.jobs.store import NewJob, Subject
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 
 IMPORT = "import"
 

@@ -30,7 +30,8 @@ from stonechat.jobs.import_orders import IMPORT, ImportOrder, import_result, vie
 from stonechat.jobs.kinds import JobFailed, JobKind, Progress
 from stonechat.jobs.renewal import Renewal
 from stonechat.jobs.store import Job
-from stonechat.project.live import LiveProjects, UnknownDataSource
+from stonechat.project.live import LiveProjects
+from stonechat.project.snapshot import UnknownDataSource
 from stonechat.telemetry.events import ImportedBlock
 from stonechat.telemetry.recorder import Operation, Telemetry
 

@@ -22,7 +22,7 @@ from stonechat.ingest.ingestion import Ingestion
 from stonechat.jobs.kinds import JobCancelled, JobFailed, Progress
 from stonechat.jobs.staging import Batch, Staging
 from stonechat.jobs.store import Job
-from stonechat.project.live import Table, UnknownDataSource
+from stonechat.project.snapshot import Table, UnknownDataSource
 
 _log = structlog.get_logger(__name__)
 

@@ -18,8 +18,8 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.ingest.destinations import Destination, insert_rows
 from stonechat.jobs.swaps import RENEWAL_PREFIX, Along, drop_staging, swap
 from stonechat.project.composition import compose_pipe
-from stonechat.project.live import Snapshot, Table
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore

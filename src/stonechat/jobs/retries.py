@@ -13,7 +13,8 @@ from stonechat.jobs.contents import Contents
 from stonechat.jobs.import_orders import views_failed
 from stonechat.jobs.kinds import JobKind, Progress
 from stonechat.jobs.store import Job, NewJob, Subject
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects
+from stonechat.project.snapshot import Snapshot
 from stonechat.telemetry.recorder import Telemetry
 
 RETRY = "quarantine_retry"

@@ -21,7 +21,8 @@ from stonechat.datafile.resources import NodeType, Pipe
 from stonechat.errors import Kind, StonechatError
 from stonechat.jobs.copy_orders import APPEND, CopyOrder, copy_job, timestamp
 from stonechat.jobs.runner import JobRunner
-from stonechat.project.live import LiveProjects, Snapshot
+from stonechat.project.live import LiveProjects
+from stonechat.project.snapshot import Snapshot
 from stonechat.state import StateStore, create_tables
 
 _log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from typing import Any, Self
 from stonechat.engine.contract import Engine, Fill, Query, QueryLimits, QueryResult
 from stonechat.engine.table_settings import SYNCED_PARTS
 from stonechat.errors import Kind, StonechatError
-from stonechat.project.live import Table
+from stonechat.project.snapshot import Table
 from stonechat.sql.quoting import identifier, literal
 
 Filling = Callable[[Fill], QueryResult]

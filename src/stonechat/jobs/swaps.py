@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from stonechat.engine.contract import Engine, EngineFailure
-from stonechat.project.live import Table
+from stonechat.project.snapshot import Table
 from stonechat.sql.quoting import identifier, literal
 from stonechat.state import StateStore, create_tables
 

@@ -11,9 +11,9 @@ from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Column, DataSource, Node, NodeType, Pipe, TableEngine
 from stonechat.errors import suggestion
 from stonechat.project.lineage import target_of
-from stonechat.project.live import MayUse, Snapshot, UnknownPipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.sharing import SharedSource
+from stonechat.project.snapshot import MayUse, Snapshot, UnknownPipe
 from stonechat.project.workspaces import Identity
 from stonechat.sql.quoting import identifier
 from stonechat.sql.types import DataType

@@ -17,7 +17,7 @@ from stonechat.engine.formats import Format, with_csv_header
 from stonechat.errors import StonechatError
 from stonechat.project.authored import AuthoredStatements
 from stonechat.project.composition import Composed, Values, compose_pipe
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.versions import DataVersions
 from stonechat.query.answers import Answer, Outcome
 from stonechat.query.clauses import without_clauses, without_format

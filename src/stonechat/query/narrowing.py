@@ -16,10 +16,10 @@ from stonechat.auth.access import Caller, Scope, ScopeType
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import Composed
-from stonechat.project.live import Snapshot
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX, quarantine_columns
 from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified, service_database
+from stonechat.project.snapshot import Snapshot
 from stonechat.project.workspaces import DATABASE_PREFIX
 from stonechat.sql.fencing import Place, fence
 from stonechat.sql.gate import TABLE_FUNCTIONS, SettingNotAllowed, require_read_only

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from stonechat.engine.contract import Query
 from stonechat.engine.formats import Format
 from stonechat.project.composition import Composed, Values
-from stonechat.project.live import Snapshot
 from stonechat.project.service_data_sources import NAMESPACE
+from stonechat.project.snapshot import Snapshot
 from stonechat.query.cache import CacheKey, may_be_kept
 
 _CAPACITY_BYTES = 16_000_000

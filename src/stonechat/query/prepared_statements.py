@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from stonechat.engine.contract import Query
-from stonechat.project.live import Snapshot
 from stonechat.project.plans import Found, Gaps, Plan
+from stonechat.project.snapshot import Snapshot
 from stonechat.query.cache import CacheKey, all_stays
 from stonechat.query.prepared import CLOCK, Prepared
 from stonechat.sql.skeletons import remember_skeleton, skeleton

@@ -11,8 +11,8 @@ from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import Engine, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import Composed, compose_pipe, compose_placeholder
-from stonechat.project.live import Snapshot
 from stonechat.project.parameters import endpoint_parameters, minimal_values
+from stonechat.project.snapshot import Snapshot
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.types import InvalidType, parse_type
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from stonechat.engine.contract import Engine
 from stonechat.project.description import StoredTable
-from stonechat.project.live import LiveProjects, Snapshot, Table
+from stonechat.project.live import LiveProjects
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
+from stonechat.project.snapshot import Snapshot, Table
 from stonechat.sql.quoting import literal
 from stonechat.telemetry.events import StoredRows
 

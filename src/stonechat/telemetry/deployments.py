@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stonechat.project.live import Snapshot
+from stonechat.project.snapshot import Snapshot
 from stonechat.telemetry.events import DataSourceOperation
 from stonechat.telemetry.recorder import Telemetry
 
