@@ -1,17 +1,13 @@
-"""What a plan's statement is prepared to with the values of a call is what the call is prepared to by itself."""
+"""Whether the answer to a call that goes by a plan may be kept depends on its values where these are times."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from stonechat.engine.contract import Query
-from stonechat.errors import StonechatError
-from stonechat.project.composition import Composed, compose_pipe
+from stonechat.project.composition import Composed
 from stonechat.project.model import Project
 from stonechat.project.places import Place
 from stonechat.project.plans import Plans
@@ -38,8 +34,6 @@ _TEMPLATES = {
     " parseDateTimeBestEffort({{ String(b, '') }}) AS y FROM visits",
     "fades.pipe": "SELECT page FROM fading WHERE t > parseDateTimeBestEffort({{ String(a) }})"
     " AND page = {{ String(b, '') }}",
-    "present.pipe": "SELECT {{ String(job_timestamp) }} AS now,"
-    " {{ String(a) }} AS a, {{ String(b, '') }} AS b FROM visits",
 }
 _PROJECT = Project.from_files(
     {
@@ -47,21 +41,6 @@ _PROJECT = Project.from_files(
         for name, text in _TEMPLATES.items()
     }
 )
-_PIPES = sorted(_PROJECT.pipes)
-_VALUES = st.sampled_from(
-    [
-        "2025-01-02",
-        "2025-01-02 03:04:05",
-        "2025-01-02T03:04:05",
-        "2025-01-021",
-        "10 Mar",
-        "10 March 2025",
-        "",
-        "it's",
-        "a",
-    ]
-)
-Values = Mapping[str, str]
 
 
 def _snapshot() -> Snapshot:
@@ -71,27 +50,6 @@ def _snapshot() -> Snapshot:
 
 def _prepared(snapshot: Snapshot, composed: Composed) -> Prepared:
     return Prepared.of(snapshot, composed, Query(snapshot.placed(composed.sql), "db"))
-
-
-def _composed(pipe: str, values: Values) -> Composed | None:
-    try:
-        return compose_pipe(_PROJECT, _PROJECT.pipes[pipe], values)
-    except StonechatError:
-        return None
-
-
-@given(st.sampled_from(_PIPES), st.lists(st.fixed_dictionaries({"a": _VALUES}, optional={"b": _VALUES}), max_size=6))
-@example("guessed", [{"a": "2025-01-02"}, {"a": "10 Mar"}, {"a": "2025-01-021"}])
-def test_a_call_is_prepared_as_it_is_from_the_beginning(pipe: str, several: list[Values]) -> None:
-    snapshot, plans = _snapshot(), Plans(_PROJECT)
-    for values in several:
-        found = plans.find(_PROJECT.pipes[pipe], values)
-        if found is not None:
-            marked = _prepared(snapshot, replace(found.plan.composed, sql=found.plan.marked))
-            composed = _composed(pipe, values)
-            assert composed is not None
-            assert PreparedStatement.of(snapshot, marked).prepared(found) == _prepared(snapshot, composed)
-        plans.learn(_PROJECT.pipes[pipe], values)
 
 
 @pytest.mark.parametrize(

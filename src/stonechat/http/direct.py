@@ -23,6 +23,7 @@ from stonechat.auth.limits import RateLimited
 from stonechat.engine.contract import QueryResult
 from stonechat.engine.formats import JSON
 from stonechat.errors import StonechatError
+from stonechat.http.afterwards import Afterwards
 from stonechat.http.answers import answer_headers, body_headers, header_list
 from stonechat.http.authentication import CALLER, Authenticator
 from stonechat.http.encodings import encoded, encoded_soon
@@ -44,8 +45,6 @@ _log = structlog.get_logger(__name__)
 _WITH_BODY, _WITHOUT_BODY, _CALLER_WENT_AWAY = 200, 304, 499
 _MEANWHILE = 0.002
 """Seconds after which a query is well under way: the head of its answer is put together then."""
-_AFTER = 0.001
-"""Seconds after which the client has an answer, and is not kept from it by what comes after."""
 
 
 class Line(Protocol):
@@ -98,7 +97,8 @@ class DirectAnswers:
         self._queries = queries
         self._telemetry = telemetry
         self._paths = paths
-        self._unsettled: list[Callable[[], None]] = []
+        #: To be settled before a request is read.
+        self.afterwards = Afterwards()
 
     def take(self, received: Received, line: Line) -> bool:
         """Answer a request now or when its query ends, if it is recognized; whether it is."""
@@ -193,21 +193,6 @@ class DirectAnswers:
         if errand.started is not None:
             errand.started.keep(result)
 
-    def _settle_later(self, work: Callable[[], None]) -> None:
-        """Do what comes after an answer when its client, which may share a processor with this, has had time for it."""
-        if not self._unsettled:
-            asyncio.get_running_loop().call_later(_AFTER, self.settle)
-        self._unsettled.append(work)
-
-    def settle(self) -> None:
-        """Record and remember all answers that were sent. To be called before anything else is asked or told."""
-        unsettled, self._unsettled = self._unsettled, []
-        for work in unsettled:
-            try:
-                work()
-            except Exception as error:
-                _log.error("unexpected error", exc_info=error)
-
     def _give_up(self, errand: _Errand, error: Exception) -> None:
         """After what nobody foresaw: nobody else would answer the client, who may have been answered by then."""
         _log.error("unexpected error", exc_info=error)
@@ -266,7 +251,7 @@ class DirectAnswers:
                 head += b"content-encoding: %b\r\n" % body.encoding.encode()
         errand.seconds = time.perf_counter() - errand.began
         # First: with the answer, the next request of its connection may begin, and settles all that was before.
-        self._settle_later(afterwards)
+        self.afterwards.add(afterwards)
         errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
 
     def _answered(self, errand: _Errand, answer: Answer, body: Body | None) -> None:

@@ -29,7 +29,7 @@ class DirectProtocol(OneWriteProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived. What follows a request that is answered directly waits behind it."""
-        self.direct.settle()
+        self.direct.afterwards.settle()
         if self._taken:
             self._behind += data
             self.flow.pause_reading()

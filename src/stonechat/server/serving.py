@@ -57,7 +57,7 @@ class Server(Parts):
         beside = asyncio.create_task(_when(http, when_ready)) if when_ready else None
         with _stopping_on_signals(http):
             await serving
-        direct.settle()
+        direct.afterwards.settle()
         settled.cancel()
         if beside is not None:
             beside.cancel()

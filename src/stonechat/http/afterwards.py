@@ -1,0 +1,37 @@
+"""What comes after an answer: its record, and its place in memory. Its client does not wait for these.
+
+A client on the same machine often waits for the processor that has just written to it. So this waits until the client
+has had time to take its answer, or until anything is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+_SECONDS = 0.001
+
+
+class Afterwards:
+    """Work that is put off for a moment. One event loop's own."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def add(self, work: Callable[[], None]) -> None:
+        """Have work done a millisecond from now, or when it is settled before then."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(_SECONDS, self.settle)
+        self._waiting.append(work)
+
+    def settle(self) -> None:
+        """Do all that waits, in its order. To be called before anything else is asked or told."""
+        waiting, self._waiting = self._waiting, []
+        for work in waiting:
+            try:
+                work()
+            except Exception as error:
+                _log.error("unexpected error", exc_info=error)
