@@ -27,9 +27,9 @@ from stonechat.starters.generator import DEFAULT_DAYS, DEFAULT_END, chunks
 
 MESSAGES = 500_000
 _CHUNK = 10_000
-_PAIRS = 5
+_PAIRS = 9
 _WARM = 30
-_TURNS = 80
+_TURNS = 60
 _ROUNDS = 3
 _CONNECTIONS = 8
 _TOGETHER = 400

@@ -110,7 +110,7 @@ def _reading(function: Function, call: Callable[..., object], bound: inspect.Bou
         case _ if bound.kwargs:
             return None
         case [ast.Name(id=name)] if function.call is defined:
-            return Presence(name, call)
+            return Presence(name)
         case [ast.Name(id=name)] if declared:
             return TypedReading(declared, name, None, call)
         case [ast.Name(id=name), ast.Constant(value=default)] if declared:

@@ -52,6 +52,16 @@ def sliced(container: Evaluate, index: Evaluate) -> Evaluate:
     return evaluate
 
 
+def sliced_as_written(container: Evaluate, written: slice) -> Evaluate:
+    """The same with bounds that are written out in the template."""
+
+    def evaluate(context: Context) -> Any:
+        part = container(context)[written]
+        return part if isinstance(part, str) and len(part) < FREE else context.bound_size(part)
+
+    return evaluate
+
+
 def compared(first: Evaluate, operation: Callable[[Any, Any], object], written: tuple[object, ...]) -> Evaluate:
     """`first in ('a', 'b')`: a comparison with what is written out in the template, which needs no bound."""
 

@@ -27,6 +27,7 @@ from stonechat.template.closures import (
     once,
     scoped,
     sliced,
+    sliced_as_written,
     unpack,
 )
 from stonechat.template.context import Context
@@ -168,7 +169,8 @@ class _Compiler:
     def subscript(self, node: ast.Subscript) -> Evaluate:
         container, index = self.compile(node.value), self.compile(node.slice)
         if isinstance(node.slice, ast.Slice):
-            return sliced(container, index)
+            written = _written_slice(node.slice)
+            return sliced(container, index) if written is None else sliced_as_written(container, written)
 
         def evaluate(context: Context) -> object:
             key = index(context)
@@ -178,11 +180,7 @@ class _Compiler:
         return evaluate
 
     def slice(self, node: ast.Slice) -> Evaluate:
-        parts = (node.lower, node.upper, node.step)
-        lower, upper, step = (self.compile(part) if part else nothing for part in parts)
-        if all(part is None or isinstance(part, ast.Constant) for part in parts):
-            written = slice(*(part.value if isinstance(part, ast.Constant) else None for part in parts))
-            return lambda _context: written
+        lower, upper, step = (self.compile(part) if part else nothing for part in (node.lower, node.upper, node.step))
         return lambda context: slice(lower(context), upper(context), step(context))
 
     def listing(self, node: ast.List | ast.Tuple | ast.Set) -> Evaluate:
@@ -278,6 +276,13 @@ _STATEMENT_NODES: Mapping[type[ast.expr], _Handler] = {
     ast.GeneratorExp: _Compiler.comprehension,
     ast.DictComp: _Compiler.dictionary_comprehension,
 }
+
+
+def _written_slice(node: ast.Slice) -> slice | None:
+    """A slice with bounds that are written out; None for any other."""
+    parts = (node.lower, node.upper, node.step)
+    bounds = [part.value if isinstance(part, ast.Constant) else None for part in parts]
+    return slice(*bounds) if all(part is None or isinstance(part, ast.Constant) for part in parts) else None
 
 
 def _constants(node: ast.expr) -> tuple[object, ...] | None:
