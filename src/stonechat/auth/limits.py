@@ -42,15 +42,15 @@ class RateLimit:
     """
 
     def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second = per_second
+        self.per_second = per_second
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, token_id: str, own_limit: float = 0) -> Allowance | None:
         """Count a request of a token. None without a limit. Raises `RateLimited`."""
-        if not (self._per_second or own_limit):
+        if not (self.per_second or own_limit):
             return None
-        rate = min(filter(None, (self._per_second, own_limit)))
+        rate = min(filter(None, (self.per_second, own_limit)))
         capacity = max(rate, 1.0)
         now = self._clock()
         left, since = self._buckets.pop(token_id, (capacity, now))

@@ -22,10 +22,13 @@ class Afterwards:
         self._waiting: list[Callable[[], None]] = []
 
     def add(self, work: Callable[[], None]) -> None:
-        """Have work done a millisecond from now, or when it is settled before then."""
-        if not self._waiting:
-            asyncio.get_running_loop().call_later(_SECONDS, self.settle)
+        """Have work wait until it is settled: `soon` has to follow."""
         self._waiting.append(work)
+
+    def soon(self) -> None:
+        """Have all that waits done a millisecond from now, unless it is settled before then."""
+        if self._waiting:
+            asyncio.get_running_loop().call_later(_SECONDS, self.settle)
 
     def settle(self) -> None:
         """Do all that waits, in its order. To be called before anything else is asked or told."""

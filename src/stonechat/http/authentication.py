@@ -42,6 +42,8 @@ class Authenticator:
 
     def count(self, scope: Scope, caller: Caller) -> None:
         """Count a request of a caller. Raises `RateLimited`."""
+        if not (caller.requests_per_second or self._limit.per_second):
+            return
         try:
             allowance = self._limit.take(_counted_as(caller), caller.requests_per_second)
         except RateLimited as error:

@@ -95,6 +95,7 @@ class DirectAnswers:
         self._familiar = familiar
         self._authenticator = authenticator
         self._queries = queries
+        self._outcomes = queries.outcomes
         self._telemetry = telemetry
         self._paths = paths
         #: To be settled before a request is read.
@@ -106,7 +107,7 @@ class DirectAnswers:
         familiar = self._familiar.recognize(received)
         if familiar is None:
             return False
-        versions, kept = self._queries.look(familiar.prepared, header(familiar.scope, b"if-none-match"))
+        versions, kept = self._outcomes.look(familiar.prepared, header(familiar.scope, b"if-none-match"))
         errand = _Errand(familiar, line, began, time.perf_counter())
         return self._run(errand, versions) if kept is None else self._repeat(errand, kept)
 
@@ -135,7 +136,7 @@ class DirectAnswers:
         if not self._counted(familiar):
             return False
         try:
-            started = self._queries.start(familiar.prepared, versions, partial(self._landed, errand))
+            started = self._outcomes.start(familiar.prepared, versions, partial(self._landed, errand))
         except StonechatError:
             started = None  # the usual way says why
         if started is None:
@@ -252,7 +253,10 @@ class DirectAnswers:
         errand.seconds = time.perf_counter() - errand.began
         # First: with the answer, the next request of its connection may begin, and settles all that was before.
         self.afterwards.add(afterwards)
-        errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
+        try:
+            errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
+        finally:
+            self.afterwards.soon()
 
     def _answered(self, errand: _Errand, answer: Answer, body: Body | None) -> None:
         """Record and remember an answer that was sent."""

@@ -66,7 +66,7 @@ def url_pairs(query: bytes) -> Iterable[tuple[str, str]]:
     parts = [part.partition("=") for part in text.split("&") if part]
     if "%" not in text and "+" not in text:
         return [(name, value) for name, _, value in parts]
-    return [(_decoded(name), _decoded(value)) for name, _, value in parts]
+    return [(name if name.isidentifier() else _decoded(name), _decoded(value)) for name, _, value in parts]
 
 
 def _decoded(text: str) -> str:

@@ -25,7 +25,7 @@ from stonechat.query.explain import PLAN, Explanation, explaining, node_of, with
 from stonechat.query.finalizing import FINALIZE, finalized
 from stonechat.query.gate import StatementGate, media_type_of
 from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, unread_as_told, without_databases
-from stonechat.query.outcomes import Outcomes, Result, Started, Versions
+from stonechat.query.outcomes import Outcomes
 from stonechat.query.prepared import Prepared, PreparedCalls
 from stonechat.query.prepared_statements import PreparedStatement, PreparedStatements
 from stonechat.query.requests import EndpointRequest, StatementRequest
@@ -71,7 +71,8 @@ class QueryService:
         self._narrowing = Narrowing(engine)
         self._prepared = PreparedCalls()
         self._statements = PreparedStatements()
-        self._outcomes = Outcomes(versions, self._runs, bounds.cache_bytes, catch_up)
+        #: Of calls that were prepared, for whoever was allowed to make them.
+        self.outcomes = Outcomes(versions, self._runs, bounds.cache_bytes, catch_up)
 
     async def endpoint(self, snapshot: Snapshot, caller: Caller, request: EndpointRequest) -> Answer:
         """Call an endpoint: find it, authorise, compose its statement, run it."""
@@ -104,14 +105,6 @@ class QueryService:
             prepared = Prepared.of(snapshot, marked, self._query(snapshot, marked, output, {}))
             statements[output.name] = PreparedStatement.of(snapshot, prepared)
         return statements[output.name].prepared(found)
-
-    def look(self, prepared: Prepared, known_etag: str | None) -> tuple[Versions, Outcome | None]:
-        """The answer to a prepared call that is kept, and of which data. For whoever was allowed to make the call."""
-        return self._outcomes.look(prepared, known_etag)
-
-    def start(self, prepared: Prepared, versions: Versions, landed: Callable[[Result], None]) -> Started | None:
-        """Have the query of a prepared call answered, if that can be done at once; see `Outcomes.start`."""
-        return self._outcomes.start(prepared, versions, landed)
 
     def told(self, error: StonechatError, caller: Caller, prepared: Prepared) -> StonechatError:
         """Why a query failed, as far as its caller may know."""
@@ -169,7 +162,7 @@ class QueryService:
     @property
     def cached_bytes(self) -> int:
         """Size of the answers that are kept."""
-        return self._outcomes.cached_bytes
+        return self.outcomes.cached_bytes
 
     def close(self) -> None:
         """Take no more requests, and wait for those that run."""
@@ -238,7 +231,7 @@ class QueryService:
         meanwhile: Callable[[], None] | None = None,
     ) -> Outcome:
         try:
-            return await self._outcomes.find(prepared, known_etag, meanwhile)
+            return await self.outcomes.find(prepared, known_etag, meanwhile)
         except EngineFailure as error:
             raise self.told(error, caller, prepared) from error
 
