@@ -28,7 +28,7 @@ ENGINE "MergeTree"
 ENGINE_SORTING_KEY "kind"
 """
 _NEW = _OLD.replace('KEY "kind"', 'KEY "kind, id"').replace("`kind`", "`more` String DEFAULT 'x',\n    `kind`", 1)
-_TOTALS = "NODE rows\nSQL >\n    SELECT count() AS events, uniqExact(id) AS ids FROM origin.events\nTYPE endpoint\n"
+_TOTALS = "NODE rows\nSQL >\n    SELECT count() AS events, uniqExact(id) AS ids FROM first.events\nTYPE endpoint\n"
 
 
 class _Watcher(threading.Thread):
@@ -70,7 +70,7 @@ class _World:
         self._steps = folder / "steps"
         self._sent = 0
         self._server = self._start()
-        seen = [self._server.new_workspace(name) for name in ("origin", "reader")]
+        seen = [self._server.new_workspace(name) for name in ("first", "reader")]
         self._tokens = [each.token for each in seen]
         assert seen[0].deploy({"events.datasource": _OLD}).status_code == 200
         assert seen[1].deploy({"totals.pipe": _TOTALS}).status_code == 200
@@ -114,10 +114,10 @@ class _World:
         assert origin.value("SELECT count() FROM events") == row["events"]
         described = [
             [column["name"] for column in seen.request("GET", f"/v0/datasources/{name}").json()["columns"]]
-            for seen, name in ((origin, "events"), (reader, "origin.events"))
+            for seen, name in ((origin, "events"), (reader, "first.events"))
         ]
         assert described[0] == described[1]
-        assert reader.sql("SELECT * FROM origin.events LIMIT 1")[0].keys() == set(described[0])
+        assert reader.sql("SELECT * FROM first.events LIMIT 1")[0].keys() == set(described[0])
         self._sent = row["ids"]
 
     def close(self) -> None:
