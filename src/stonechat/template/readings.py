@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from stonechat.template.casts import CASTS
-from stonechat.template.context import Context, Value, is_placeholder
+from stonechat.template.context import Context, Value
+from stonechat.template.functions import defined
 from stonechat.template.values import sql_of
 
 LONGEST = 1_000
@@ -49,6 +50,5 @@ class Presence:
     name: str
 
     def __call__(self, context: Context) -> object:
-        """Its value in a rendering, which is that of the function."""
-        value = context[self.name]
-        return value is not None and (context.request.defines or not is_placeholder(value))
+        """Its value in a rendering."""
+        return defined(context, context[self.name])
