@@ -51,6 +51,11 @@ class Settings:
     bulk_linger_milliseconds: float = _setting(
         500.0, "How long a block waits at most while no sender waits and events come by the ten thousands."
     )
+    request_seconds: float = _setting(
+        60.0,
+        "How long the head of a request may take to arrive, and any 64 KB of its body, before it gets 408; "
+        "0 means for ever.",
+    )
     max_body_bytes: int = _setting(
         100_000_000, "Largest request body, after decompression; at most 500000000.", most=500_000_000
     )

@@ -117,6 +117,16 @@ def head_too_large() -> JSONResponse:
     return JSONResponse({"error": "The headers of the request are too large", "code": "SC915"}, status_code=431)
 
 
+def too_slow() -> JSONResponse:
+    """The answer to a request that does not come to its end."""
+    body = {
+        "error": "The request took too long to arrive",
+        "code": "SC916",
+        "hint": "Send it faster, or raise request_seconds.",
+    }
+    return JSONResponse(body, status_code=408)
+
+
 def not_http(message: str, received: bytes) -> JSONResponse:
     """The answer to what is no HTTP request, or none with such a URL."""
     told = {"error": message, "code": _UNREAD}
@@ -140,5 +150,10 @@ def last_answer(response: JSONResponse) -> tuple[bytes, Headers]:
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Exception handler for what nobody foresaw: logged in full, told to the caller without its insides."""
     _log.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
+    return unexpected()
+
+
+def unexpected() -> JSONResponse:
+    """The answer to a request that came upon what nobody foresaw."""
     body = {"error": "Internal server error", "code": StonechatError.code, "hint": "The server's log has the details."}
     return JSONResponse(body, status_code=500)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import structlog
+
 from stonechat.http.direct import DirectAnswers
 from stonechat.http.headers import Headers
 from stonechat.http.origins import RECEIVED, Received
+from stonechat.http.problems import unexpected
 from stonechat.server.one_write import COPIED, OneWriteProtocol, head_of
+from stonechat.server.patience import Awaited
 
+_log = structlog.get_logger(__name__)
 _METHOD = b"GET "
 _LINE_END = b"\r\n"
 _END = _LINE_END * 2
@@ -56,6 +61,10 @@ class DirectProtocol(OneWriteProtocol):
         super().on_headers_complete()
         # Whether the connection stays is the parser's to say: several headers, of several names, decide on it.
         self.scope[RECEIVED] = self._alone if self.cycle.keep_alive else None  # type: ignore[literal-required]
+
+    def awaited(self) -> Awaited | None:
+        """See `patience.Connection.awaited`."""
+        return None if self._taken else super().awaited()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what is under way: nobody waits for it any more."""
@@ -110,10 +119,24 @@ class DirectProtocol(OneWriteProtocol):
     def _takes(self, received: Received) -> bool:
         # The answer may be sent before this is told.
         self._taken = received.data
-        if self.direct.take(received, self):
+        try:
+            if self.direct.take(received, self):
+                return True
+        except Exception as error:
+            self._give_up(error)
             return True
         self._taken = b""
         return False
+
+    def _give_up(self, error: Exception) -> None:
+        """After what nobody foresaw: the client is told, if it has no answer yet, and nothing else on this connection.
+
+        Whoever raised it may have begun a query, whose answer would then be that of a later request.
+        """
+        _log.error("unexpected error", exc_info=error)
+        if self._taken:
+            self._taken = self._behind = b""
+            self._refuse(unexpected())
 
     def _owes_nothing(self) -> bool:
         for cycle in self._open:  # noqa: SIM110 - `all` is two calls more, and each takes long after a pause

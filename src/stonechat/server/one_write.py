@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from stonechat.http.headers import Headers
-from stonechat.http.problems import MAX_URL_BYTES, head_too_large, last_answer, not_http, url_too_long
+from stonechat.http.problems import MAX_URL_BYTES, head_too_large, last_answer, not_http, too_slow, url_too_long
 from stonechat.http.whole_answers import CONNECTION
+from stonechat.server.patience import Awaited
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
@@ -31,6 +33,8 @@ _MOST_UNSENT = 128 * 1024
 """Bytes that the system takes to send later."""
 _MOST_UNSHOWN = 128 * 1024
 """Bytes that the parser may keep to itself, of one request: a URL, headers, what stands between pieces of a body."""
+_UNTAKEN_MILLISECONDS = 60_000
+"""How long a caller may take nothing of what was sent to it."""
 _RESET = struct.pack("ii", 1, 0)  # to linger, for no second: what is not sent yet is dropped
 _WITHOUT_BODY = (204, 304)
 #: Headers that say how the connection goes on, which is uvicorn's to decide.
@@ -44,9 +48,10 @@ class OneWriteProtocol(HttpToolsProtocol):
     _received = b""
     _shown = False
     _unshown = 0
+    _arrived = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, with a socket that takes no more than a piece ahead of what the caller takes."""
+        """Begin, with a socket that takes no more than a piece ahead of what the caller takes, and not for ever."""
         super().connection_made(transport)
         _bound_unsent(transport.get_extra_info("socket"))
 
@@ -56,6 +61,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         The parser bounds neither URLs nor headers, and shows them when it has all of them.
         """
         self._received = data
+        self._arrived += len(data)
         self._shown = False
         super().data_received(data)
         self._received = b""
@@ -84,19 +90,37 @@ class OneWriteProtocol(HttpToolsProtocol):
         """Refuse what is no HTTP, as every error is told."""
         self._refuse(url_too_long() if self._has_long_url() else not_http(msg, self._received))
 
+    def awaited(self) -> Awaited | None:
+        """See `patience.Connection.awaited`. Between two requests, uvicorn has a timer of its own."""
+        if self.timeout_keep_alive_task is not None or self.flow.read_paused or self.transport.is_closing():
+            return None
+        if any(not _waits_for_its_body(cycle) for cycle in self._open if not cycle.response_complete):
+            return None
+        return Awaited(self.scope, self._has_head(), self._arrived)
+
+    def give_up(self) -> None:
+        """See `patience.Connection.give_up`. Who has sent nothing, or has its answer, is told nothing."""
+        scope: Scope | None = self.scope  # none before the first byte
+        if scope is None or (self._has_head() and self.cycle.response_complete):
+            self.transport.close()
+        else:
+            self._refuse(too_slow())
+
+    def _has_head(self) -> bool:
+        """Whether the head of the latest request is whole."""
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first
+        return cycle is not None and cycle.scope is self.scope
+
     def _has_long_url(self) -> bool:
         """Whether the request has not begun to be answered and has a URL that none can have."""
-        cycle: RequestResponseCycle | None = self.cycle  # none before the first
-        begun = cycle is not None and cycle.scope is self.scope
-        return not begun and len(self.url or b"") > MAX_URL_BYTES
+        return not self._has_head() and len(self.url or b"") > MAX_URL_BYTES
 
     def _refuse(self, response: JSONResponse) -> None:
         """End the connection with an answer.
 
         Without one while an earlier request waits for its answer, or has a part of it: this would be taken for that.
         """
-        owed = [cycle for cycle in self._open if not cycle.response_complete]
-        if all(cycle.more_body and not cycle.response_started for cycle in owed):
+        if all(_waits_for_its_body(cycle) for cycle in self._open if not cycle.response_complete):
             body, headers = last_answer(response)
             lines = [b"%b: %b\r\n" % each for each in [*self.server_state.default_headers, *headers]]
             self.transport.write(b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", body]))
@@ -109,6 +133,11 @@ class OneWriteProtocol(HttpToolsProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
         super().connection_lost(exc)
+
+
+def _waits_for_its_body(cycle: RequestResponseCycle) -> bool:
+    """Whether a request that is not answered waits for its client, and nothing of its answer is on its way."""
+    return cycle.more_body and not cycle.response_started
 
 
 def _until_closed(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
@@ -143,10 +172,13 @@ def _until_closed(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Ap
 def _bound_unsent(connection: socket.socket | None) -> None:
     """Have the system take what can be sent soon, not megabytes for a caller who takes kilobytes a second.
 
-    Whoever waits for room then sees that a slow caller takes something, and holds no more for it than it has to.
+    Whoever waits for room then sees that a slow caller takes something, and holds no more for it than it has to. And
+    where the system can, it ends a connection whose caller takes nothing at all: what is sent whole waits for nobody.
     """
     if connection is not None and connection.family in {socket.AF_INET, socket.AF_INET6}:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
+        if sys.platform == "linux":
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNTAKEN_MILLISECONDS)
 
 
 def head_of(status: int, headers: Headers) -> bytes | None:

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
+from typing import cast
 
 import uvicorn
 import uvloop
@@ -16,6 +17,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.server.direct_protocol import protocol_with
 from stonechat.server.memory import prepare_memory_for_serving, use_large_pages
 from stonechat.server.parts import Parts
+from stonechat.server.patience import Connection, Patience
 from stonechat.server.routes import application_of
 from stonechat.settings import Settings
 
@@ -54,11 +56,14 @@ class Server(Parts):
         loop = asyncio.get_running_loop()
         settled = loop.call_later(_SETTLED_SECONDS, loop.run_in_executor, None, use_large_pages)
         serving = asyncio.create_task(http.serve(sockets=[listener]))
+        connections = cast("Iterable[Connection]", http.server_state.connections)
+        watching = asyncio.create_task(Patience(self.settings.request_seconds).watch(connections))
         beside = asyncio.create_task(_when(http, when_ready)) if when_ready else None
         with _stopping_on_signals(http):
             await serving
         direct.afterwards.settle()
         settled.cancel()
+        watching.cancel()
         if beside is not None:
             beside.cancel()
             await asyncio.gather(beside, return_exceptions=True)
