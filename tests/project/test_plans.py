@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from stonechat.datafile.resources import Pipe
 from stonechat.errors import StonechatError
 from stonechat.project.composition import Composed, compose_pipe
 from stonechat.project.model import Project
-from stonechat.project.plans import Plans
+from stonechat.project.plans import Plan, Plans
 from stonechat.sql import skeletons
 
 _VISITS = "SCHEMA >\n    page String `json:$.page`\nENGINE MergeTree\nENGINE_SORTING_KEY page\n"
@@ -205,10 +206,52 @@ def test_what_is_printed_otherwise_than_as_a_string_of_its_own_has_no_plan(pipe:
     assert plans.compose(_PROJECT.pipes[pipe], values) is None
 
 
-def test_a_pipe_of_which_no_two_calls_are_alike_is_given_up() -> None:
-    plans, pipe = Plans(_PROJECT), _PROJECT.pipes["pages"]
-    for number in range(1, 40):
-        values = {"pages": ",".join("a" * number)}
-        assert plans.compose(pipe, values) is None
-        plans.learn(pipe, values)
-    assert plans.compose(pipe, {"pages": ",".join("a" * 39)}) is None
+def _unlike(number: int) -> Values:
+    """A call of the pages that is like no other."""
+    return {"pages": ",".join("a" * (number + 3))}
+
+
+def _call(plans: Plans, pipe: str, values: Values) -> bool:
+    """Make a call as the read path does; whether a plan was right for it."""
+    planned = plans.compose(_PROJECT.pipes[pipe], values)
+    if planned is None:
+        plans.learn(_PROJECT.pipes[pipe], values)
+    return planned is not None
+
+
+def test_calls_that_are_like_no_other_leave_the_plans_of_others_alone() -> None:
+    plans = Plans(_PROJECT)
+    assert [_call(plans, "pages", {"label": label}) for label in "abc"] == [False, True, True]
+    for number in range(60):
+        assert not _call(plans, "pages", _unlike(number))
+    assert _call(plans, "pages", {"label": "d"})
+
+
+def test_calls_that_become_alike_have_a_plan_again() -> None:
+    plans = Plans(_PROJECT)
+    for number in range(60):
+        _call(plans, "pages", _unlike(number))
+    assert any(_call(plans, "pages", {"label": f"l{number}"}) for number in range(50))
+    assert [_call(plans, "pages", {"label": label, "limit": "5"}) for label in "ab"] == [False, True]
+
+
+def test_few_plans_are_made_where_no_two_calls_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Values] = []
+    make = Plan.of
+
+    def counted(project: Project, pipe: Pipe, values: Values) -> Plan | None:
+        made.append(values)
+        return make(project, pipe, values)
+
+    monkeypatch.setattr(Plan, "of", counted)
+    plans = Plans(_PROJECT)
+    for number in range(100):
+        _call(plans, "pages", _unlike(number))
+    assert len(made) == 24
+
+
+def test_a_pipe_is_called_in_several_ways_at_a_time() -> None:
+    plans = Plans(_PROJECT)
+    ways: list[Values] = [dict.fromkeys(("label", "less", "limit")[:count], "1") for count in range(4)]
+    learned = [_call(plans, "pages", values) for _ in range(20) for values in ways]
+    assert learned == [False] * 4 + [True] * 76

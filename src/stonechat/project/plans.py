@@ -24,8 +24,9 @@ from stonechat.sql.skeletons import remember_skeleton, skeleton
 from stonechat.template.render import Rendered, Template
 from stonechat.template.traces import AnotherWay, Trace, split_at_marks
 
-_MOST_PLANS = 3
+_MOST_PLANS = 8
 _PATIENCE = 20
+"""Calls in a row that none of a pipe's plans is right for, after which as many go by without a new one being made."""
 # What stands before a string or behind it, and makes nothing else of it: letters, digits and other quotes would.
 _BEFORE = re.compile(r"(?:.*[\s(\[,=<>+*/%-])?'", re.DOTALL)
 _BEHIND = re.compile(r"'(?:[\s)\],=<>+*/%;-].*)?", re.DOTALL)
@@ -119,14 +120,22 @@ class Found(NamedTuple):
     used: AbstractSet[str]
 
 
+class _Known:
+    """What is known of one pipe: its plans, those that are right most often first, and how often none was of late."""
+
+    __slots__ = ("failures", "plans")
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.failures = 0
+
+
 class Plans:
     """The plans of a project's pipes. One event loop's own."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._plans: dict[str, list[Plan]] = {}
-        #: How often a pipe was composed from its beginning in vain, less how often a plan was right.
-        self._failures: dict[str, int] = defaultdict(int)
+        self._known: dict[str, _Known] = defaultdict(_Known)
 
     def compose(self, pipe: Pipe, values: Values) -> Composed | None:
         """What `compose_pipe` makes of a call, if an earlier one shows how."""
@@ -135,25 +144,32 @@ class Plans:
 
     def find(self, pipe: Pipe, values: Values) -> Found | None:
         """The plan that a call goes by, and what it fills its gaps with."""
-        for plan in self._plans.get(pipe.name, ()):
+        known = self._known[pipe.name]
+        for place, plan in enumerate(known.plans):
             found = plan.printed(self._project, values)
             if found is not None:
-                self._failures[pipe.name] = 0
+                known.failures = 0
+                if place:
+                    known.plans[place - 1 : place + 1] = plan, known.plans[place - 1]
                 return Found(plan, *found)
         return None
 
     def learn(self, pipe: Pipe, values: Values) -> None:
-        """Find out how calls like this one are composed. Pipes of which no two calls are alike are given up."""
-        if self._failures[pipe.name] >= _PATIENCE:
-            self._plans.pop(pipe.name, None)
+        """Find out how calls like this one are composed.
+
+        A plan takes the place of the one that was right least often, and has to be right itself to get a better one: so
+        calls that come once drive out none by which others go. Where they are all that comes, few are tried.
+        """
+        known = self._known[pipe.name]
+        known.failures += 1
+        if known.failures > _PATIENCE and known.failures % _PATIENCE:
             return
-        self._failures[pipe.name] += 1
         try:
             plan = Plan.of(self._project, pipe, values)
         except StonechatError:
             return  # a secret may be gone meanwhile
         if plan is not None:
-            self._plans[pipe.name] = [plan, *self._plans.get(pipe.name, ())][:_MOST_PLANS]
+            known.plans[_MOST_PLANS - 1 :] = [plan]
 
 
 def _words(project: Project) -> re.Pattern[str]:
