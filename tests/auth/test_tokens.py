@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stonechat.auth.access import InvalidToken, Scope
+from stonechat.auth.known_tokens import ADMIN_TOKEN_NAME, SIGNERS
 from stonechat.auth.secrets import SecretBox, WrongKey
 from stonechat.auth.token_table import MIGRATIONS
 from stonechat.auth.tokens import (
-    ADMIN_TOKEN_NAME,
     InvalidTokenRequest,
     TokenExists,
     TokenIsKept,
     TokenRegistry,
     UnknownToken,
 )
+from stonechat.errors import StonechatError
 from stonechat.state import StateStore, create_tables
 
 
@@ -39,7 +44,7 @@ def registry(store: StateStore, tmp_path: Path) -> TokenRegistry:
 def _grant(registry: TokenRegistry, store: StateStore, *grants: tuple[str, str]) -> None:
     with store.transaction() as connection:
         registry.replace_grants(connection, "w", [(name, Scope.parse(scope)) for name, scope in grants])
-    registry.refresh()
+    registry.refresh("w")
 
 
 def test_the_admin_token_is_made_once_and_found_again_after_a_restart(
@@ -109,7 +114,7 @@ def test_a_transaction_that_fails_grants_nothing(registry: TokenRegistry, store:
     with pytest.raises(RuntimeError), store.transaction() as connection:
         registry.replace_grants(connection, "w", [("app", Scope.parse("ADMIN"))])
         raise RuntimeError
-    registry.refresh()
+    registry.refresh("w")
     assert registry.tokens("w") == []
 
 
@@ -207,6 +212,90 @@ def test_a_token_that_is_gone_is_not_changed(registry: TokenRegistry) -> None:
     for change in (registry.renew, registry.remove, lambda token: registry.change(token, description="x")):
         with pytest.raises(UnknownToken):
             change(made)
+
+
+class _Counting(SecretBox):
+    """Counts what it decrypts."""
+
+    unsealed = 0
+
+    def unseal(self, sealed: str) -> str:
+        self.unsealed += 1
+        return super().unseal(sealed)
+
+
+def test_a_change_decrypts_no_other_token(store: StateStore, tmp_path: Path) -> None:
+    box = _Counting(tmp_path / "secret.key")
+    registry = TokenRegistry(store, box)
+    for number in range(10):
+        registry.make_admins(f"w{number}")
+    made = registry.create("w", "app", _scopes("PIPES:READ:a"))
+    changes: list[Callable[[], object]] = [
+        lambda: registry.change(made, scopes=_scopes("PIPES:READ:b")),
+        lambda: registry.renew(made),
+        lambda: registry.remove(made),
+        lambda: registry.refresh("w1"),
+        lambda: registry.make_admins("v"),
+    ]
+    before = box.unsealed
+    for change in changes:
+        change()
+    assert box.unsealed - before <= len(changes) + len(SIGNERS)
+
+
+_STEPS = st.tuples(
+    st.sampled_from(["create", "change", "renew", "remove", "grant", "forget", "standing"]),
+    st.sampled_from(["w", "v"]),
+    st.sampled_from(["app", "other", "admin token"]),
+    st.sampled_from(["PIPES:READ:a", "TOKENS", "ADMIN"]),
+)
+
+
+@given(st.lists(_STEPS, max_size=12))
+@settings(max_examples=25)
+def test_what_is_known_of_tokens_is_what_a_restart_would_know(steps: list[tuple[str, str, str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = StateStore(f"sqlite:///{folder}/state.sqlite", MIGRATIONS)
+        box = SecretBox(Path(folder) / "secret.key")
+        registry, values = TokenRegistry(store, box), set()
+        for step in steps:
+            with suppress(StonechatError):
+                _take_step(registry, store, step)
+            values |= {token.value for each in ("w", "v") for token in registry.tokens(each)}
+        again = TokenRegistry(store, box)
+        assert [_known_as(registry, value) for value in values] == [_known_as(again, value) for value in values]
+        assert [registry._known.keys(each) for each in ("w", "v")] == [again._known.keys(each) for each in ("w", "v")]
+        store.close()
+
+
+def _take_step(registry: TokenRegistry, store: StateStore, step: tuple[str, str, str, str]) -> None:
+    deed, workspace, name, scope = step
+    match deed:
+        case "create":
+            registry.create(workspace, name, _scopes(scope))
+        case "change":
+            registry.change(registry.find(workspace, name), scopes=_scopes(scope))
+        case "renew":
+            registry.renew(registry.find(workspace, name))
+        case "remove":
+            registry.remove(registry.find(workspace, name))
+        case "grant":
+            with store.transaction() as connection:
+                registry.replace_grants(connection, workspace, [(name, Scope.parse(scope))])
+            registry.refresh(workspace)
+        case "forget":
+            with store.transaction() as connection:
+                registry.forget(connection, workspace)
+            registry.refresh(workspace)
+        case "standing":
+            registry.make_admins(workspace)
+
+
+def _known_as(registry: TokenRegistry, value: str) -> object:
+    try:
+        return registry.identify(value)
+    except InvalidToken:
+        return None
 
 
 def test_a_store_of_the_first_version_is_taken_over(tmp_path: Path) -> None:

@@ -14,25 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from stonechat.auth.access import Caller, InvalidToken, Scope, ScopeType
+from stonechat.auth.known_tokens import ADMIN_TOKEN_NAME, SIGNERS, USER_TOKEN_NAME, KnownTokens
 from stonechat.auth.secrets import SecretBox
-from stonechat.auth.token_table import (
-    TOKENS,
-    Token,
-    caller_of,
-    digest_of,
-    insert_token,
-    scopes_of,
-    scopes_text,
-    value_columns,
-)
+from stonechat.auth.token_table import TOKENS, Token, digest_of, insert_token, scopes_text, value_columns
 from stonechat.auth.web_tokens import WebTokens, looks_signed
 from stonechat.errors import Kind, StonechatError
 from stonechat.state import StateStore
 
-ADMIN_TOKEN_NAME = "workspace admin token"  # noqa: S105 - the contract's name of that token, not its value
-USER_TOKEN_NAME = "admin local_testing@tinybird.co"  # noqa: S105 - the name that local clients know
-#: The admin tokens of a workspace that may sign JSON Web Tokens; scripts look for each of them by its name.
-_SIGNERS = (ADMIN_TOKEN_NAME, "admin token", USER_TOKEN_NAME)
 MOST_TOKENS = 100_000
 LONGEST_NAME = 200
 
@@ -75,11 +63,12 @@ class TokenRegistry:
         self._store = store
         self._box = box
         self._changing = threading.Lock()
-        self._callers: dict[str, Caller] = {}
-        self._keys: dict[str, list[str]] = {}
+        self._known = KnownTokens(box)
         #: Tokens that the admin tokens sign.
-        self.signed = WebTokens(self._signing_keys)
-        self._load()
+        self.signed = WebTokens(self._known.keys)
+        with store.transaction() as connection:
+            for row in connection.execute(sa.select(TOKENS)).mappings():
+                self._known.put(row)
 
     def identify(self, value: str) -> Caller:
         """The caller that a token value stands for. Raises `InvalidToken` with the same words for every cause.
@@ -88,7 +77,7 @@ class TokenRegistry:
         """
         if not value:
             raise InvalidToken("authentication token required")
-        caller = self._callers.get(digest_of(value))
+        caller = self._known.caller(value)
         if caller is not None:
             return caller
         if looks_signed(value):
@@ -123,8 +112,7 @@ class TokenRegistry:
                     if count is not None and count >= MOST_TOKENS:
                         raise InvalidTokenRequest(f"A workspace has at most {MOST_TOKENS} tokens")
                     row = insert_token(connection, self._box, workspace_id, name, scopes, description=description)
-                # This one alone: reading all of them again would make the making of many slow.
-                self._callers[row["digest"]] = caller_of(row)
+                self._known.put(row)
         except IntegrityError as error:
             hint = "Choose another name, or change it with PUT /v0/tokens/NAME."
             raise TokenExists(f"The token '{name}' already exists", hint=hint) from error
@@ -156,10 +144,11 @@ class TokenRegistry:
         if token.granted:
             hint = "Remove these lines and deploy, or give it another value with POST /v0/tokens/NAME/refresh."
             raise TokenIsKept(f"The token '{token.name}' is named by TOKEN lines of the project", hint=hint)
-        with self._changing, self._store.transaction() as connection:
-            if not connection.execute(TOKENS.delete().where(TOKENS.c.id == token.id)).rowcount:
-                raise UnknownToken
-        self._load()
+        with self._changing:
+            with self._store.transaction() as connection:
+                row = _row_of(connection, token)
+                connection.execute(TOKENS.delete().where(TOKENS.c.id == token.id))
+            self._known.drop(row)
 
     def admin(self, workspace_id: str) -> Token:
         """The workspace's admin token; made when there is none yet."""
@@ -171,7 +160,7 @@ class TokenRegistry:
 
     def make_admins(self, workspace_id: str) -> None:
         """Make the admin tokens that scripts and local clients look for by their names."""
-        for name in _SIGNERS:
+        for name in SIGNERS:
             self._standing(workspace_id, name, (Scope(ScopeType.ADMIN),))
 
     def forget(self, connection: sa.Connection, workspace_id: str) -> None:
@@ -194,47 +183,41 @@ class TokenRegistry:
         for name, row in known.items():
             if row.managed and name not in wanted:
                 connection.execute(TOKENS.delete().where(TOKENS.c.id == row.id))
-            else:
-                text = scopes_text(sorted(wanted.get(name, ()), key=str))
+            elif (text := scopes_text(sorted(wanted.get(name, ()), key=str))) != row.granted:
                 connection.execute(TOKENS.update().where(TOKENS.c.id == row.id).values(granted=text))
 
-    def refresh(self) -> None:
-        """Read the tokens again after a transaction that changed them."""
-        self._load()
+    def refresh(self, workspace_id: str) -> None:
+        """Read the tokens of a workspace again after a transaction that changed them."""
+        with self._changing:
+            with self._store.transaction() as connection:
+                mine = sa.select(TOKENS).where(TOKENS.c.workspace_id == workspace_id)
+                rows = connection.execute(mine).mappings().all()
+            self._known.put_all(workspace_id, rows)
 
     def _standing(self, workspace_id: str, name: str, scopes: Sequence[Scope]) -> Token:
         mine = sa.select(TOKENS).where(TOKENS.c.workspace_id == workspace_id, TOKENS.c.name == name)
-        with self._store.transaction() as connection:
-            row = connection.execute(mine).first()
-            if row is None:
-                insert_token(connection, self._box, workspace_id, name, scopes)
-        if row is not None:
-            return Token.of(row, self._box)
-        self._load()
-        return self._standing(workspace_id, name, scopes)
-
-    def _load(self) -> None:
         with self._changing:
             with self._store.transaction() as connection:
-                rows = connection.execute(sa.select(TOKENS)).mappings().all()
-            self._callers = {row["digest"]: caller_of(row) for row in rows}
-            signers = [
-                row for row in rows if row["name"] in _SIGNERS and Scope(ScopeType.ADMIN) in scopes_of(row["scopes"])
-            ]
-            keys: dict[str, list[str]] = {}
-            for row in sorted(signers, key=lambda row: _SIGNERS.index(row["name"])):
-                keys.setdefault(row["workspace_id"], []).append(self._box.unseal(row["sealed"]))
-            self._keys = keys
-
-    def _signing_keys(self, workspace_id: str) -> Sequence[str]:
-        return self._keys.get(workspace_id, ())
+                row = connection.execute(mine).first()
+                made = None if row else insert_token(connection, self._box, workspace_id, name, scopes)
+            if made is not None:
+                self._known.put(made)
+        return Token.of(row, self._box) if row else self.find(workspace_id, name)
 
     def _update(self, token: Token, values: Mapping[str, Any]) -> Token:
-        with self._changing, self._store.transaction() as connection:
-            if not connection.execute(TOKENS.update().where(TOKENS.c.id == token.id).values(**values)).rowcount:
-                raise UnknownToken
-        self._load()
+        with self._changing:
+            with self._store.transaction() as connection:
+                connection.execute(TOKENS.update().where(TOKENS.c.id == token.id).values(**values))
+                row = _row_of(connection, token)
+            self._known.put(row)
         return self.find(token.workspace_id, token.id)
+
+
+def _row_of(connection: sa.Connection, token: Token) -> sa.RowMapping:
+    row = connection.execute(sa.select(TOKENS).where(TOKENS.c.id == token.id)).mappings().first()
+    if row is None:
+        raise UnknownToken
+    return row
 
 
 def check_name(name: str) -> None:

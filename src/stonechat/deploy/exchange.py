@@ -63,7 +63,7 @@ class Exchange:
                 self._tokens.replace_grants(connection, self._workspace.id, grants_of(wanted))
                 record_live(connection, self._workspace.id, identity)
                 forget_places(connection, self._workspace.id, [before.deployment_id])
-            self._tokens.refresh()
+            self._tokens.refresh(self._workspace.id)
             after = snapshot_of(self._workspace, self._store, wanted, identity)
             self._live.promote(after)
             self._detach_views(before, after)

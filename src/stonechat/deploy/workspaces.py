@@ -157,7 +157,7 @@ class Workspaces:
                         for forget in self._forget:
                             forget(connection, workspace_id)
                     self._projects.remove(workspace_id)
-                    self._tokens.refresh()
+                    self._tokens.refresh(workspace_id)
                 self._deployers.pop(workspace_id).close()
         self._telemetry.forget(workspace)
         query = f"SELECT name FROM system.databases WHERE startsWith(name, {literal(workspace.database)})"

@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from stonechat.auth.access import ScopeType
-from stonechat.auth.tokens import USER_TOKEN_NAME, TokenRegistry
+from stonechat.auth.known_tokens import USER_TOKEN_NAME
+from stonechat.auth.tokens import TokenRegistry
 from stonechat.deploy.workspaces import Workspaces
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.authentication import Authenticator
