@@ -224,6 +224,67 @@ def test_a_refusal_is_never_taken_for_the_answer_to_an_earlier_request(module_se
     assert b"Invalid HTTP request" not in received.partition(b"ok")[0]
 
 
+_OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAA\r\n"
+
+
+@pytest.mark.parametrize("offer", [_OFFER, b"Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n", b""])
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_request_that_offers_another_protocol_keeps_its_body(
+    module_server: RunningServer, offer: bytes, apart: bool, chunked: bool
+) -> None:
+    statement = b"SELECT 'GET / HTTP/1.1' AS text FORMAT CSV"
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(statement), statement) if chunked else statement
+    length = b"Transfer-Encoding: chunked\r\n" if chunked else b"Content-Length: %d\r\n" % len(body)
+    token = module_server.token.encode()
+    head = b"POST /v0/sql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\n%b%b\r\n" % (token, offer, length)
+    with _connected(module_server) as connection:
+        for _ in range(2):
+            for piece in (head, body) if apart else (head + body,):
+                connection.sendall(piece)
+                select.select([connection], [], [], 0.01)
+            assert _one_answer(connection) == b'"GET / HTTP/1.1"\n'
+        connection.sendall(b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert json.loads(_one_answer(connection)) == {"status": "ok"}
+
+
+def test_what_is_in_the_body_of_such_a_request_is_never_answered(module_server: RunningServer) -> None:
+    hidden = b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with _connected(module_server) as connection:
+        connection.sendall(b"POST /v0/sql HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n" % (_OFFER, len(hidden)))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 403 ")
+        connection.sendall(hidden)
+        connection.sendall(b"GET /v0/nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+
+
+def test_many_offers_in_a_row_are_declined(module_server: RunningServer) -> None:
+    with _connected(module_server) as connection:
+        connection.sendall((b"GET /v0/health HTTP/1.1\r\n" + _OFFER + b"\r\n") * 500)
+        received = b""
+        while received.count(b'{"status":"ok"}') < 500:
+            received += connection.recv(65536)
+    assert received.count(b"HTTP/1.1 200 ") == 500
+
+
+def test_nobody_is_connected_to_another_server(module_server: RunningServer) -> None:
+    with _connected(module_server) as connection:
+        connection.sendall(b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert _all_of(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def _one_answer(connection: socket.socket) -> bytes:
+    """The body of an answer that has a length."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return body
+
+
 def _all_of(connection: socket.socket) -> bytes:
     received = b""
     while chunk := connection.recv(65536):

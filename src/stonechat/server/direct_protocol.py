@@ -60,7 +60,8 @@ class DirectProtocol(OneWriteProtocol):
         """Begin to answer a request the usual way; its bytes are in its scope if others like it can come to `take`."""
         super().on_headers_complete()
         # Whether the connection stays is the parser's to say: several headers, of several names, decide on it.
-        self.scope[RECEIVED] = self._alone if self.cycle.keep_alive else None  # type: ignore[literal-required]
+        if not self.parser.should_upgrade():
+            self.scope[RECEIVED] = self._alone if self.cycle.keep_alive else None  # type: ignore[literal-required]
 
     def awaited(self) -> Awaited | None:
         """See `patience.Connection.awaited`."""

@@ -6,6 +6,9 @@ when its head is leaves in one piece.
 
 And uvicorn sends what has no length in chunks, which callers of HTTP/1.0 do not know: for them the body ends with the
 connection.
+
+And its parser takes a request that offers another protocol, as clients do that would rather speak HTTP/2, for one
+without a body: what follows would be that protocol's, or the next request. The offer is declined, as it may be.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
+import httptools
 from starlette.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -63,20 +67,47 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._received = data
         self._arrived += len(data)
         self._shown = False
-        super().data_received(data)
+        self._feed(data)
         self._received = b""
         self._unshown = 0 if self._shown else self._unshown + len(data)
         if self._unshown > _MOST_UNSHOWN and not self.transport.is_closing():
             self._refuse(url_too_long() if self._has_long_url() else head_too_large())
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        rest = memoryview(data)
+        try:
+            while rest:
+                try:
+                    self.parser.feed_data(rest)
+                    break
+                except httptools.HttpParserUpgrade as upgrade:
+                    rest = rest[upgrade.args[0] :]
+                    self.parser.feed_data(self._head_without_offer())
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):  # of CONNECT, which nothing declines
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _head_without_offer(self) -> bytes:
+        """The head of a request that offers another protocol, at which the parser has stopped, without the offer."""
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        lines = [b"%b: %b\r\n" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"".join([first, *lines, b"\r\n"])
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
         self._shown = True
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        """Note that a request is whole."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
     def on_headers_complete(self) -> None:
-        """Begin to answer a request, which finds its connection in its scope."""
+        """Begin to answer a request, which finds its connection in its scope; unless it is to be read again."""
         self._shown = True
+        if self.parser.should_upgrade():
+            return
         super().on_headers_complete()
         cycle = self.cycle
         self.scope[CONNECTION] = RequestConnection(cycle)  # type: ignore[literal-required]

@@ -45,6 +45,7 @@ class Server(Parts):
             app,
             loop="none",
             http=protocol_with(direct),
+            ws="none",
             lifespan="off",
             access_log=False,
             log_config=None,
