@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
@@ -76,3 +77,16 @@ def test_a_compressed_body_without_its_encoding_is_told(module_server: RunningSe
 def test_slashes_may_be_doubled(module_server: RunningServer, path: str) -> None:
     answer = httpx.get(f"{module_server.url}{path}", params={"q": "SELECT 7", "token": module_server.token})
     assert (answer.status_code, answer.text) == (200, "7\n")
+
+
+@pytest.mark.parametrize("count", [10, 100_000])
+@pytest.mark.parametrize("kind", ["json", "form", "form data"])
+def test_a_body_may_have_values_as_long_as_it_has_room_for(module_server: RunningServer, kind: str, count: int) -> None:
+    values = {"q": "%SELECT {{len(x)}} AS n FORMAT CSV", "x": "é" * count}
+    sent: dict[str, Any] = {
+        "json": {"json": values},
+        "form": {"data": values},
+        "form data": {"files": {name: (None, value) for name, value in values.items()}},
+    }
+    answer = module_server.request("POST", "/v0/sql", **sent[kind])
+    assert (answer.status_code, answer.text) == (200, f"{count}\n")

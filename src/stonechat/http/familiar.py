@@ -36,7 +36,7 @@ from stonechat.query.requests import ANY_ETAG
 #: With the characters in its query that mean the same to every reader of a URL.
 _CALL = re.compile(
     rb"GET (/v0/pipes/([A-Za-z0-9_]{1,200})\.([a-z]{3,10}))"
-    rb"\?([A-Za-z0-9._~!$&'()*+,;=:@/?%-]{1,4000}) HTTP/1\.1(\r\n.{1,2000})",
+    rb"\?([A-Za-z0-9._~!$&'()*+,;=:@/?%-]{1,2000}) HTTP/1\.1(\r\n.{1,2000})",
     re.DOTALL,
 )
 #: Headers of a body, or of another protocol: what they ask for is uvicorn's to do.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,8 @@ _JSON = "application/json"
 _JSON_OBJECT = re.compile(r"\s*\{(?![{%#])")
 _FORM = "application/x-www-form-urlencoded"
 _MAX_PARAMETER_BYTES = 1_000_000
+_LARGEST_AT_ONCE = 16 * 1024
+"""Bytes of a body that is taken apart on the event loop."""
 
 Values = dict[str, str | Sequence[str]]
 
@@ -37,7 +40,12 @@ async def request_values(request: Request, raw_key: str | None = None) -> Values
     if request.method == "POST":
         body = await read_body(request, _MAX_PARAMETER_BYTES)
         kind = media_type(request)
-        pairs += await form_fields(request, body) if kind == FORM_DATA else _body_pairs(body, kind, raw_key)
+        if kind == FORM_DATA:
+            pairs += await form_fields(request, body)
+        elif len(body) > _LARGEST_AT_ONCE:
+            return await asyncio.to_thread(lambda: collected([*pairs, *_body_pairs(body, kind, raw_key)]))
+        else:
+            pairs += _body_pairs(body, kind, raw_key)
     return collected(pairs)
 
 

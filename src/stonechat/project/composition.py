@@ -26,6 +26,16 @@ Values = Mapping[str, str | Sequence[str]]
 
 _MOST_PARTS = 1000
 _MOST_READS = 1000
+_MANY = 2000
+
+
+def are_many(values: Values) -> bool:
+    """Whether values are so many, or so long, that composing for them takes milliseconds."""
+    return len(values) + sum([_size(value) for value in values.values()]) > _MANY
+
+
+def _size(value: str | Sequence[str]) -> int:
+    return len(value) if isinstance(value, str) else len(value) + sum(map(len, value))
 
 
 class CompositionTooLarge(StonechatError):

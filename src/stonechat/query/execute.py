@@ -16,7 +16,7 @@ from stonechat.engine.contract import Engine, EngineFailure, Query, QueryLimits
 from stonechat.engine.formats import Format, with_csv_header
 from stonechat.errors import StonechatError
 from stonechat.project.authored import AuthoredStatements
-from stonechat.project.composition import Composed, Values, compose_pipe
+from stonechat.project.composition import Composed, Values, are_many, compose_pipe
 from stonechat.project.snapshot import Snapshot
 from stonechat.project.versions import DataVersions
 from stonechat.query.answers import Answer, Outcome
@@ -37,6 +37,8 @@ from stonechat.sql.references import References, UnreadableStatement
 from stonechat.template.render import Rendered
 
 _MOST_THREADS = os.cpu_count() or 1
+_LONGEST_AT_ONCE = 20_000
+"""Characters of a statement that is looked through on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ class QueryService:
                 output = replace(output, name=named.format, media_type=media_type_of(named.format))
                 own = replace(own, sql=without_format(own.sql))
             output = with_csv_header(output, request.csv_header)
-            composed = compose_own(snapshot.project, own, named, request.values, pipe, caller=caller)
+            compose = partial(compose_own, snapshot.project, own, named, request.values, pipe, caller=caller)
+            composed = await self._runs.in_thread(compose) if are_many(request.values) else compose()
             prepared = await self._ready(snapshot, caller, composed, output, request.settings)
         with stages.stage("query"):
             outcome = await self._outcome(caller, prepared, request.known_etag)
@@ -143,7 +146,8 @@ class QueryService:
         caller.require(ScopeType.READ_ALL)
         if request.wrap is None:
             wanted = node_of(pipe, node) if node is not None else None
-            composed = compose_pipe(snapshot.project, pipe, request.values, node=wanted)
+            compose = partial(compose_pipe, snapshot.project, pipe, request.values, node=wanted)
+            composed = await self._runs.in_thread(compose) if are_many(request.values) else compose()
         else:
             composed = await self._runs.in_thread(self._wrapped, snapshot, caller, pipe, request)
         await self._runs.in_thread(self._authored.require, composed)
@@ -171,14 +175,18 @@ class QueryService:
     async def _prepare(
         self, snapshot: Snapshot, caller: Caller, pipe: Pipe, request: EndpointRequest
     ) -> tuple[Prepared, Callable[[], None] | None]:
-        """A call made ready, and what is to be done for further calls while its query runs."""
+        """A call made ready, and what is to be done for further calls while its query runs: nothing for long ones."""
+        compose = partial(compose_pipe, snapshot.project, pipe, request.values, fixed=caller.fixed)
+        if are_many(request.values):
+            composed = await self._runs.in_thread(compose)
+            return await self._ready(snapshot, caller, composed, request.format, request.settings), None
         call = request.call(pipe, caller)
         prepared = self._prepared.get(snapshot, call)
         if prepared is not None:
             return prepared, None
         # What the token sets is not among the values that plans know.
         planned = None if caller.fixed else snapshot.plans.compose(pipe, request.values)
-        composed = planned or compose_pipe(snapshot.project, pipe, request.values, fixed=caller.fixed)
+        composed = planned or compose()
         prepared = await self._ready(snapshot, caller, composed, request.format, request.settings)
 
         def learn() -> None:
@@ -192,19 +200,27 @@ class QueryService:
         self, snapshot: Snapshot, caller: Caller, composed: Composed, output: Format, settings: Mapping[str, str]
     ) -> Prepared:
         """The query of a composed statement; for a caller with filters over just the rows that these let it see."""
+        plain = not caller.filters and FINALIZE not in settings
+        if plain and len(composed.sql) <= _LONGEST_AT_ONCE and self._authored.knows(composed):
+            return Prepared.of(snapshot, composed, self._query(snapshot, composed, output, settings))
+        return await self._runs.in_thread(self._made_ready, snapshot, caller, composed, output, settings)
+
+    def _made_ready(
+        self, snapshot: Snapshot, caller: Caller, composed: Composed, output: Format, settings: Mapping[str, str]
+    ) -> Prepared:
+        """See `_ready`. Asks the engine where more is to be found out than is known."""
         query = self._query(snapshot, composed, output, settings)
-        if not self._authored.knows(composed):
-            try:
-                await self._runs.in_thread(self._authored.require, composed)
-            except UnreadableStatement as error:
-                raise unread_as_told(error, caller) from error
+        try:
+            self._authored.require(composed)
+        except UnreadableStatement as error:
+            raise unread_as_told(error, caller) from error
         if caller.filters:
-            narrowed = partial(self._narrowing.statement, snapshot, caller, composed, query.settings)
-            query = replace(query, statement=await self._runs.in_thread(narrowed), database=EMPTY_DATABASE)
-            composed = replace(composed, sql=query.statement)
+            statement = self._narrowing.statement(snapshot, caller, composed, query.settings)
+            query = replace(query, statement=statement, database=EMPTY_DATABASE)
+            composed = replace(composed, sql=statement)
         if FINALIZE in settings:
             try:
-                query = await self._runs.in_thread(finalized, query, self._engine)
+                query = finalized(query, self._engine)
             except EngineFailure as error:
                 raise as_told(error, caller, query, composed.reads) from error
         return Prepared.of(snapshot, composed, query)

@@ -62,7 +62,8 @@ class StatementGate:
 
     def knows(self, statement: str) -> bool:
         """Whether a statement as written is admitted or refused at once, without asking the engine."""
-        return statement.isascii() and plain_skeleton(statement) in self._known
+        short = len(statement) <= _LONGEST_REMEMBERED
+        return short and statement.isascii() and plain_skeleton(statement) in self._known
 
     def wrap(self, statement: Rendered, pipe: Pipe, caller: Caller) -> References:
         """Admit a statement over the rows of an endpoint: it reads `_`, or the pipe by its name, and nothing else.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from stonechat.sql.quoting import template_string
 from stonechat.template.errors import ParameterInvalid
@@ -14,6 +14,7 @@ Cast = Callable[[str], object]
 """Text to a value of the values module. Raises ValueError when the text is not of the type."""
 
 _MAX_DIGITS = 100
+_MOST_SHOWN = 1000
 _SIGNED = re.compile(r"[+-]?[0-9]+")
 _UNSIGNED = re.compile(r"[0-9]+")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -117,24 +118,32 @@ def cast_scalar(type_name: str, value: object) -> object:
     try:
         return CASTS[type_name](text)
     except ValueError:
-        raise ParameterInvalid(f"'{text}'", type_name) from None
+        raise ParameterInvalid(f"'{_shortened(text)}'", type_name) from None
 
 
-def cast_array(type_name: str, value: object) -> TypedList:
-    """Check each element of a list, or of text with commas. Raises `ParameterInvalid`, naming the first wrong one.
+def array_texts(value: object) -> list[str]:
+    """The elements of a list, or of text with commas, as texts."""
+    return list(map(str, value)) if isinstance(value, list | tuple) else str(value).split(",")
+
+
+def cast_array(type_name: str, texts: Sequence[str]) -> TypedList:
+    """Check each element. Raises `ParameterInvalid`, naming the first wrong one.
 
     Elements of a type that has no check, such as UUID, are text. So are they where a template has something else in the
     place of the type, such as the default that was meant.
     """
-    texts = list(map(str, value)) if isinstance(value, list | tuple) else str(value).split(",")
     elements = TypedList()
     for index, text in enumerate(texts):
         try:
             elements.append(_element(type_name, text))
         except ValueError:
-            shown = f"[{','.join(texts)}][{index}] ({text or 'empty string'})"
+            shown = f"[{_shortened(','.join(texts))}][{index}] ({_shortened(text) or 'empty string'})"
             raise ParameterInvalid(shown, type_name) from None
     return elements
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _element(type_name: str, text: str) -> object:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from stonechat.sql.quoting import template_identifier, template_word
-from stonechat.template.casts import cast_array, cast_scalar, dummy_text
+from stonechat.template.casts import array_texts, cast_array, cast_scalar, dummy_text
 from stonechat.template.context import Context, is_placeholder
 from stonechat.template.errors import ParameterInvalid, TemplateRenderError
 from stonechat.template.values import NO_VALUE, Placeholder, PlaceholderList, PlaceholderObject, TypedString
@@ -57,8 +57,10 @@ def array(
     value = _supplied(context, x, default, defined, source, [dummy_text(str(type))] * 2)
     if value is None:
         return None
+    texts = array_texts(value)
+    context.bound_size(texts)
     try:
-        elements = cast_array(str(type), value)
+        elements = cast_array(str(type), texts)
     except ParameterInvalid as error:
         error.name(source)
         raise
