@@ -106,6 +106,19 @@ def test_a_folder_name_that_would_end_the_connection_string_is_refused(tmp_path:
         ChdbEngine(tmp_path / "a?readonly=0", server_memory_bytes=1_000_000_000)
 
 
+def test_importing_the_engine_opens_none_and_keeps_no_one_from_the_package() -> None:
+    code = """
+        from pathlib import Path
+        import stonechat.engine.chdb
+        tasks = Path("/proc/self/task")
+        assert not tasks.exists() or len(list(tasks.iterdir())) == 1
+        import chdb
+        print(chdb.query("SELECT 1", "CSV"), end="")
+    """
+    answer = python(code)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "1\n", "")
+
+
 def test_closing_ends_running_queries_and_the_process_leaves_in_peace(tmp_path: Path) -> None:
     code = """
         import sys, threading, time

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-import chdb
-
 from stonechat.engine.connecting import address, reader_options
 from stonechat.engine.contract import (
     Capabilities,
@@ -30,6 +28,7 @@ from stonechat.engine.failures import translated
 from stonechat.engine.fills import fill_options, fill_statement
 from stonechat.engine.folder import FolderLock
 from stonechat.engine.inserts import Writer
+from stonechat.engine.library import connect
 from stonechat.engine.pools import Profile, Reader, ReaderPool
 from stonechat.engine.readonly import ReadOnlyStatements
 from stonechat.engine.running import RunningStatements
@@ -245,7 +244,7 @@ class ChdbEngine:
 
     def _connect(self, options: Mapping[str, str]) -> Any:
         with translated():
-            return chdb.connect(address(self._folder, options))
+            return connect(address(self._folder, options))
 
 
 def _plain_path(path: Path) -> Path:
