@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.forking import ForkedProcess
 
 # How long an example takes says what else the machine does. And what one run has found good, all do: new examples are
 # for `make fuzz`, which says how many it wants.
@@ -102,21 +103,24 @@ class RunningServer:
         arguments: tuple[str, ...],
         environment: Mapping[str, str],
         port: int | None = None,
-        module: tuple[str, ...] = ("stonechat",),
+        module: str = "stonechat",
+        forked: bool = True,
     ) -> None:
         self.home = home
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_suffix(".log")
-        command = [sys.executable, "-m", *module, *arguments, "--home", str(home), "--port", str(self.port)]
+        arguments = (*arguments, "--home", str(home), "--port", str(self.port))
+        environment = {**os.environ, "HOME": str(home.parent), "COLUMNS": "200", **environment}
+        self.process: ForkedProcess | subprocess.Popen[bytes]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "HOME": str(home.parent), "COLUMNS": "200", **environment},
-            )
+            if forked:
+                self.process = ForkedProcess(module, arguments, environment=environment, output=log.fileno())
+            else:
+                command = [sys.executable, "-m", module, *arguments]
+                self.process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
+                )
         self.client = httpx.Client(base_url=self.url, timeout=60, verify=_NO_CERTIFICATES)
         try:
             self._wait_until_ready()

@@ -325,7 +325,9 @@ def test_requests_leave_nothing_behind_that_holds_itself(tmp_path: Path) -> None
     module = tmp_path / "counting.py"
     module.write_text(_COUNTING)
     environment = {"PYTHONPATH": str(tmp_path)}
-    server = RunningServer(tmp_path / "home", arguments=("serve",), environment=environment, module=("counting",))
+    server = RunningServer(
+        tmp_path / "home", arguments=("serve",), environment=environment, module="counting", forked=False
+    )
     with _connected(server) as connection:
         for _ in range(200):
             connection.sendall(b"GET /v0/health HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -97,7 +97,7 @@ class _World:
 
     def _start(self) -> RunningServer:
         environment = {"STONECHAT_TEST_STEPS": str(self._steps), "PYTHONPATH": str(REPOSITORY)}
-        module = ("tests.system.dying",)
+        module = "tests.system.dying"
         return RunningServer(self._home, arguments=("serve",), environment=environment, module=module)
 
     def deploy(self, files: Mapping[str, str], step: int = 0) -> int:

@@ -68,7 +68,7 @@ class _Servers:
             "STONECHAT_TELEMETRY": "false",
             "PYTHONPATH": str(REPOSITORY),
         }
-        module = ("tests.system.dying",)
+        module = "tests.system.dying"
         return RunningServer(self._home, arguments=("serve",), environment=environment, module=module)
 
     def new_workspace(self) -> RunningServer:
