@@ -16,6 +16,7 @@ from stonechat.template.render import Template
 from stonechat.template.traces import AnotherWay
 
 _NAMES = ("a", "b", "c", "x", "y", "job_timestamp")
+_VARIABLES = ("v", "w")
 _LITERALS = (
     *("'q'", "''", "'it\\'s'", "'\\\\'", '"d"', "'5'", "'u,v'", "'2024-01-02'", "'2024-01-02 00:00:00'", "'\u00e9'"),
     *("0", "5", "-3", "1.5", "1e300", "-0.0", "0x10", "True", "False", "None", "9" * 30, "'" + "l" * 1100 + "'"),
@@ -60,11 +61,15 @@ class _Author:
     def template(self) -> str:
         return "%\nSELECT " + "".join(self._tag(3) for _ in range(self._chance.randint(1, 5)))
 
-    def _name(self) -> str:
+    def _name(self, variables: float = 0.2) -> str:
+        if self._chance.random() < variables:
+            return self._chance.choice(_VARIABLES)
         return self._chance.choice(_NAMES[: 5 if self._chance.random() < 0.95 else None])
 
     def _tag(self, depth: int) -> str:
         tag = self._chance.random()
+        if tag < 0.1:
+            return self._assigned(self._chance.choice(_VARIABLES))
         if tag < 0.55 or not depth:
             before, behind = self._chance.choice(
                 [("", " "), (" -", ", "), ("(", ")"), ("x", "x"), ("'", "'"), ("-- ", "\n")]
@@ -73,7 +78,7 @@ class _Author:
                 before, behind = " ", " ,"
             return f"{before}{{{{{self._expression(2, output=True)}}}}}{behind}"
         if tag < 0.75:
-            target = self._name() if self._chance.random() < 0.9 else f"{self._name()}, {self._name()}"
+            target = self._name(0.7) if self._chance.random() < 0.9 else f"{self._name()}, {self._name()}"
             operator = self._chance.choice(["="] * 6 + ["+="])
             return f"{{% set {target} {operator} {self._expression(2)} %}}"
         body = "".join(self._tag(depth - 1) for _ in range(self._chance.randint(1, 2)))
@@ -83,6 +88,17 @@ class _Author:
         if tag < 0.98:
             return f"{{% for {self._name()} in {self._expression(1)} %}}{body}{{% end %}}"
         return f"{{% try %}}{body}{{% except Exception %}}{self._tag(depth - 1)}{{% end %}}"
+
+    def _assigned(self, variable: str) -> str:
+        """A variable that is read by itself and together with another name, and may be set again."""
+        alone = f" {{{{{variable}}}}} ," if self._chance.random() < 0.7 else f"{{% if {variable} %}} p {{% end %}}"
+        together = self._chance.choice(
+            [
+                f" {{{{ [{variable}, {self._typed()}] }}}} ,",
+                f"{{% set {variable} = {self._typed()} %}} {{{{ {variable} }}}} ,",
+            ]
+        )
+        return f"{{% set {variable} = {self._typed()} %}}{alone}{together}"
 
     def _typed(self) -> str:
         name, kind = self._name(), self._chance.choice(_TYPES)

@@ -77,6 +77,16 @@ SQL >
 
 TYPE endpoint
 """
+_ASSIGNED = """
+NODE n
+SQL >
+    %
+    {% set text = String(e, 'none') %}
+    SELECT {{ text }} AS e, {{ text + String(f, 'x') }} AS both {% if text == 'none' %}, 1 AS none {% end %}
+    {% set text = String(label, 'c') %}, {{ text }} AS label
+
+TYPE endpoint
+"""
 _ALTERNATIVE = """
 NODE n
 SQL >
@@ -114,6 +124,7 @@ _PROJECT = Project.from_files(
         "list.pipe": _LIST,
         "walrus.pipe": _WALRUS,
         "variables.pipe": _VARIABLES,
+        "assigned.pipe": _ASSIGNED,
         "alternative.pipe": _ALTERNATIVE,
         "comprehension.pipe": _COMPREHENSION,
         "bare.pipe": _BARE,
@@ -147,6 +158,8 @@ def _composed(pipe: str, values: Values) -> Composed | None:
 @example("alternative", [{"which": "w", "label": "a"}, {"label": "b"}])
 @example("comprehension", [{"label": "a"}, {"label": "b"}])
 @example("variables", [{"e": "x", "label": "l"}, {"e": "y", "label": "l", "limit": "5"}, {"e": "z", "label": "m"}])
+@example("assigned", [{"f": "a"}, {"f": "a", "e": "b"}])
+@example("assigned", [{"label": "a"}, {"label": "a", "e": "b"}])
 @example("pages", [{"label": "a"}, {"label": "visits"}])
 @example("pages", [{"label": "visits"}, {"label": "a"}])
 @example("pages", [{"raw": "ab"}, {"raw": "cd"}])
@@ -170,6 +183,8 @@ def test_what_a_plan_composes_is_what_the_call_is_composed_to(pipe: str, several
         ("list", {"e": "d"}, {"e": "x"}),
         ("comprehension", {"label": "a"}, {"label": "b"}),
         ("variables", {"e": "x", "label": "l", "which": "w"}, {"e": "y", "label": "m", "which": "v"}),
+        ("assigned", {"f": "a"}, {"f": "b"}),
+        ("assigned", {"e": "a", "label": "b"}, {"e": "c", "label": "d"}),
     ],
 )
 def test_calls_that_differ_in_values_alone_have_one_plan(pipe: str, known: Values, call: Values) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -165,9 +166,11 @@ class Tracing(Context):
         if self.tracer is None or _leaves_more_than_text(self):
             return None
         names = self.request.names
-        known = self._known()
-        kept = [note for number, note in enumerate(self._notes) if number not in known]
-        read = frozenset[str]().union(*(self._notes[number].reads for number in known))
+        unchanged = self._unchanged()
+        needed = self._needed(unchanged)
+        kept = [note for number, note in enumerate(self._notes) if number in needed]
+        # What is left out may have read a variable that is needed, and so set again.
+        read = frozenset[str]().union(*(self._notes[number].reads for number in unchanged))
         steps, texts = self._divided(kept) if self.out else ([], [sql])
         reads = frozenset(step.reading.name for step in steps if step.reading is not None)
         evaluates = any(step.reading is None for step in steps)
@@ -178,27 +181,29 @@ class Tracing(Context):
         request = self.request
         return frozenset(name for name in request.names - {_CLOCK} if name not in request.values)
 
-    def _known(self) -> set[int]:
+    def _unchanged(self) -> set[int]:
         """The notes, by number, that come out the same for every call without the parameters that this one has not."""
         changing = self.request.names - self._absent_names()
-        known: set[int] = set()
+        unchanged: set[int] = set()
         if self._changeable:
-            return known  # an expression may change what another has set
+            return unchanged  # an expression may change what another has set
         for number, note in enumerate(self._notes):
             if note.reads & changing:
                 changing |= note.writes
             else:
                 changing -= note.writes
-                known.add(number)
-        # What is set is needed by those that read it.
-        needed: set[str] = set()
-        for number in reversed(range(len(self._notes))):
-            note = self._notes[number]
-            if number in known and note.writes & needed:
-                known.remove(number)
-            if number not in known:
-                needed |= note.reads
-        return known
+                unchanged.add(number)
+        return unchanged
+
+    def _needed(self, unchanged: AbstractSet[int]) -> set[int]:
+        """The others, and those of them that set what these read."""
+        needed: set[int] = set()
+        read: set[str] = set()
+        for number, note in reversed(list(enumerate(self._notes))):
+            if number not in unchanged or note.writes & read:
+                needed.add(number)
+                read = read - note.writes | note.reads
+        return needed
 
     def _divided(self, kept: Sequence[_Note]) -> tuple[list[_Step], list[str]]:
         """The steps that are kept, and the text around what stands in the strings that they print."""
