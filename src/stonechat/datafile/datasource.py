@@ -22,7 +22,7 @@ def read_datasource(name: str, instructions: Sequence[Instruction], start: Posit
     given = last_of_each(instructions, findings)
     columns = _columns(given.get("SCHEMA"), start, findings)
     connector = read_connector(given, findings)
-    added = connector_columns(connector, columns, start)
+    added = connector_columns(connector, columns, start) if columns else ()
     columns += added
     forward_query, indent = _forward_query(given.get("FORWARD_QUERY"), findings)
     return DataSource(

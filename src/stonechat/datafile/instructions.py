@@ -64,8 +64,12 @@ IGNORED = {
 }
 """Instructions that are read and do nothing, with what to tell about them."""
 
-IGNORED_IN_PIPES = {"FILTER": "FILTER has no effect", "SCOPE": "SCOPE has no effect"}
-"""The same, in pipes alone."""
+IGNORED_IN_PIPES = {"FILTER": "FILTER has no effect", "SCOPE": "SCOPE has no effect"} | {
+    command: f"{command} has no effect in a pipe: the .datasource file that DATASOURCE names says it"
+    for command in INSTRUCTIONS[FileKind.DATASOURCE]
+    if command.startswith("ENGINE")
+}
+"""The same, in pipes alone. Materialized ones of the past had the engine of their target."""
 
 REFUSED = {
     "INCLUDE": ("INCLUDE is not supported yet", "Write the included lines into this file"),

@@ -110,13 +110,10 @@ def _accepted(kind: FileKind, instructions: Sequence[Instruction], findings: Fin
 
 
 def _instead(kind: FileKind, instruction: Instruction) -> str | None:
-    """What to write in the place of an unknown instruction. Pipes of the past had the engine of their target."""
-    command = instruction.command
-    if kind is FileKind.PIPE and command in INSTRUCTIONS[FileKind.DATASOURCE] and command.startswith("ENGINE"):
-        return "Write it in the .datasource file that DATASOURCE names"
+    """What to write in the place of an unknown instruction."""
     if block := block_of(kind, instruction):
         return f"Lines of {block} stand below `{block} >`, indented"
-    close = similar(kind, command)
+    close = similar(kind, instruction.command)
     return f"Did you mean {close}?" if close else None
 
 
