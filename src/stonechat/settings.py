@@ -51,6 +51,10 @@ class Settings:
     bulk_linger_milliseconds: float = _setting(
         500.0, "How long a block waits at most while no sender waits and events come by the ten thousands."
     )
+    max_connections: int = _setting(
+        0,
+        "Connections at a time before further ones get 503; 0 means half as many as the process may have files open.",
+    )
     request_seconds: float = _setting(
         60.0,
         "How long the head of a request may take to arrive, and any 64 KB of its body, before it gets 408; "

@@ -11,6 +11,7 @@ from stonechat.engine.contract import (
     QueryTimeout,
     QueryTooLarge,
     StorageFull,
+    SystemFailure,
 )
 from stonechat.engine.failures import failure, translated
 from stonechat.sql.quoting import literal, parameter_text
@@ -56,6 +57,21 @@ CASES = {
     "Code: 241. DB::Exception: Memory. (MEMORY)": (QueryTooLarge, 241, "MEMORY", "Memory."),
     "Code: 394. DB::Exception: Cancelled. (CANCEL)": (QueryCancelled, 394, "CANCEL", "Cancelled."),
     "Code: 243. DB::Exception: No space. (SPACE)": (StorageFull, 243, "SPACE", "No space."),
+    "Code: 573. DB::ErrnoException: Cannot open epoll descriptor: , errno: 24, strerror: Too many open files. "
+    "(EPOLL_ERROR) (version 26.9.2.1)": (
+        *(SystemFailure, 573, "EPOLL_ERROR"),
+        "The system refused the engine something: Too many open files",
+    ),
+    "Code: 76. DB::ErrnoException: Cannot open file /var/lib/s/e.sql.tmp: , errno: 24, strerror: Too many open files. "
+    "(CANNOT_OPEN_FILE)": (
+        *(SystemFailure, 76, "CANNOT_OPEN_FILE"),
+        "The system refused the engine something: Too many open files",
+    ),
+    "Code: 75. DB::ErrnoException: Cannot write to file /x: , errno: 28, strerror: No space left on device. "
+    "(CANNOT_WRITE_TO_FILE_DESCRIPTOR)": (
+        *(StorageFull, 75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR"),
+        "The system refused the engine something: No space left on device",
+    ),
     "Code: 76. DB::Exception: Locked. (LOCKED)": (DataFolderLocked, 76, "LOCKED", "Locked."),
     "something else": (EngineFailure, 0, "UNKNOWN", "something else"),
     "": (EngineFailure, 0, "UNKNOWN", "The engine failed without saying why."),

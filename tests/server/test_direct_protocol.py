@@ -40,7 +40,7 @@ def _conversation(direct: Any, talk: Callable[[asyncio.StreamReader, asyncio.Str
     async def converse() -> bytes:
         loop = asyncio.get_running_loop()
         config = Config(app="stonechat.http.problems:on_unexpected", log_config=None)
-        state, protocol = ServerState(), protocol_with(direct)
+        state, protocol = ServerState(), protocol_with(direct, 10)
         async with await loop.create_server(lambda: protocol(config, state, {}, loop), "127.0.0.1", 0) as server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             await talk(reader, writer)

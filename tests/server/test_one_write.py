@@ -287,8 +287,9 @@ def _one_answer(connection: socket.socket) -> bytes:
 
 def _all_of(connection: socket.socket) -> bytes:
     received = b""
-    while chunk := connection.recv(65536):
-        received += chunk
+    with contextlib.suppress(ConnectionResetError):  # what was sent meanwhile is never read
+        while chunk := connection.recv(65536):
+            received += chunk
     return received
 
 

@@ -238,6 +238,13 @@ class StorageFull(EngineFailure):
     kind = Kind.UNAVAILABLE
 
 
+class SystemFailure(EngineFailure):
+    """The system refused the engine something: a file, as too many are open, or a disk that failed."""
+
+    code = "SC809"
+    kind = Kind.UNAVAILABLE
+
+
 class FailureUntold(EngineFailure):
     """A block failed, and the engine can say why only of rows in JSONEachRow: send the same rows so."""
 

@@ -8,13 +8,16 @@ only at the front and the name only at the end.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 
-from stonechat.engine.contract import FAILURES_BY_NUMBER, EngineFailure
+from stonechat.engine.contract import FAILURES_BY_NUMBER, EngineFailure, StorageFull, SystemFailure
 from stonechat.sql.quoting import literal, parameter_value
 
-_PREFIX = re.compile(r"(?:[A-Za-z ]+ failed: |Failed to [a-z ]+: )?Code: (\d+)\. DB::Exception: (?:default: )?")
+_PREFIX = re.compile(r"(?:[A-Za-z ]+ failed: |Failed to [a-z ]+: )?Code: (\d+)\. DB::(Errno)?Exception: (?:default: )?")
+#: What the system said, without the names of its files.
+_ERRNO = re.compile(r"errno: (\d+), strerror: ([\w ]+)")
 _VERSION = re.compile(r"\s*\(version [^()]*\)\.?$")
 _NAME = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\.?$")
 _MARK = re.compile(r"\s*/\* stonechat [0-9a-f]*(?: \*/)?")  # what `running` adds to a statement, as errors quote it
@@ -71,11 +74,20 @@ def failure(text: str) -> EngineFailure:
         return EngineFailure(text.strip() or "The engine failed without saying why.")
     number = int(front[1])
     body, name = _without_tail(_without_front(text).strip())
+    if front[2]:
+        return _system_failure(body, number, name)
     for noise in (_EXECUTING, _PARSED, _MARK, *([_MEANT] if number in _UNKNOWN_PLACES else [])):
         body = noise.sub("", body)
     message = " ".join(body.split())
     message = message[:-1] if message.endswith("..") else message
     return FAILURES_BY_NUMBER.get(number, EngineFailure)(message or name, number=number, name=name)
+
+
+def _system_failure(body: str, number: int, name: str) -> EngineFailure:
+    said = _ERRNO.search(body)
+    kind = StorageFull if said is not None and int(said[1]) == errno.ENOSPC else SystemFailure
+    message = f"The system refused the engine something: {said[2].strip() if said else name}"
+    return kind(message, number=number, name=name)
 
 
 def _shortened(text: str) -> str:

@@ -127,6 +127,16 @@ def too_slow() -> JSONResponse:
     return JSONResponse(body, status_code=408)
 
 
+def too_many_connections() -> JSONResponse:
+    """The answer on a connection that is one too many, whatever it is asked."""
+    body = {
+        "error": "The server has too many connections",
+        "code": "SC917",
+        "hint": "Try again in a moment, or raise max_connections.",
+    }
+    return JSONResponse(body, status_code=503, headers={"Retry-After": str(_RETRY_SECONDS)})
+
+
 def not_http(message: str, received: bytes) -> JSONResponse:
     """The answer to what is no HTTP request, or none with such a URL."""
     told = {"error": message, "code": _UNREAD}

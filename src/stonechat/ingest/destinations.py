@@ -18,6 +18,7 @@ from stonechat.engine.contract import (
     QueryTimeout,
     QueryTooLarge,
     StorageFull,
+    SystemFailure,
 )
 from stonechat.ingest.feeding import fingerprint, stored_form
 from stonechat.ingest.records import Block, Rows
@@ -130,7 +131,15 @@ def _forms(insert: Insert, destination: Destination, binary: Sequence[bytes]) ->
         yield replace(insert, data=lines)
 
 
-_TRANSIENT = (StorageFull, EngineBusy, QueryTooLarge, QueryTimeout, QueryCancelled, DataFolderLocked)
+_TRANSIENT = (
+    StorageFull,
+    SystemFailure,
+    EngineBusy,
+    QueryTooLarge,
+    QueryTimeout,
+    QueryCancelled,
+    DataFolderLocked,
+)
 _TRANSIENT_NUMBERS = frozenset({
     0,  # no number: the connection to the engine broke
     49,  # LOGICAL_ERROR

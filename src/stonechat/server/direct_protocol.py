@@ -151,6 +151,6 @@ class DirectProtocol(OneWriteProtocol):
             self.data_received(behind)
 
 
-def protocol_with(direct: DirectAnswers) -> type[DirectProtocol]:
-    """The protocol of a server that has these direct answers."""
-    return type("Protocol", (DirectProtocol,), {"direct": direct})
+def protocol_with(direct: DirectAnswers, most_connections: int) -> type[DirectProtocol]:
+    """The protocol of a server that has these direct answers, and so many connections at a time."""
+    return type("Protocol", (DirectProtocol,), {"direct": direct, "most_connections": most_connections})

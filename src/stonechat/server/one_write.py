@@ -24,7 +24,15 @@ from starlette.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from stonechat.http.headers import Headers
-from stonechat.http.problems import MAX_URL_BYTES, head_too_large, last_answer, not_http, too_slow, url_too_long
+from stonechat.http.problems import (
+    MAX_URL_BYTES,
+    head_too_large,
+    last_answer,
+    not_http,
+    too_many_connections,
+    too_slow,
+    url_too_long,
+)
 from stonechat.http.whole_answers import CONNECTION
 from stonechat.server.patience import Awaited
 
@@ -48,6 +56,7 @@ _ABOUT_THE_CONNECTION = (b"\nconnection:", b"\ntransfer-encoding:")
 class OneWriteProtocol(HttpToolsProtocol):
     """One connection."""
 
+    most_connections: int = sys.maxsize
     _open: tuple[RequestResponseCycle, ...] = ()
     _received = b""
     _shown = False
@@ -58,6 +67,8 @@ class OneWriteProtocol(HttpToolsProtocol):
         """Begin, with a socket that takes no more than a piece ahead of what the caller takes, and not for ever."""
         super().connection_made(transport)
         _bound_unsent(transport.get_extra_info("socket"))
+        if len(self.connections) > self.most_connections:
+            self._refuse(too_many_connections())
 
     def data_received(self, data: bytes) -> None:
         """Take what the caller sent, where a refusal finds what may be wrong with it.

@@ -16,6 +16,7 @@ import uvloop
 from stonechat.errors import Kind, StonechatError
 from stonechat.server.direct_protocol import protocol_with
 from stonechat.server.memory import prepare_memory_for_serving, use_large_pages
+from stonechat.server.open_files import allow_open_files
 from stonechat.server.parts import Parts
 from stonechat.server.patience import Connection, Patience
 from stonechat.server.routes import application_of
@@ -44,7 +45,7 @@ class Server(Parts):
         config = uvicorn.Config(
             app,
             loop="none",
-            http=protocol_with(direct),
+            http=protocol_with(direct, self.settings.max_connections or allow_open_files() // 2),
             ws="none",
             lifespan="off",
             access_log=False,
