@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import ClassVar
 
-from stonechat.datafile.resources import Notice
+from stonechat.datafile.resources import Notice, Pipe
 from stonechat.errors import Kind, Position, StonechatError
 
 MAXIMUM_PROBLEMS = 50
@@ -59,12 +59,16 @@ class MissingSettings(DatafileProblem):
 
 
 class InvalidDatafile(StonechatError):
-    """A file that is no resource. `problems` holds all that were found, in the order of the file."""
+    """A file that is no resource. `problems` holds all that were found, in the order of the file.
+
+    `pipe` is what a file of a pipe was read as all the same: a node whose SQL could not be read has none.
+    """
 
     code: ClassVar[str] = "SC100"
     kind: ClassVar[Kind] = Kind.INVALID
 
-    def __init__(self, problems: Sequence[DatafileProblem]) -> None:
+    def __init__(self, problems: Sequence[DatafileProblem], pipe: Pipe | None = None) -> None:
+        self.pipe = pipe
         self.problems: Sequence[DatafileProblem] = tuple(problems)
         first, more = self.problems[0], len(self.problems) - 1
         text = first.message if not more else f"{first.message} (and {more} more problem{'s' if more > 1 else ''})"
@@ -101,10 +105,10 @@ class Findings:
         """A `with` block: a problem raised inside is reported, and reading goes on behind it."""
         return _Collecting(self)
 
-    def raise_if_any(self) -> None:
+    def raise_if_any(self, pipe: Pipe | None = None) -> None:
         """Raise `InvalidDatafile` with every problem so far, in the order of the file."""
         if self._problems:
-            raise InvalidDatafile(sorted(self._problems, key=lambda problem: problem.place))
+            raise InvalidDatafile(sorted(self._problems, key=lambda problem: problem.place), pipe)
 
 
 class _Collecting:

@@ -77,7 +77,7 @@ def read_datafile(path: str, text: str) -> DataSource | Pipe | Connection:
             resource = read_pipe(name, instructions, start, findings)
         case FileKind.CONNECTION:
             resource = read_connection(name, instructions, start, findings)
-    findings.raise_if_any()
+    findings.raise_if_any(resource if isinstance(resource, Pipe) else None)
     return resource
 
 

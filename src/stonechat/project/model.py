@@ -157,6 +157,8 @@ def _read_all(files: Mapping[str, str], problems: list[StonechatError]) -> Itera
             yield read_datafile(path, text)
         except InvalidDatafile as error:
             problems.extend(error.problems)
+            for node in error.pipe.nodes if error.pipe else ():
+                _compiled(node, problems)
 
 
 def _fill_all(resources: Iterable[Resource], secrets: Secrets, problems: list[StonechatError]) -> Iterator[Resource]:
@@ -194,13 +196,21 @@ def _names(files: Mapping[str, str], suffix: str) -> AbstractSet[str]:
 def _compile_all(pipes: Iterable[Pipe], problems: list[StonechatError]) -> Iterator[tuple[NodeKey, Template]]:
     for pipe in pipes:
         for node in pipe.nodes:
-            try:
-                template = Template.compile(node.sql, name=node.name)
-                template.check()
-            except StonechatError as error:
-                problems.append(_at_node(error, node))
-            else:
+            template = _compiled(node, problems)
+            if template is not None:
                 yield (pipe.name, node.name), template
+
+
+def _compiled(node: Node, problems: list[StonechatError]) -> Template | None:
+    """The template of a node, unless something is wrong with it; or with its lines, which then are none."""
+    try:
+        template = Template.compile(node.sql, name=node.name) if node.sql else None
+        if template is not None:
+            template.check()
+    except StonechatError as error:
+        problems.append(_at_node(error, node))
+        return None
+    return template
 
 
 def _at_node(error: StonechatError, node: Node) -> InvalidTemplate:
