@@ -13,7 +13,7 @@ from tests.fuzz.running import fuzz
 from stonechat.template.casts import CASTS
 from stonechat.template.errors import TemplateError, TemplateTooCostly
 from stonechat.template.render import Template
-from stonechat.template.traces import AnotherWay
+from stonechat.template.ways import AnotherWay
 
 _NAMES = ("a", "b", "c", "x", "y", "job_timestamp")
 _VARIABLES = ("v", "w")
@@ -220,7 +220,7 @@ def _follows(template: Template, first: Call, several: Sequence[Call]) -> int:
     for values in several:
         used: set[str] = set()
         try:
-            strings = trace.again(values, {}, used)
+            strings = trace.way.follow(values, {}, used)
         except AnotherWay:
             continue
         sql = trace.texts[0] + "".join(map("".join, zip(strings, trace.texts[1:], strict=True)))

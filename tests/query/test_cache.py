@@ -11,12 +11,12 @@ from tests.engine.shared import shared_engine
 from stonechat.engine.contract import Query, QueryLimits, QueryResult
 from stonechat.project.composition import Composed
 from stonechat.project.model import Project
-from stonechat.query.cache import AnswerCache, CacheKey, may_be_kept
+from stonechat.query.cache import AnswerCache, CacheKey, cache_key, etag_of, may_be_kept
 from stonechat.sql.gate import is_forbidden
 
 
 def _key(statement: str = "SELECT 1", deployment: int = 1, **changes: str) -> CacheKey:
-    return CacheKey.of(Query(statement, "db", settings=changes), (deployment,))
+    return cache_key(Query(statement, "db", settings=changes), (deployment,))
 
 
 def _answer(text: bytes = b"1") -> QueryResult:
@@ -24,7 +24,7 @@ def _answer(text: bytes = b"1") -> QueryResult:
 
 
 def test_an_answer_is_kept_until_its_data_changes() -> None:
-    cache = AnswerCache(10_000)
+    cache = AnswerCache(20_000)
     cache.put(_key(), (1, 7), _answer(), lifetime=None)
     assert cache.get(_key(), (1, 7)) == _answer()
     assert cache.get(_key(), (2, 7)) is None
@@ -33,7 +33,7 @@ def test_an_answer_is_kept_until_its_data_changes() -> None:
 
 def test_an_answer_with_a_lifetime_is_kept_to_its_end() -> None:
     moment = [0.0]
-    cache = AnswerCache(10_000, lambda: moment[0])
+    cache = AnswerCache(20_000, lambda: moment[0])
     cache.put(_key(), (1,), _answer(), lifetime=5)
     moment[0] = 4.9
     assert cache.get(_key(), (2,)) == _answer()
@@ -48,25 +48,34 @@ def test_whatever_shapes_an_answer_parts_it_from_others() -> None:
         _key("SELECT 2"),
         _key(deployment=2),
         _key(output_format_json_quote_64bit_integers="1"),
-        CacheKey.of(Query("SELECT 1", "other"), (1,)),
-        CacheKey.of(Query("SELECT 1", "db"), (1,), 60.0),
-        CacheKey.of(Query("SELECT 1", "db", format="CSV"), (1,)),
-        CacheKey.of(Query("SELECT 1", "db", parameters={"secret": "x"}), (1,)),
+        cache_key(Query("SELECT 1", "other"), (1,)),
+        cache_key(Query("SELECT 1", "db"), (1,), 60.0),
+        cache_key(Query("SELECT 1", "db", format="CSV"), (1,)),
+        cache_key(Query("SELECT 1", "db", parameters={"secret": "x"}), (1,)),
     ]
     assert [cache.get(key, ()) for key in others] == [None] * len(others)
 
 
 def test_whatever_shapes_an_answer_is_in_its_name() -> None:
-    key, limits = _key(), QueryLimits()
-    others: dict[str, Any] = {"database": "other", "deployment_ids": (2,), "sql": "SELECT 2", "bound": (("a", "1"),)}
-    others |= {"format": "CSV", "settings": (("a", "1"),), "lifetime": 5.0}
-    keys = [replace(key, **{name: other}) for name, other in others.items()]
-    keys += [
-        replace(key, limits=replace(limits, **{each.name: getattr(limits, each.name) + 1})) for each in fields(limits)
+    query, limits = Query("SELECT 1", "db"), QueryLimits()
+    others: dict[str, Any] = {"statement": "SELECT 2", "database": "other", "format": "CSV"}
+    others |= {"parameters": {"a": "1"}, "settings": {"a": "1"}}
+    queries = [replace(query, **{name: other}) for name, other in others.items()]
+    queries += [
+        replace(query, limits=replace(limits, **{each.name: getattr(limits, each.name) + 1})) for each in fields(limits)
     ]
-    assert {*others, "limits"} == {each.name for each in fields(key)}
-    names = {key.etag("epoch", (1,)), key.etag("other", (1,)), key.etag("epoch", (2,))}
-    assert len({*names, *(each.etag("epoch", (1,)) for each in keys)}) == 3 + len(keys)
+    assert {*others, "limits", "query_id"} == {each.name for each in fields(query)}
+    key = cache_key(query, (1,))
+    keys = [cache_key(query, (2,)), cache_key(query, (1,), 5.0), *(cache_key(each, (1,)) for each in queries)]
+    names = {etag_of(key, "epoch", (1,)), etag_of(key, "other", (1,)), etag_of(key, "epoch", (2,))}
+    assert len({*names, *(etag_of(each, "epoch", (1,)) for each in keys)}) == 3 + len(keys)
+
+
+def test_a_value_cannot_pass_for_the_statement_behind_it() -> None:
+    one = Query("a\0b", "db", parameters={"x": "c"})
+    other = Query("b", "db", parameters={"x": "c\0a"})
+    assert cache_key(one, ()) != cache_key(other, ())
+    assert etag_of(cache_key(Query("SELECT '\udc80'", "db"), ()), "epoch", ()).startswith('W/"')
 
 
 def test_the_oldest_answers_go_when_the_room_is_used_up() -> None:
@@ -90,7 +99,7 @@ def test_replacing_an_answer_does_not_leak_its_size() -> None:
     cache = AnswerCache(20_000)
     for _ in range(50):
         cache.put(_key(), (), _answer(bytes(500)), lifetime=None)
-    assert cache.size < 2000
+    assert cache.size < 3000
 
 
 _PROJECT = Project.from_files(

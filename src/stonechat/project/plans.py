@@ -22,7 +22,8 @@ from stonechat.project.model import Project
 from stonechat.project.service_data_sources import NAMESPACE
 from stonechat.sql.skeletons import remember_skeleton, skeleton
 from stonechat.template.render import Rendered, Template
-from stonechat.template.traces import AnotherWay, Trace, split_at_marks
+from stonechat.template.traces import Trace, split_at_marks
+from stonechat.template.ways import AnotherWay, Way, joined
 
 _MOST_PLANS = 8
 _PATIENCE = 20
@@ -60,7 +61,7 @@ class Plan:
     that what was found out about one can be kept by it.
     """
 
-    traces: tuple[Trace, ...]
+    ways: tuple[Way, ...]
     marked: str
     gaps: Gaps
     composed: Composed
@@ -83,7 +84,8 @@ class Plan:
             return None
         marked = Composer(project, _marking(iter(whole))).pipe(pipe).sql
         gaps = Gaps.of(marked)
-        plan = cls(tuple(whole), marked, gaps, composed, skeleton(marked), _words(project))
+        ways = joined(trace.way for trace in whole)
+        plan = cls(ways, marked, gaps, composed, skeleton(marked), _words(project))
         alone = all(map(_BEFORE.fullmatch, gaps.pieces[:-1])) and all(map(_BEHIND.fullmatch, gaps.pieces[1:]))
         if "\1" in plan.skeleton or not alone:
             return None
@@ -99,8 +101,8 @@ class Plan:
         used: set[str] = set()
         printed: list[str] = []
         try:
-            for trace in self.traces:
-                printed += trace.again(values, project.secrets, used)
+            for way in self.ways:
+                printed += way.follow(values, project.secrets, used)
         except AnotherWay:
             return None
         return None if self.words.search("".join(printed)) else (printed, used)

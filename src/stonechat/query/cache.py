@@ -2,7 +2,8 @@
 
 A key holds all that shapes an answer: the statement with its values, the format, the settings, the limits, the database
 and the deployments: its own, and those of workspaces that share data sources with it. Parameters that the statement
-does not use are not in it, so varying them fills nothing.
+does not use are not in it, so varying them fills nothing. It is one text: that has its hash made once, and is compared
+at once.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NewType
 
-from stonechat.engine.contract import Query, QueryLimits, QueryResult
+from stonechat.engine.contract import Query, QueryResult
 from stonechat.project.composition import Composed
 from stonechat.project.model import Project
 from stonechat.sql.unrepeatable import is_repeatable
@@ -30,38 +32,26 @@ class CacheStatus(Enum):
     BYPASS = "bypass"
 
 
-@dataclass(frozen=True, slots=True)
-class CacheKey:
-    """All that shapes an answer but the data. With another lifetime it may be another one."""
+CacheKey = NewType("CacheKey", str)
+"""All that shapes an answer but the data."""
 
-    database: str
-    deployment_ids: tuple[int, ...]
-    sql: str
-    bound: tuple[tuple[str, str], ...]
-    format: str
-    settings: tuple[tuple[str, str], ...]
-    limits: QueryLimits
-    lifetime: float | None = None
 
-    @classmethod
-    def of(cls, query: Query, deployment_ids: tuple[int, ...], lifetime: float | None = None) -> CacheKey:
-        """The key of a query under deployments, whose answer is kept for `lifetime` seconds."""
-        bound, settings = tuple(sorted(query.parameters.items())), tuple(sorted(query.settings.items()))
-        statement, limits = query.statement, query.limits
-        return cls(query.database, deployment_ids, statement, bound, query.format, settings, limits, lifetime)
+def cache_key(query: Query, deployment_ids: tuple[int, ...], lifetime: float | None = None) -> CacheKey:
+    """The key of a query under deployments, whose answer is kept for `lifetime` seconds: with another, another one."""
+    return CacheKey(circumstances(query, deployment_ids, lifetime) + query.statement)
 
-    def __hash__(self) -> int:
-        # A text keeps its hash: of all parts it would be made anew each time.
-        return hash(self.sql)
 
-    def etag(self, epoch: str, versions: tuple[int, ...]) -> str:
-        """A name for the answer that changes with its data. It is weak: the bytes hold how long the query took."""
-        within, kept = self.limits, (self.sql, self.bound, self.format, self.settings, self.lifetime)
-        limits = (within.seconds, within.memory_bytes, within.result_bytes, within.threads)
-        text = repr((epoch, self.database, self.deployment_ids, kept, limits, versions)).encode(
-            "utf-8", "surrogateescape"
-        )
-        return f'W/"{hashlib.blake2b(text, digest_size=12).hexdigest()}"'
+def circumstances(query: Query, deployment_ids: tuple[int, ...], lifetime: float | None) -> str:
+    """What stands in a key before the statement. It ends at the first NUL: a text with one is written without it."""
+    bound, settings = sorted(query.parameters.items()), sorted(query.settings.items())
+    around = query.database, deployment_ids, bound, query.format, settings, query.limits, lifetime
+    return f"{around!r}\0"
+
+
+def etag_of(key: CacheKey, epoch: str, versions: tuple[int, ...]) -> str:
+    """A name for an answer that changes with its data. It is weak: the bytes hold how long the query took."""
+    text = f"{epoch} {versions} {key}".encode("utf-8", "surrogatepass")
+    return f'W/"{hashlib.blake2b(text, digest_size=12).hexdigest()}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +126,4 @@ def _expires(project: Project, name: str) -> bool:
 
 def _size(key: CacheKey, result: QueryResult) -> int:
     # The text of the key may be as large as the answer; 1 KB covers the objects around both.
-    return len(result.data) + 4 * len(key.sql) + 1024
+    return len(result.data) + 4 * len(key) + 1024

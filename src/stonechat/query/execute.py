@@ -110,7 +110,9 @@ class QueryService:
 
     def told(self, error: StonechatError, caller: Caller, prepared: Prepared) -> StonechatError:
         """Why a query failed, as far as its caller may know."""
-        return as_told(error, caller, prepared.query, prepared.reads) if isinstance(error, EngineFailure) else error
+        if not isinstance(error, EngineFailure):
+            return error
+        return as_told(error, caller, prepared.query, prepared.sources.names)
 
     async def statement(self, snapshot: Snapshot, caller: Caller, request: StatementRequest) -> Answer:
         """Run a caller's statement: render it, authorise what it reads, compose it with the pipes it names, run it."""

@@ -54,7 +54,7 @@ class Outcomes:
     def look(self, prepared: Prepared, known_etag: str | None) -> tuple[Versions, Outcome | None]:
         """The answer to a query that is kept, without its rows for those who have it already; and of which data."""
         # Taken before a query runs: what changes meanwhile makes its answer one of the past.
-        versions = self._versions.of(prepared.counted)
+        versions = self._versions.of(prepared.sources.counted)
         return versions, self._known(prepared, versions, known_etag)
 
     def start(self, prepared: Prepared, versions: Versions, landed: Callable[[Result], None]) -> Started | None:
@@ -63,7 +63,7 @@ class Outcomes:
         `landed` is called with its result in the turn of the event loop that hears of the query's end. The work has
         it, or the failure, a turn later; cancel it to wait no longer. The caller has the answer kept once it is sent.
         """
-        if not prepared.keeps or prepared.about_itself or not self._runs.takes_at_once(prepared.query):
+        if not prepared.keeps or prepared.sources.about_itself or not self._runs.takes_at_once(prepared.query):
             return None
 
         work = self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query), landed)
@@ -83,8 +83,8 @@ class Outcomes:
         return known or await self._run(prepared, versions)
 
     async def _run(self, prepared: Prepared, versions: Versions) -> Outcome:
-        if prepared.about_itself:
-            await self._runs.in_thread(self._catch_up, prepared.workspace_database)
+        if prepared.sources.about_itself:
+            await self._runs.in_thread(self._catch_up, prepared.sources.database)
         if not prepared.keeps:
             return Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
         result = await self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query))

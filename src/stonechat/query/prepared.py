@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stonechat.engine.contract import Query
@@ -16,7 +16,7 @@ from stonechat.engine.formats import Format
 from stonechat.project.composition import Composed, Values
 from stonechat.project.service_data_sources import NAMESPACE
 from stonechat.project.snapshot import Snapshot
-from stonechat.query.cache import CacheKey, may_be_kept
+from stonechat.query.cache import CacheKey, cache_key, etag_of, may_be_kept
 
 _CAPACITY_BYTES = 16_000_000
 _MOST_SHAPES = 16
@@ -25,44 +25,56 @@ CLOCK = "job_timestamp"
 """The parameter that has the present when a call does not give it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The data sources that a statement reads, by `names`, and as their changes are `counted`.
+
+    `about_itself` says whether service data sources are among them, of the workspace that has the `database`.
+    """
+
+    database: str
+    names: tuple[str, ...]
+    counted: tuple[tuple[str, str], ...]
+    about_itself: bool
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, reads: Iterable[str]) -> Sources:
+        """Those of these names."""
+        names = tuple(sorted(reads))
+        about_itself = any(name.startswith(f"{NAMESPACE}.") for name in names)
+        return cls(snapshot.workspace.database, names, snapshot.counted(names), about_itself)
+
+
 @dataclass(slots=True)
 class Prepared:
     """A query without an id, and all about keeping its answer.
 
-    `reads` are data sources by name, and `counted` the same as their changes are; `lifetime` is in seconds;
-    `repeatable` says whether unchanged data means an unchanged answer; `lasting` whether an equal call of the same
-    snapshot is made into the same; `keeps` whether an answer may be kept at all; `about_itself` whether service data
-    sources are among what it reads.
+    `lifetime` is in seconds; `repeatable` says whether unchanged data means an unchanged answer; `lasting` whether an
+    equal call of the same snapshot is made into the same; `keeps` whether an answer may be kept at all.
     """
 
-    workspace_database: str
     query: Query
     key: CacheKey
-    reads: tuple[str, ...]
-    counted: tuple[tuple[str, str], ...]
+    sources: Sources
     lifetime: float | None
     repeatable: bool
     lasting: bool
     keeps: bool
-    about_itself: bool
     _named: tuple[str, tuple[int, ...], str] = field(default=("", (), ""), repr=False)
 
     @classmethod
     def of(cls, snapshot: Snapshot, composed: Composed, query: Query) -> Prepared:
         """A composed statement and the query that it makes, ready to be run or looked up."""
-        reads = tuple(sorted(composed.reads))
+        sources = Sources.of(snapshot, composed.reads)
         repeatable = may_be_kept(snapshot.project, composed)
         return cls(
-            snapshot.workspace.database,
             query,
-            CacheKey.of(query, snapshot.deployments_of(reads), composed.cache_ttl),
-            reads,
-            snapshot.counted(reads),
+            cache_key(query, snapshot.deployments_of(sources.names), composed.cache_ttl),
+            sources,
             composed.cache_ttl,
             repeatable,
             not composed.bound and CLOCK not in composed.used,
             repeatable or composed.cache_ttl is not None,
-            any(name.startswith(f"{NAMESPACE}.") for name in reads),
         )
 
     def etag(self, epoch: str, versions: tuple[int, ...]) -> str | None:
@@ -70,7 +82,7 @@ class Prepared:
         if self.lifetime is not None or not self.repeatable:
             return None
         if self._named[:2] != (epoch, versions):
-            self._named = (epoch, versions, self.key.etag(epoch, versions))
+            self._named = (epoch, versions, etag_of(self.key, epoch, versions))
         return self._named[2]
 
 

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from stonechat.engine.contract import Query
 from stonechat.project.plans import Found, Gaps, Plan
 from stonechat.project.snapshot import Snapshot
-from stonechat.query.cache import CacheKey, all_stays
+from stonechat.query.cache import CacheKey, all_stays, circumstances
 from stonechat.query.prepared import CLOCK, Prepared
 from stonechat.sql.skeletons import remember_skeleton, skeleton
 from stonechat.sql.unrepeatable import is_repeatable, marks_of_times, tells_year
@@ -25,13 +25,15 @@ _WITH_A_YEAR = "2000-01-01"
 class PreparedStatement:
     """What is known of all calls that go by a plan: `marked` is one with marks for values, and has these `gaps`.
 
-    `times`, if there are any, are the numbers of gaps whose values decide whether an answer is repeatable.
+    `times`, if there are any, are the numbers of gaps whose values decide whether an answer is repeatable;
+    `circumstances` is what the keys of its answers have before the statement.
     """
 
     marked: Prepared
     gaps: Gaps
     skeleton: str
     times: Sequence[int]
+    circumstances: str
 
     @classmethod
     def of(cls, snapshot: Snapshot, marked: Prepared) -> PreparedStatement:
@@ -39,38 +41,27 @@ class PreparedStatement:
         statement = marked.query.statement
         gaps, times = Gaps.of(statement), marks_of_times(statement)
         with_years = gaps.filled([_WITH_A_YEAR] * (1 + max(gaps.numbers, default=0)))
-        may_repeat = times and is_repeatable(with_years) and all_stays(snapshot.project, marked.reads)
-        return cls(marked, gaps, skeleton(statement), times if may_repeat else ())
+        names = marked.sources.names
+        may_repeat = times and is_repeatable(with_years) and all_stays(snapshot.project, names)
+        around = circumstances(marked.query, snapshot.deployments_of(names), marked.lifetime)
+        return cls(marked, gaps, skeleton(statement), times if may_repeat else (), around)
 
     def prepared(self, found: Found) -> Prepared:
         """The call with the values that were found for the gaps of the plan."""
         known = self.marked
         statement = self.gaps.filled(found.printed)
         remember_skeleton(statement, self.skeleton)
-        query, key = known.query, known.key
-        repeatable = known.repeatable
+        query, repeatable = known.query, known.repeatable
         if self.times:
             repeatable = all(map(tells_year, map(found.printed.__getitem__, self.times)))
         return Prepared(
-            known.workspace_database,
             Query(statement, query.database, query.format, query.parameters, query.settings, query.limits),
-            CacheKey(
-                key.database,
-                key.deployment_ids,
-                statement,
-                key.bound,
-                key.format,
-                key.settings,
-                key.limits,
-                key.lifetime,
-            ),
-            known.reads,
-            known.counted,
+            CacheKey(self.circumstances + statement),
+            known.sources,
             known.lifetime,
             repeatable,
             CLOCK not in found.used,
             repeatable or known.lifetime is not None,
-            known.about_itself,
         )
 
 

@@ -1,111 +1,36 @@
 """Renderings that go the way of an earlier one: only what may come out differently is evaluated, the rest is known.
 
-A trace has the expressions that a rendering came to, in order, and what came of each: how a condition ended, what was
-printed. Evaluated for other values, they may end the same way but for what stands in strings that are printed. Then the
-text is that of the earlier rendering with other strings, and nobody who reads SQL takes it for a statement of another
-shape: they stand where the earlier strings stood, and nothing in them could end them early.
-
-Expressions that read nothing but parameters which the call does not have come out as they did. Where all others are
-parameters of a type, or whether one is defined, nothing is rendered: what they print is made of the values alone.
+Evaluated for other values, the expressions of a rendering may end the same way but for what stands in strings that are
+printed. Then the text is that of the earlier rendering with other strings, and nobody who reads SQL takes it for a
+statement of another shape: they stand where the earlier strings stood, and nothing in them could end them early.
+Expressions that read nothing but parameters which the call does not have come out as they did.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from stonechat.template.context import Context, Deed, Evaluate, Outcome, Request, Value
+from stonechat.template.context import Context, Deed, Evaluate, Outcome, Request
 from stonechat.template.printing import Printing
 from stonechat.template.readings import Presence, TypedReading
+from stonechat.template.ways import QUOTE, UNSAFE, Latest, Step, Way, leaves_more_than_text
 
-_QUOTE = "'"
-_UNSAFE = re.compile(r"[\\\0\1]")
 _MARK = re.compile("\1(\\d+)\1")
 #: Filled with the present when a call does not have it.
 _CLOCK = "job_timestamp"
 _UNCHANGEABLE = (str, int, float, type(None))
 
 
-class AnotherWay(Exception):
-    """A rendering for these values goes another way; or fails, and rendering them from the beginning says why."""
-
-
-class _Step(NamedTuple):
-    """An expression, and its outcome: as a list what is printed around strings.
-
-    `reading` is there where it tells its outcome from the values of a request alone.
-    """
-
-    deed: Deed
-    evaluate: Evaluate
-    outcome: Outcome | list[str]
-    reading: TypedReading | Presence | None
-
-
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One rendering: what may come out differently, and the text around the strings, of which there is one less.
+    """One rendering: its way, and the text around the strings that it printed, of which there is one less."""
 
-    `absent` are parameters that no call which goes this way may have, read for nothing but to find them absent, and
-    `reads` those of readings. `names` and `lists` are those of `Request`; `evaluates` says whether any step has to be.
-    """
-
-    steps: tuple[_Step, ...]
+    way: Way
     texts: tuple[str, ...]
-    absent: frozenset[str]
-    reads: frozenset[str]
-    names: frozenset[str]
-    lists: frozenset[str]
-    evaluates: bool
-
-    def again(self, values: Mapping[str, Value], secrets: Mapping[str, str], used: set[str]) -> list[str]:
-        """What stands in the strings of a rendering, in order; adds the parameters that it reads. Raises `AnotherWay`.
-
-        Any failure is another way: rendering from the beginning says what it is.
-        """
-        if not self.absent.isdisjoint(values):
-            raise AnotherWay
-        strings: list[str] = []
-        context = Context(Request(values, self.names, self.lists, secrets)) if self.evaluates else None
-        try:
-            same = self._goes_the_same_way(values, context, strings)
-        except Exception as error:
-            raise AnotherWay from error
-        if not same:
-            raise AnotherWay
-        used |= self.absent | self.reads
-        if context is not None:
-            if context.missing or _leaves_more_than_text(context):
-                raise AnotherWay
-            used |= context.used
-        return strings
-
-    def _goes_the_same_way(self, values: Mapping[str, Value], context: Context | None, strings: list[str]) -> bool:
-        for deed, evaluate, outcome, reading in self.steps:
-            if reading is None:
-                result = evaluate(context)  # type: ignore[arg-type]  # there is one where any step has no reading
-                if deed is Deed.TEST:
-                    result = bool(result)
-            elif isinstance(reading, Presence):
-                value = values.get(reading.name)
-                if value is not None and not isinstance(value, str):
-                    return False
-                result = value is not None
-            else:
-                result = reading.printed(values)
-                if result is None:
-                    return False
-            if isinstance(outcome, list):
-                parts = result.split(_QUOTE)
-                if parts[::2] != outcome or _UNSAFE.search(result):
-                    return False
-                strings += parts[1::2]
-            elif deed is not Deed.SET and result != outcome:
-                return False
-        return True
 
     def marked(self, first: int) -> str:
         """The text with marks in the places of what is in its strings, numbered from `first` on."""
@@ -163,19 +88,16 @@ class Tracing(Context):
 
     def trace(self, sql: str) -> Trace | None:
         """The trace of the rendering, which has ended well; None where it cannot be repeated in parts."""
-        if self.tracer is None or _leaves_more_than_text(self):
+        if self.tracer is None or leaves_more_than_text(self):
             return None
-        names = self.request.names
         unchanged = self._unchanged()
         needed = self._needed(unchanged)
         kept = [note for number, note in enumerate(self._notes) if number in needed]
         # What is left out may have read a variable that is needed, and so set again.
         read = frozenset[str]().union(*(self._notes[number].reads for number in unchanged))
         steps, texts = self._divided(kept) if self.out else ([], [sql])
-        reads = frozenset(step.reading.name for step in steps if step.reading is not None)
-        evaluates = any(step.reading is None for step in steps)
-        absent = read & self._absent_names()
-        return Trace(tuple(steps), tuple(texts), absent, reads, names, self.request.lists, evaluates)
+        way = Way(tuple(steps), read & self._absent_names(), self.request.names, self.request.lists)
+        return Trace(way, tuple(texts))
 
     def _absent_names(self) -> frozenset[str]:
         request = self.request
@@ -205,22 +127,23 @@ class Tracing(Context):
                 read = read - note.writes | note.reads
         return needed
 
-    def _divided(self, kept: Sequence[_Note]) -> tuple[list[_Step], list[str]]:
+    def _divided(self, kept: Sequence[_Note]) -> tuple[list[Step], list[str]]:
         """The steps that are kept, and the text around what stands in the strings that they print."""
         around: dict[int | None, list[str]] = {}
         texts = [""]
         printed = {note.piece for note in kept}
         for index, piece in enumerate(self.out):
-            parts = piece.split(_QUOTE) if index in printed else [piece]
-            if len(parts) % 2 and len(parts) > 1 and not _UNSAFE.search(piece):
+            parts = piece.split(QUOTE) if index in printed else [piece]
+            if len(parts) % 2 and len(parts) > 1 and not UNSAFE.search(piece):
                 first, *rest = around[index] = parts[::2]
-                texts[-1] += first + _QUOTE
-                texts += [_QUOTE + text + _QUOTE for text in rest[:-1]]
-                texts.append(_QUOTE + rest[-1])
+                texts[-1] += first + QUOTE
+                texts += [QUOTE + text + QUOTE for text in rest[:-1]]
+                texts.append(QUOTE + rest[-1])
             else:
                 texts[-1] += piece
         steps = [
-            _Step(note.deed, note.evaluate, around.get(note.piece, note.outcome), self._reading(note)) for note in kept
+            Step(note.deed, note.evaluate, around.get(note.piece, note.outcome), self._reading(note), Latest())
+            for note in kept
         ]
         return steps, texts
 
@@ -237,9 +160,3 @@ class Tracing(Context):
         changed = any(reading.name in each.writes for each in self._notes)
         plain = reading.name in request.names and reading.name not in request.lists and reading.name != _CLOCK
         return reading if plain and not changed else None
-
-
-def _leaves_more_than_text(context: Context) -> bool:
-    return bool(
-        context.bound or context.comments or context.settings or context.aborted or context.cache_ttl is not None
-    )
