@@ -24,9 +24,10 @@ class Authenticator:
     """Finds the token of a request (`Authorization: Bearer`, else `?token=`), who it stands for, and counts it."""
 
     def __init__(self, tokens: TokenRegistry, limit: RateLimit, projects: LiveProjects) -> None:
-        self._tokens = tokens
         self._limit = limit
         self._projects = projects
+        #: Who a token stands for, uncounted, and with resources as the token has them: by name or by id.
+        self.identified = tokens.identify
 
     def caller(self, request: Request) -> Caller:
         """The caller. Raises `auth.access.InvalidToken` for a missing or unknown token, or `RateLimited`."""
@@ -36,13 +37,9 @@ class Authenticator:
             return caller.with_names(self._projects.of(caller.workspace_id).snapshot.names_by_id)
         return caller
 
-    def identified(self, token: str) -> Caller:
-        """Who a token stands for, uncounted, and with resources as the token has them: by name or by id."""
-        return self._tokens.identify(token)
-
     def count(self, scope: Scope, caller: Caller) -> None:
         """Count a request of a caller. Raises `RateLimited`."""
-        if not (caller.requests_per_second or self._limit.per_second):
+        if not self.limits(caller):
             return
         try:
             allowance = self._limit.take(_counted_as(caller), caller.requests_per_second)
@@ -51,6 +48,10 @@ class Authenticator:
             raise
         if allowance is not None:
             scope[_ALLOWANCE] = allowance
+
+    def limits(self, caller: Caller) -> bool:
+        """Whether the requests of a caller are counted at all."""
+        return bool(caller.requests_per_second or self._limit.per_second)
 
     def uncount(self, caller: Caller) -> None:
         """Forget that a request of a caller was counted, which begins anew and is counted again."""

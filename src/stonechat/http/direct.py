@@ -28,7 +28,7 @@ from stonechat.http.answers import answer_headers, body_headers, header_list
 from stonechat.http.authentication import CALLER, Authenticator
 from stonechat.http.encodings import encoded, encoded_soon
 from stonechat.http.familiar import Familiar, FamiliarRequests
-from stonechat.http.headers import Headers, header
+from stonechat.http.headers import Headers
 from stonechat.http.observing import note_call, record
 from stonechat.http.origins import Body, Origin, Received
 from stonechat.http.problems import refusal
@@ -107,7 +107,7 @@ class DirectAnswers:
         familiar = self._familiar.recognize(received)
         if familiar is None:
             return False
-        versions, kept = self._outcomes.look(familiar.prepared, header(familiar.scope, b"if-none-match"))
+        versions, kept = self._outcomes.look(familiar.prepared, familiar.origin.known_etag)
         errand = _Errand(familiar, line, began, time.perf_counter())
         return self._run(errand, versions) if kept is None else self._repeat(errand, kept)
 
@@ -133,7 +133,7 @@ class DirectAnswers:
     def _run(self, errand: _Errand, versions: Versions) -> bool:
         """Send an answer once its query has ended."""
         familiar = errand.familiar
-        if not self._counted(familiar):
+        if self._authenticator.limits(familiar.origin.caller) and not self._counted(familiar):
             return False
         try:
             started = self._outcomes.start(familiar.prepared, versions, partial(self._landed, errand))

@@ -25,7 +25,7 @@ from stonechat.http.encodings import chosen_encoding
 from stonechat.http.headers import header
 from stonechat.http.observing import Call, CallTexts, texts_of
 from stonechat.http.origins import RECEIVED, Body, Origin, Received, bare
-from stonechat.http.request_values import bare_parameters, collected, last_value, url_pairs
+from stonechat.http.request_values import bare_parameters, collected, last_value, plain_values, url_pairs
 from stonechat.project.live import LiveProjects
 from stonechat.project.snapshot import Snapshot
 from stonechat.query.answers import Answer
@@ -75,17 +75,30 @@ class _Known:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Familiar:
-    """A request that was recognized: the call that it makes, and the body of its last answer if there is one."""
+    """A request that was recognized: the call that it makes, and the body of its last answer if there is one.
+
+    `received` is the request as it came, and `key` without what tells it apart from others.
+    """
 
     origin: Origin
+    received: Received
     key: Received
     token: str
-    scope: Scope
+    raw_path: bytes
+    query: bytes
     call: Call
     prepared: Prepared
     body: Body | None = None
+    _scope: Scope | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """The request's scope. Made when it is first asked for, which is once the query is under way."""
+        if self._scope is None:
+            self._scope = self.origin.scope(self.received.data, self.raw_path, self.query)
+        return self._scope
 
 
 class FamiliarRequests:
@@ -111,34 +124,29 @@ class FamiliarRequests:
 
     def recognize(self, received: Received) -> Familiar | None:
         """The call that a request makes, if it is like an earlier one from the same address."""
-        if not _may_be_known(received):
+        if len(received.data) > _LONGEST:
             return None
-        key = bare(received)
-        known = self._known.get(key)
-        if known is None:
-            return self._by_look(key, received.data)
-        snapshot = self._live(known.origin, known.token)
-        if snapshot is None:
-            return None
-        self._known.move_to_end(key)
-        scope = known.origin.scope(received.data, known.raw_path, known.query)
-        call = Call(snapshot, known.origin.acting, known.pipe, known.values, None, known.texts)
-        return Familiar(known.origin, key, known.token, scope, call, known.prepared, known.body)
+        found = self._find(received, received)
+        if found is None and (key := bare(received)) is not received:
+            found = self._find(key, received)
+        return found
 
     def learn(self, scope: Scope, call: Call, answer: Answer, body: Body) -> None:
         """Remember a request that was read as HTTP and answered, if others like it can be answered the same way."""
         received: Received | None = scope.get(RECEIVED)
         prepared = answer.prepared
-        if received is None or not _may_be_known(received) or prepared is None or not prepared.keeps:
+        if received is None or len(received.data) > _LONGEST or not _is_plain(scope):
             return
-        if not _is_plain(scope):
+        if prepared is None or not prepared.keeps:
             return
         token = token_of(Request(scope))
         origin = self._origin(scope, token, call, answer.media_type)
         if origin is None:
             return
         key = bare(received)
-        self.keep(Familiar(origin, key, token, scope, call, prepared), body)
+        self.keep(
+            Familiar(origin, received, key, token, scope["raw_path"], scope["query_string"], call, prepared), body
+        )
         match = _CALL.fullmatch(key.data)
         pipe = call.snapshot.project.pipes.get(match[2].decode()) if match else None
         output = BY_EXTENSION.get(match[3].decode()) if match else None
@@ -150,7 +158,7 @@ class FamiliarRequests:
 
     def keep(self, familiar: Familiar, body: Body) -> None:
         """Remember what a request is answered now."""
-        key, scope, prepared = familiar.key, familiar.scope, familiar.prepared
+        key, prepared = familiar.key, familiar.prepared
         # The URL is there three times: as it came, as it is recorded, and as parameters.
         size = 12 * len(key.data) + 4 * len(prepared.query.statement) + len(body.data) + 4_000
         size += _OBJECTS * (len(familiar.origin.headers) + len(familiar.call.values))
@@ -162,11 +170,11 @@ class FamiliarRequests:
         self._known[key] = _Known(
             familiar.origin,
             familiar.token,
-            scope["raw_path"],
-            scope["query_string"],
+            familiar.raw_path,
+            familiar.query,
             familiar.call.pipe,
             familiar.call.values,
-            texts_of(scope, familiar.call),
+            texts_of(familiar.scope, familiar.call),
             prepared,
             body,
             size,
@@ -175,12 +183,26 @@ class FamiliarRequests:
         while self._size > self._capacity:
             self._remove(next(iter(self._known)))
 
-    def _by_look(self, key: Received, received: bytes) -> Familiar | None:
+    def _find(self, key: Received, received: Received) -> Familiar | None:
+        known = self._known.get(key)
+        if known is None:
+            return self._find_look(key, received)
+        snapshot = self._live(known.origin, known.token)
+        if snapshot is None:
+            return None
+        self._known.move_to_end(key)
+        call = Call(snapshot, known.origin.acting, known.pipe, known.values, None, known.texts)
+        origin, prepared = known.origin, known.prepared
+        return Familiar(origin, received, key, known.token, known.raw_path, known.query, call, prepared, known.body)
+
+    def _find_look(self, key: Received, received: Received) -> Familiar | None:
         match = _CALL.fullmatch(key.data)
         look = self._looks.get((key.peer, match[1], match[5])) if match else None
         if match is None or look is None:
             return None
-        values = collected(url_pairs(match[4]))
+        values = plain_values(match[4])
+        if values is None:
+            values = collected(url_pairs(match[4]))
         parameters = bare_parameters(values)
         if parameters is None:
             return None
@@ -193,7 +215,7 @@ class FamiliarRequests:
         if prepared is None:
             return None
         call = Call(snapshot, origin.acting, look.pipe.name, parameters)
-        return Familiar(origin, key, token, origin.scope(received, match[1], match[4]), call, prepared)
+        return Familiar(origin, received, key, token, match[1], match[4], call, prepared)
 
     def _live(self, origin: Origin, token: str) -> Snapshot | None:
         """What is live, if that and whom the token stands for are what they were."""
@@ -221,6 +243,7 @@ class FamiliarRequests:
             scope["path"],
             scope["endpoint"],
             scope["headers"],
+            header(scope, b"if-none-match"),
             scope["client"],
             media_type,
             chosen_encoding(header(scope, b"accept-encoding") or ""),
@@ -231,10 +254,6 @@ class FamiliarRequests:
         known = self._known.pop(key, None)
         if known is not None:
             self._size -= known.size
-
-
-def _may_be_known(received: Received) -> bool:
-    return len(received.data) <= _LONGEST and received.data.startswith(b"GET ")
 
 
 def _is_plain(scope: Scope) -> bool:

@@ -43,7 +43,8 @@ class Origin:
     """Who asks, of which project and by which route, as a request that was read as HTTP has shown.
 
     `caller` has resources as the token has them, by name or by id, and `acting` by name; `narrowed` is that of both.
-    `token` is that of a header, and None where each request has its own in the URL.
+    `token` is that of a header, and None where each request has its own in the URL; `known_etag` is what the client has
+    already.
     """
 
     token: str | None
@@ -53,6 +54,7 @@ class Origin:
     path: str
     endpoint: object
     headers: Headers
+    known_etag: str | None
     client: tuple[str, int] | None
     media_type: str
     encoding: str | None

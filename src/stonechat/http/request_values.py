@@ -77,6 +77,19 @@ def url_pairs(query: bytes) -> Iterable[tuple[str, str]]:
     return [(name if name.isidentifier() else _decoded(name), _decoded(value)) for name, _, value in parts]
 
 
+def plain_values(query: bytes) -> Values | None:
+    """The same as `collected` has them, of a URL that needs no decoding and has each key once; None of others."""
+    if b"%" in query or b"+" in query:
+        return None
+    values: Values = {}
+    for part in query.decode("latin-1").split("&"):
+        name, _, value = part.partition("=")
+        if not part or name in values:
+            return None
+        values[name] = value
+    return values
+
+
 def _decoded(text: str) -> str:
     spaced = text.replace("+", " ") if "+" in text else text
     if "%" not in text:

@@ -12,8 +12,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from stonechat.datafile.resources import Pipe
 from stonechat.errors import StonechatError
@@ -53,12 +53,12 @@ class Gaps(NamedTuple):
         return "".join(parts)
 
 
-@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Plan:
     """The statement of a pipe with gaps, as `marked` and apart.
 
-    `composed` is one that was made of it, and `skeleton` that of all of them. Each plan is equal to itself alone, so
-    that what was found out about one can be kept by it.
+    `composed` is one that was made of it, and `skeleton` that of all of them. `known` is what those who run statements
+    have found out about these, by the formats of their answers: it lasts as long as the plan.
     """
 
     ways: tuple[Way, ...]
@@ -67,6 +67,7 @@ class Plan:
     composed: Composed
     skeleton: str
     words: re.Pattern[str]
+    known: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, project: Project, pipe: Pipe, values: Values) -> Plan | None:

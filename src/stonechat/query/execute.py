@@ -27,7 +27,7 @@ from stonechat.query.gate import StatementGate, media_type_of
 from stonechat.query.narrowing import EMPTY_DATABASE, Narrowing, as_told, unread_as_told, without_databases
 from stonechat.query.outcomes import Outcomes
 from stonechat.query.prepared import Prepared, PreparedCalls
-from stonechat.query.prepared_statements import PreparedStatement, PreparedStatements
+from stonechat.query.prepared_statements import PreparedStatement
 from stonechat.query.requests import EndpointRequest, StatementRequest
 from stonechat.query.runs import QueryRuns
 from stonechat.query.statement import compose_own, render_statement
@@ -72,7 +72,6 @@ class QueryService:
         self._authored = AuthoredStatements(engine.explain)
         self._narrowing = Narrowing(engine)
         self._prepared = PreparedCalls()
-        self._statements = PreparedStatements()
         #: Of calls that were prepared, for whoever was allowed to make them.
         self.outcomes = Outcomes(versions, self._runs, bounds.cache_bytes, catch_up)
 
@@ -99,14 +98,14 @@ class QueryService:
         found = snapshot.plans.find(pipe, values)
         if found is None:
             return None
-        statements = self._statements.of(found.plan)
-        if output.name not in statements:
+        known: PreparedStatement | None = found.plan.known.get(output.name)
+        if known is None:
             marked = replace(found.plan.composed, sql=found.plan.marked)
             if not self._authored.knows(marked):
                 return None
             prepared = Prepared.of(snapshot, marked, self._query(snapshot, marked, output, {}))
-            statements[output.name] = PreparedStatement.of(snapshot, prepared)
-        return statements[output.name].prepared(found)
+            known = found.plan.known[output.name] = PreparedStatement.of(snapshot, prepared)
+        return known.prepared(found)
 
     def told(self, error: StonechatError, caller: Caller, prepared: Prepared) -> StonechatError:
         """Why a query failed, as far as its caller may know."""

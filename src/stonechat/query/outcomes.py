@@ -55,7 +55,15 @@ class Outcomes:
         """The answer to a query that is kept, without its rows for those who have it already; and of which data."""
         # Taken before a query runs: what changes meanwhile makes its answer one of the past.
         versions = self._versions.of(prepared.sources.counted)
-        return versions, self._known(prepared, versions, known_etag)
+        # Only what may be kept ever is.
+        result = self._cache.get(prepared.key, versions)
+        if result is None and known_etag in {None, "", ANY_ETAG}:
+            return versions, None
+        etag = prepared.etag(self._versions.epoch, versions)
+        # Of several tags, and from proxies that make strong ones of weak ones, any that is this one will do.
+        if etag is not None and known_etag and (etag.removeprefix("W/") in known_etag or known_etag == ANY_ETAG):
+            return versions, Outcome(None, CacheStatus.HIT, etag)
+        return versions, None if result is None else Outcome(result, CacheStatus.HIT, etag)
 
     def start(self, prepared: Prepared, versions: Versions, landed: Callable[[Result], None]) -> Started | None:
         """Have a query answered that is not kept, if a thread is free for it and its answer is one to be held.
@@ -97,14 +105,3 @@ class Outcomes:
 
     def _keep(self, prepared: Prepared, versions: Versions, result: QueryResult) -> None:
         self._cache.put(prepared.key, versions, result, lifetime=prepared.lifetime)
-
-    def _known(self, prepared: Prepared, versions: Versions, known_etag: str | None) -> Outcome | None:
-        """What is kept for a query: only what may be kept ever is."""
-        result = self._cache.get(prepared.key, versions)
-        if result is None and known_etag in {None, "", ANY_ETAG}:
-            return None
-        etag = prepared.etag(self._versions.epoch, versions)
-        # Of several tags, and from proxies that make strong ones of weak ones, any that is this one will do.
-        if etag is not None and known_etag and (etag.removeprefix("W/") in known_etag or known_etag == ANY_ETAG):
-            return Outcome(None, CacheStatus.HIT, etag)
-        return None if result is None else Outcome(result, CacheStatus.HIT, etag)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from stonechat.engine.contract import Query
-from stonechat.project.plans import Found, Gaps, Plan
+from stonechat.project.plans import Found, Gaps
 from stonechat.project.snapshot import Snapshot
 from stonechat.query.cache import CacheKey, all_stays, circumstances
 from stonechat.query.prepared import CLOCK, Prepared
@@ -63,17 +62,3 @@ class PreparedStatement:
             CLOCK not in found.used,
             repeatable or known.lifetime is not None,
         )
-
-
-class PreparedStatements:
-    """The statements of plans by the formats of their answers, as long as the plans are. One event loop's own."""
-
-    def __init__(self) -> None:
-        self._known: WeakKeyDictionary[Plan, dict[str, PreparedStatement]] = WeakKeyDictionary()
-
-    def of(self, plan: Plan) -> dict[str, PreparedStatement]:
-        """Those of a plan, to look up and to add to."""
-        known = self._known.get(plan)
-        if known is None:
-            known = self._known[plan] = {}
-        return known

@@ -33,7 +33,9 @@ class QueryRuns:
         self._threads = WarmThreads(connections, "query")
         self._most_pending = connections + queue
         self._pending = 0
+        #: Skeletons of statements with large answers, and of those without clauses that the request decides.
         self._large: dict[str, None] = {}
+        self._bare: dict[str, None] = {}
 
     async def run(self, query: Query) -> QueryResult | SpooledAnswer:
         """The engine's answer, in memory if it is small; the caller holds a large one."""
@@ -107,7 +109,7 @@ class QueryRuns:
 
     def takes_at_once(self, query: Query) -> bool:
         """Whether a query would begin at once, and its answer is not known to be large."""
-        return self._threads.has_room and skeleton(query.statement) not in self._large
+        return self._threads.has_room and not (self._large and skeleton(query.statement) in self._large)
 
     @property
     def pending(self) -> int:
@@ -130,8 +132,12 @@ class QueryRuns:
         shape = skeleton(query.statement)
         if shape in self._large:
             return None
-        # Readers may not set anything themselves.
-        bare = without_clauses(query, self._engine.explain)
+        bare = query
+        if shape not in self._bare:
+            # Readers may not set anything themselves.
+            bare = without_clauses(query, self._engine.explain)
+            if bare is query:
+                self._bare = _noted(self._bare, shape)
         limits = _held(query.limits)
         small = Query(bare.statement, bare.database, bare.format, bare.parameters, bare.settings, limits, query_id)
         try:
@@ -141,9 +147,7 @@ class QueryRuns:
                 raise
         else:
             return _in_order(result, query)
-        if len(self._large) >= _REMEMBERED:
-            self._large = {}
-        self._large[shape] = None
+        self._large = _noted(self._large, shape)
         return None
 
     def _read(self, query: Query, file: BinaryIO) -> QueryResult:
@@ -163,6 +167,13 @@ class QueryRuns:
 
     def _settled(self, _work: asyncio.Future[Any]) -> None:
         self._pending -= 1
+
+
+def _noted(noted: dict[str, None], shape: str) -> dict[str, None]:
+    if len(noted) >= _REMEMBERED:
+        noted = {}
+    noted[shape] = None
+    return noted
 
 
 def _in_order(result: QueryResult, query: Query) -> QueryResult:
