@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.client import HTTPResponse
+from pathlib import Path
 
 import pytest
 from tests.conftest import RunningServer
@@ -188,6 +193,61 @@ def test_callers_who_leave_in_the_middle_disturb_nobody(server: RunningServer) -
     for thread in leaving:
         thread.join()
     assert "Traceback" not in server.log.read_text()
+
+
+def _outlets(server: RunningServer) -> int:
+    """How many connections the server has twice."""
+    folder = Path(f"/proc/{server.process.pid}/fd")
+    found: list[str] = []
+    for descriptor in folder.iterdir():
+        with suppress(FileNotFoundError):  # closed since the folder was read
+            found.append(str(descriptor.readlink()))
+    sockets = [each for each in found if each.startswith("socket:")]
+    return len(sockets) - len(set(sockets))
+
+
+def test_an_answer_has_an_outlet_while_its_query_runs_and_no_longer(server: RunningServer) -> None:
+    def ask(connection: socket.socket, number: int, seconds: float) -> None:
+        connection.sendall(
+            f"GET {_SLOW}?seconds={seconds}&tag=outlet{number} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {server.token}\r\n\r\n".encode()
+        )
+
+    def begun() -> bool:
+        """Whether such a query runs, with an outlet; the first ones go the usual way."""
+        ask(connection, next(numbers), 0.5)
+        found = False
+        while not select.select([connection], [], [], 0.01)[0]:
+            found = found or _outlets(server) == 1
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        return found
+
+    numbers = itertools.count()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        until(begun)
+        until(lambda: _outlets(server) == 0)
+    for number in range(3):  # nor when their callers leave
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            ask(connection, 1000 + number, 1.5)
+            until(lambda: _outlets(server) == 1)
+        until(lambda: _outlets(server) == 0)
+
+
+def test_a_caller_who_reads_late_gets_all_of_an_answer(server: RunningServer) -> None:
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(10)
+        connection.connect(("127.0.0.1", server.port))
+        for number in range(4):
+            connection.sendall(
+                f"GET {_SLOW}?seconds=0.05&size=900000&tag=late{number} HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {server.token}\r\n\r\n".encode()
+            )
+            time.sleep(0.1)
+            answer = HTTPResponse(connection)
+            answer.begin()
+            (row,) = json.loads(answer.read())["data"]
+            assert (row["tag"], row["text"]) == (f"late{number}", "x" * 900_000)
 
 
 def test_such_calls_are_recorded_with_their_status_and_cost(server: RunningServer) -> None:

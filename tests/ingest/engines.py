@@ -39,8 +39,8 @@ class FaultyEngine:
         self.tokens.append(insert.token)
         return rows
 
-    def query(self, query: Query) -> QueryResult:
-        return self.engine.query(query)
+    def query(self, query: Query, answered: Callable[[QueryResult], None] | None = None) -> QueryResult:
+        return self.engine.query(query, answered)
 
     def scratch_file(self) -> BinaryIO:
         return self.engine.scratch_file()

@@ -94,13 +94,16 @@ class ChdbEngine:
         """Name and version of the ClickHouse inside."""
         return self._capabilities
 
-    def query(self, query: Query) -> QueryResult:
+    def query(self, query: Query, answered: Callable[[QueryResult], None] | None = None) -> QueryResult:
         """Run one read-only statement within its limits; see `Engine.query`."""
 
         def held(output: Any) -> QueryResult:
             data = output.bytes()
             require_size(len(data), query.limits)
-            return _result(data, output)
+            result = _result(data, output)
+            if answered is not None:
+                answered(result)
+            return result
 
         return self._read(query, held)
 

@@ -5,7 +5,7 @@ Every method blocks and may be called from any thread; callers on an event loop 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
@@ -118,8 +118,11 @@ class Engine(Protocol):
         """What this engine can do."""
         ...
 
-    def query(self, query: Query) -> QueryResult:
-        """Run one read-only statement within its limits. Raises `EngineFailure` or a subclass."""
+    def query(self, query: Query, answered: Callable[[QueryResult], None] | None = None) -> QueryResult:
+        """Run one read-only statement within its limits. Raises `EngineFailure` or a subclass.
+
+        `answered` is called with the result as soon as that is there: what ran the statement is put in order after it.
+        """
         ...
 
     def scratch_file(self) -> BinaryIO:

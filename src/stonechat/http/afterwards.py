@@ -7,6 +7,7 @@ has had time to take its answer, or until anything is asked for again.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 import structlog
@@ -16,25 +17,24 @@ _SECONDS = 0.001
 
 
 class Afterwards:
-    """Work that is put off for a moment. One event loop's own."""
+    """Work that is put off for a moment. One event loop's own, but for `add`."""
 
     def __init__(self) -> None:
-        self._waiting: list[Callable[[], None]] = []
+        self.waiting: deque[Callable[[], None]] = deque()
 
     def add(self, work: Callable[[], None]) -> None:
-        """Have work wait until it is settled: `soon` has to follow."""
-        self._waiting.append(work)
+        """Have work wait until it is settled: `soon` has to follow. From any thread."""
+        self.waiting.append(work)
 
     def soon(self) -> None:
         """Have all that waits done a millisecond from now, unless it is settled before then."""
-        if self._waiting:
+        if self.waiting:
             asyncio.get_running_loop().call_later(_SECONDS, self.settle)
 
     def settle(self) -> None:
         """Do all that waits, in its order. To be called before anything else is asked or told."""
-        waiting, self._waiting = self._waiting, []
-        for work in waiting:
+        while self.waiting:
             try:
-                work()
+                self.waiting.popleft()()
             except Exception as error:
                 _log.error("unexpected error", exc_info=error)

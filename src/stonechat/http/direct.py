@@ -13,9 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -26,18 +25,17 @@ from stonechat.errors import StonechatError
 from stonechat.http.afterwards import Afterwards
 from stonechat.http.answers import answer_headers, body_headers, header_list
 from stonechat.http.authentication import CALLER, Authenticator
-from stonechat.http.encodings import encoded, encoded_soon
+from stonechat.http.encodings import encoded
+from stonechat.http.errands import Errand, Line, shown, whole_head
 from stonechat.http.familiar import Familiar, FamiliarRequests
-from stonechat.http.headers import Headers
 from stonechat.http.observing import note_call, record
-from stonechat.http.origins import Body, Origin, Received
+from stonechat.http.origins import Body, Received
 from stonechat.http.problems import refusal
-from stonechat.http.scanned import without_scanned
 from stonechat.http.whole_answers import on_every_answer
 from stonechat.query.answers import Answer, Outcome
 from stonechat.query.cache import CacheStatus
 from stonechat.query.execute import QueryService
-from stonechat.query.outcomes import Result, Started, Versions
+from stonechat.query.outcomes import Result, Versions
 from stonechat.query.timing import written
 from stonechat.telemetry.recorder import Telemetry
 
@@ -45,40 +43,6 @@ _log = structlog.get_logger(__name__)
 _WITH_BODY, _WITHOUT_BODY, _CALLER_WENT_AWAY = 200, 304, 499
 _MEANWHILE = 0.002
 """Seconds after which a query is well under way: the head of its answer is put together then."""
-
-
-class Line(Protocol):
-    """The connection of a client, one of whose requests is answered here."""
-
-    def head(self, status: int, headers: Headers) -> bytes | None:
-        """The beginning of an answer with such headers, for others to follow; None if it can not be sent this way."""
-        ...
-
-    def wait(self, work: asyncio.Future[Any]) -> None:
-        """The answer comes with the end of this work, which is to be cancelled when the client goes away."""
-        ...
-
-    def answer(self, head: bytes, body: bytes) -> None:
-        """Send the answer to the request, which ends it."""
-        ...
-
-    def give_back(self) -> None:
-        """Have the request answered the usual way."""
-        ...
-
-
-@dataclass(slots=True)
-class _Errand:
-    """A request on its way."""
-
-    familiar: Familiar
-    line: Line
-    began: float
-    recognized: float
-    started: Started | None = None
-    head: bytes | None = None
-    seconds: float | None = None
-    """From its beginning to its answer, once that is sent."""
 
 
 class DirectAnswers:
@@ -108,16 +72,16 @@ class DirectAnswers:
         if familiar is None:
             return False
         versions, kept = self._outcomes.look(familiar.prepared, familiar.origin.known_etag)
-        errand = _Errand(familiar, line, began, time.perf_counter())
+        errand = Errand(familiar, line, began, time.perf_counter())
         return self._run(errand, versions) if kept is None else self._repeat(errand, kept)
 
-    def _repeat(self, errand: _Errand, kept: Outcome) -> bool:
+    def _repeat(self, errand: Errand, kept: Outcome) -> bool:
         """Send an answer that is kept."""
         familiar, result, body = errand.familiar, kept.result, None
         if isinstance(result, QueryResult):
             body = familiar.body
             if body is None or body.result is not result:
-                body = self._body_soon(familiar, result)
+                body = errand.body_soon(result)
             if body is None:
                 return False
         if not self._counted(familiar):
@@ -130,13 +94,14 @@ class DirectAnswers:
         self._write(errand, head, answer.timing, body, partial(self._answered, errand, answer, body))
         return True
 
-    def _run(self, errand: _Errand, versions: Versions) -> bool:
+    def _run(self, errand: Errand, versions: Versions) -> bool:
         """Send an answer once its query has ended."""
         familiar = errand.familiar
         if self._authenticator.limits(familiar.origin.caller) and not self._counted(familiar):
             return False
         try:
-            started = self._outcomes.start(familiar.prepared, versions, partial(self._landed, errand))
+            landed, answered = partial(self._landed, errand), partial(self._answer_early, errand)
+            started = self._outcomes.start(familiar.prepared, versions, landed, answered)
         except StonechatError:
             started = None  # the usual way says why
         if started is None:
@@ -149,14 +114,46 @@ class DirectAnswers:
             asyncio.get_running_loop().call_later(_MEANWHILE, self._prepare_head, errand)
         return True
 
-    def _landed(self, errand: _Errand, result: Result) -> None:
+    def _answer_early(self, errand: Errand, result: QueryResult) -> None:
+        """Send the answer from the thread of its query, if its head is there by then."""
+        outlet, head = errand.outlet, errand.head
+        if outlet is None or head is None:
+            return
         try:
+            timing = errand.timing()
+            body = errand.body_soon(result)
+            if body is None:
+                return
+
+            def first() -> None:
+                # Before the client has the answer, and may ask again, here or by another connection.
+                errand.seconds = time.perf_counter() - errand.began
+                self.afterwards.add(partial(self._settle_query, errand, result, timing, body))
+
+            errand.rest = outlet.send(whole_head(head, timing, body), body.data, first)
+        except Exception as error:
+            _log.error("unexpected error", exc_info=error)
+
+    def _end_early(self, errand: Errand) -> bool:
+        """Whether the answer was sent by the thread of its query: then the request is ended here."""
+        rest, errand.rest = errand.rest, None
+        if rest is None:
+            return False
+        try:
+            errand.line.end(rest)
+        finally:
+            self.afterwards.soon()
+        return True
+
+    def _landed(self, errand: Errand, result: Result) -> None:
+        try:
+            if self._end_early(errand):
+                return
             if not isinstance(result, QueryResult):
                 self._give_back(errand)
                 return
-            recognized, ended = errand.recognized, time.perf_counter()
-            timing = f"{written('recognize', recognized - errand.began)}, {written('query', ended - recognized)}"
-            body = self._body_soon(errand.familiar, result)
+            timing = errand.timing()
+            body = errand.body_soon(result)
             if body is not None:
                 self._send(errand, result, timing, body)
                 return
@@ -166,16 +163,16 @@ class DirectAnswers:
         except Exception as error:
             self._give_up(errand, error)
 
-    async def _send_later(self, errand: _Errand, result: QueryResult, timing: str) -> None:
+    async def _send_later(self, errand: Errand, result: QueryResult, timing: str) -> None:
         """Send an answer that takes long to be compressed."""
         try:
             origin = errand.familiar.origin
-            data, encoding = await encoded(_shown(origin, result), origin.encoding)
+            data, encoding = await encoded(shown(origin, result), origin.encoding)
             self._send(errand, result, timing, Body(result, data, encoding))
         except Exception as error:
             self._give_up(errand, error)
 
-    def _send(self, errand: _Errand, result: QueryResult, timing: str, body: Body) -> None:
+    def _send(self, errand: Errand, result: QueryResult, timing: str, body: Body) -> None:
         """Send the answer of a query, and then record and remember it."""
         head = errand.head
         if head is None:
@@ -186,22 +183,26 @@ class DirectAnswers:
             return
         self._write(errand, head, timing, body, partial(self._settle_query, errand, result, timing, body))
 
-    def _settle_query(self, errand: _Errand, result: QueryResult, timing: str, body: Body) -> None:
+    def _settle_query(self, errand: Errand, result: QueryResult, timing: str, body: Body) -> None:
         self._keep(errand, result)
         self._answered(errand, self._answer(errand, self._missed(errand, result), timing), body)
 
-    def _keep(self, errand: _Errand, result: QueryResult) -> None:
+    def _keep(self, errand: Errand, result: QueryResult) -> None:
         if errand.started is not None:
             errand.started.keep(result)
 
-    def _give_up(self, errand: _Errand, error: Exception) -> None:
+    def _give_up(self, errand: Errand, error: Exception) -> None:
         """After what nobody foresaw: nobody else would answer the client, who may have been answered by then."""
         _log.error("unexpected error", exc_info=error)
         if errand.seconds is None:
             self._give_back(errand)
 
-    def _ended(self, errand: _Errand, work: asyncio.Future[Any]) -> None:
+    def _ended(self, errand: Errand, work: asyncio.Future[Any]) -> None:
         """Tell a client of a failure; an answer has been sent before."""
+        if errand.outlet is not None:
+            errand.outlet.close()
+        if self._end_early(errand):
+            return
         error = None if work.cancelled() else work.exception()
         if work.cancelled():
             self._record(errand, _CALLER_WENT_AWAY)
@@ -210,7 +211,7 @@ class DirectAnswers:
         elif error is not None:
             self._give_back(errand)
 
-    def _refuse(self, errand: _Errand, error: StonechatError) -> None:
+    def _refuse(self, errand: Errand, error: StonechatError) -> None:
         familiar, line = errand.familiar, errand.line
         scope, caller = familiar.scope, familiar.origin.acting
         scope[CALLER] = caller
@@ -222,18 +223,22 @@ class DirectAnswers:
             line.answer(head + b"\r\n", bytes(response.body))
             self._record(errand, response.status_code)
 
-    def _missed(self, errand: _Errand, result: QueryResult | None) -> Outcome:
+    def _missed(self, errand: Errand, result: QueryResult | None) -> Outcome:
         return Outcome(result, CacheStatus.MISS, errand.started.etag() if errand.started else None)
 
-    def _answer(self, errand: _Errand, outcome: Outcome, timing: str) -> Answer:
+    def _answer(self, errand: Errand, outcome: Outcome, timing: str) -> Answer:
         familiar = errand.familiar
         media_type, prepared = familiar.origin.media_type, familiar.prepared
         return Answer(outcome.result, media_type, outcome.cache, outcome.etag, timing, prepared)
 
-    def _prepare_head(self, errand: _Errand) -> None:
+    def _prepare_head(self, errand: Errand) -> None:
+        if errand.started is None or errand.started.work.done():
+            return
         errand.head = self._head(errand, self._answer(errand, self._missed(errand, None), ""), _WITH_BODY)
+        # Last: an answer leaves by it as soon as it is there.
+        errand.outlet = errand.line.outlet()
 
-    def _head(self, errand: _Errand, answer: Answer, status: int) -> bytes | None:
+    def _head(self, errand: Errand, answer: Answer, status: int) -> bytes | None:
         """All of the head of an answer but for how long it took, and what is about its body."""
         familiar = errand.familiar
         known = answer_headers(answer, narrowed=familiar.origin.narrowed)
@@ -242,36 +247,24 @@ class DirectAnswers:
         return errand.line.head(status, [*about, *on_every_answer(familiar.scope)])
 
     def _write(
-        self, errand: _Errand, head: bytes, timing: str, body: Body | None, afterwards: Callable[[], None]
+        self, errand: Errand, head: bytes, timing: str, body: Body | None, afterwards: Callable[[], None]
     ) -> None:
-        """Send an answer with what is known of it at its end alone, and have done what comes after it."""
-        head += b"server-timing: %b\r\n" % timing.encode()
-        if body is not None:
-            head += b"content-length: %d\r\n" % len(body.data)
-            if body.encoding is not None:
-                head += b"content-encoding: %b\r\n" % body.encoding.encode()
+        """Send an answer, and have done what comes after it."""
         errand.seconds = time.perf_counter() - errand.began
         # First: with the answer, the next request of its connection may begin, and settles all that was before.
         self.afterwards.add(afterwards)
         try:
-            errand.line.answer(head + b"\r\n", b"" if body is None else body.data)
+            errand.line.answer(whole_head(head, timing, body), b"" if body is None else body.data)
         finally:
             self.afterwards.soon()
 
-    def _answered(self, errand: _Errand, answer: Answer, body: Body | None) -> None:
+    def _answered(self, errand: Errand, answer: Answer, body: Body | None) -> None:
         """Record and remember an answer that was sent."""
         familiar = errand.familiar
         familiar.call.answer = answer
         self._record(errand, _WITHOUT_BODY if body is None else _WITH_BODY)
         if body is not None and body is not familiar.body:
             self._familiar.keep(familiar, body)
-
-    def _body_soon(self, familiar: Familiar, result: QueryResult) -> Body | None:
-        origin = familiar.origin
-        if origin.encoding is None and not origin.narrowed:
-            return Body(result, result.data, None)
-        data, encoding = encoded_soon(_shown(origin, result), origin.encoding)
-        return None if data is None else Body(result, data, encoding)
 
     def _counted(self, familiar: Familiar) -> bool:
         """Whether the caller may make another request, which is counted then."""
@@ -281,19 +274,14 @@ class DirectAnswers:
             return False
         return True
 
-    def _give_back(self, errand: _Errand) -> None:
+    def _give_back(self, errand: Errand) -> None:
         """Have a request answered the usual way, which counts it, too."""
         self._authenticator.uncount(errand.familiar.origin.caller)
         errand.line.give_back()
 
-    def _record(self, errand: _Errand, status: int) -> None:
+    def _record(self, errand: Errand, status: int) -> None:
         scope = errand.familiar.scope
         note_call(scope, errand.familiar.call)
         route = self._paths.get(errand.familiar.origin.endpoint, "unknown")
         seconds = time.perf_counter() - errand.began if errand.seconds is None else errand.seconds
         record(self._telemetry, scope, route, status, seconds)
-
-
-def _shown(origin: Origin, result: QueryResult) -> bytes:
-    """The body of an answer, as far as it is for the caller."""
-    return without_scanned(result.data) if origin.narrowed else result.data

@@ -25,7 +25,7 @@ from stonechat.http.encodings import chosen_encoding
 from stonechat.http.headers import header
 from stonechat.http.observing import Call, CallTexts, texts_of
 from stonechat.http.origins import RECEIVED, Body, Origin, Received, bare
-from stonechat.http.request_values import bare_parameters, collected, last_value, plain_values, url_pairs
+from stonechat.http.request_values import bare_parameters
 from stonechat.project.live import LiveProjects
 from stonechat.project.snapshot import Snapshot
 from stonechat.query.answers import Answer
@@ -200,14 +200,12 @@ class FamiliarRequests:
         look = self._looks.get((key.peer, match[1], match[5])) if match else None
         if match is None or look is None:
             return None
-        values = plain_values(match[4])
+        values = bare_parameters(match[4])
         if values is None:
-            values = collected(url_pairs(match[4]))
-        parameters = bare_parameters(values)
-        if parameters is None:
             return None
+        parameters, given = values
         origin = look.origin
-        token = origin.token or last_value(values.get("token")) or ""
+        token = origin.token or given or ""
         snapshot = self._live(origin, token)
         if snapshot is None:
             return None

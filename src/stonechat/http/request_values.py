@@ -77,19 +77,6 @@ def url_pairs(query: bytes) -> Iterable[tuple[str, str]]:
     return [(name if name.isidentifier() else _decoded(name), _decoded(value)) for name, _, value in parts]
 
 
-def plain_values(query: bytes) -> Values | None:
-    """The same as `collected` has them, of a URL that needs no decoding and has each key once; None of others."""
-    if b"%" in query or b"+" in query:
-        return None
-    values: Values = {}
-    for part in query.decode("latin-1").split("&"):
-        name, _, value = part.partition("=")
-        if not part or name in values:
-            return None
-        values[name] = value
-    return values
-
-
 def _decoded(text: str) -> str:
     spaced = text.replace("+", " ") if "+" in text else text
     if "%" not in text:
@@ -159,15 +146,29 @@ def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
     return {key: value for key, value in values.items() if key not in _NOT_PARAMETERS}
 
 
-def bare_parameters(values: Values) -> Values | None:
-    """The same of a request that has nothing else but its token; None of one that has."""
+def bare_parameters(query: bytes) -> tuple[Values, str | None] | None:
+    """The same of a URL that has nothing else but a token, and that token; None of one that has."""
+    values = _plain_values(query) or collected(url_pairs(query))
     bare: Values = {}
     for name, value in values.items():
         if name in _DECIDING or name.startswith(("output_format_", "__tb__")):
             return None
         if name not in _NOT_PARAMETERS:
             bare[name] = value
-    return bare
+    return bare, last_value(values["token"]) if "token" in values else None
+
+
+def _plain_values(query: bytes) -> Values | None:
+    """The values of a URL that needs no decoding and has each key once; None of others."""
+    values: Values = {}
+    if b"%" in query or b"+" in query:
+        return None
+    for part in query.decode("latin-1").split("&"):
+        name, _, value = part.partition("=")
+        if not part or name in values:
+            return None
+        values[name] = value
+    return values
 
 
 def output_settings(values: Mapping[str, str | Sequence[str]]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from stonechat.query.cache import AnswerCache, CacheStatus
 from stonechat.query.coalescing import Coalescing
 from stonechat.query.prepared import Prepared
 from stonechat.query.requests import ANY_ETAG
-from stonechat.query.runs import QueryRuns
+from stonechat.query.runs import Answered, QueryRuns
 from stonechat.query.spool import SpooledAnswer
 
 _MEANWHILE = 0.002
@@ -65,16 +65,20 @@ class Outcomes:
             return versions, Outcome(None, CacheStatus.HIT, etag)
         return versions, None if result is None else Outcome(result, CacheStatus.HIT, etag)
 
-    def start(self, prepared: Prepared, versions: Versions, landed: Callable[[Result], None]) -> Started | None:
+    def start(
+        self, prepared: Prepared, versions: Versions, landed: Callable[[Result], None], answered: Answered
+    ) -> Started | None:
         """Have a query answered that is not kept, if a thread is free for it and its answer is one to be held.
 
         `landed` is called with its result in the turn of the event loop that hears of the query's end. The work has
         it, or the failure, a turn later; cancel it to wait no longer. The caller has the answer kept once it is sent.
+        A small answer to a query of this call alone is told to `answered` before, in the thread that has it.
         """
         if not prepared.keeps or prepared.sources.about_itself or not self._runs.takes_at_once(prepared.query):
             return None
 
-        work = self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query), landed)
+        run = partial(self._runs.start, prepared.query, answered=answered)
+        work = self._flights.join((prepared.key, versions), run, landed)
         etag = partial(prepared.etag, self._versions.epoch, versions)
         return Started(work, etag, partial(self._keep, prepared, versions))
 

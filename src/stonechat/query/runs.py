@@ -23,6 +23,7 @@ _REMEMBERED = 1000
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _Answering = asyncio.Future[QueryResult | SpooledAnswer]
+Answered = Callable[[QueryResult], None]
 
 
 class QueryRuns:
@@ -47,10 +48,11 @@ class QueryRuns:
             raise
         return small or await self._spooled(replace(query, query_id=query_id), shared=False)
 
-    def start(self, query: Query, ended: Callable[[_Answering], None]) -> _Answering:
+    def start(self, query: Query, ended: Callable[[_Answering], None], answered: Answered | None = None) -> _Answering:
         """The same for callers who share it: under way at once, and ended when the future is cancelled.
 
-        `ended` is called with the future as soon as a small answer is in it.
+        `ended` is called with the future as soon as a small answer is in it, and `answered` with that before, in the
+        thread that has it.
 
         A large answer is held by nobody for long: those who share it hold it themselves. A task for each query would
         take the event loop three turns more.
@@ -79,7 +81,7 @@ class QueryRuns:
 
         answer.add_done_callback(abandon)
         # Last: the thread needs the interpreter, which it gets when this one has come to its end.
-        self._threads.settle(answer, partial(self._small, query, query_id), decide)
+        self._threads.settle(answer, partial(self._small, query, query_id, answered), decide)
         return answer
 
     async def _spooled(self, query: Query, *, shared: bool) -> QueryResult | SpooledAnswer:
@@ -124,7 +126,7 @@ class QueryRuns:
         """End a query, in a thread: the engine may not know it yet, and is asked again for half a second."""
         asyncio.get_running_loop().run_in_executor(None, self._engine.cancel, query_id)
 
-    def _small(self, query: Query, query_id: str) -> QueryResult | None:
+    def _small(self, query: Query, query_id: str, answered: Answered | None = None) -> QueryResult | None:
         """The answer of a query, or None if it is large, as others of its skeleton are from then on.
 
         It takes no file, which would cost up to a tenth of what an endpoint's query does.
@@ -141,7 +143,7 @@ class QueryRuns:
         limits = _held(query.limits)
         small = Query(bare.statement, bare.database, bare.format, bare.parameters, bare.settings, limits, query_id)
         try:
-            result = self._engine.query(small)
+            result = self._engine.query(small, answered and (lambda result: answered(_in_order(result, query))))
         except QueryTooLarge as error:
             if error.number != _RESULT_TOO_LARGE:
                 raise

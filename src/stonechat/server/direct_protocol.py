@@ -10,6 +10,7 @@ import structlog
 from stonechat.http.direct import DirectAnswers
 from stonechat.http.headers import Headers
 from stonechat.http.origins import RECEIVED, Received
+from stonechat.http.outlets import Outlet
 from stonechat.http.problems import unexpected
 from stonechat.server.one_write import COPIED, OneWriteProtocol, head_of
 from stonechat.server.patience import Awaited
@@ -29,18 +30,21 @@ class DirectProtocol(OneWriteProtocol):
     _alone: Received | None = None
     _taken: bytes = b""
     _work: asyncio.Future[Any] | None = None
+    _outlet: Outlet | None = None
     _behind: bytes = b""
     _last: bool = False
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived. What follows a request that is answered directly waits behind it."""
-        self.direct.afterwards.settle()
+        afterwards = self.direct.afterwards
+        if afterwards.waiting:
+            afterwards.settle()
         if self._taken:
             self._behind += data
             self.flow.pause_reading()
             return
         # Bytes that look like a request may be the rest of another, of which a part was parsed: never take these.
-        idle = data.startswith(_METHOD) and not self._parsing and self._owes_nothing()
+        idle = data.startswith(_METHOD) and not self._parsing and not (self._open and self._owes())
         whole = idle and data.find(_END) == len(data) - len(_END)
         self._alone = Received(self.client[0] if self.client else "", data) if whole else None
         if self._alone is None or self.flow.write_paused or not self._takes(self._alone):
@@ -78,6 +82,8 @@ class DirectProtocol(OneWriteProtocol):
         """Close the connection, after the answer that is under way if there is one."""
         if self._taken:
             self._last = True
+            if self._outlet is not None:
+                self._outlet.close()  # the answer has to say that it is the last one
         else:
             super().shutdown()
 
@@ -90,17 +96,39 @@ class DirectProtocol(OneWriteProtocol):
         self._unset_keepalive_if_required()
         self._work = work
 
+    def outlet(self) -> Outlet | None:
+        """See `Line.outlet`. None for the last answer of a connection, which says so."""
+        transport = self.transport
+        if self._last or transport.is_closing() or transport.get_write_buffer_size() or self.scheme != "http":
+            return None
+        try:
+            self._outlet = Outlet(transport.get_extra_info("socket").fileno())
+        except OSError:  # no descriptor is left
+            return None
+        return self._outlet
+
     def answer(self, head: bytes, body: bytes) -> None:
         """See `Line.answer`. To a client that is gone nothing is sent."""
-        self._taken, self._work = b"", None
-        if self.transport.is_closing():
-            return
         if self._last:
             head = head.removesuffix(_LINE_END) + _CLOSE
-        if len(body) <= COPIED:
+        if self.transport.is_closing():
+            pass
+        elif len(body) <= COPIED:
             self.transport.write(head + body)
         else:
             self.transport.writelines((head, body))
+        self._end()
+
+    def end(self, rest: bytes) -> None:
+        """See `Line.end`."""
+        if rest and not self.transport.is_closing():
+            self.transport.write(rest)
+        self._end()
+
+    def _end(self) -> None:
+        self._taken, self._work, self._outlet = b"", None, None
+        if self.transport.is_closing():
+            return
         if self._last:
             self.transport.close()
         else:
@@ -109,7 +137,7 @@ class DirectProtocol(OneWriteProtocol):
 
     def give_back(self) -> None:
         """See `Line.give_back`."""
-        taken, self._taken, self._work = self._taken, b"", None
+        taken, self._taken, self._work, self._outlet = self._taken, b"", None, None
         if taken:
             self.flow.resume_reading()
             super().data_received(taken)
@@ -139,11 +167,10 @@ class DirectProtocol(OneWriteProtocol):
             self._taken = self._behind = b""
             self._refuse(unexpected())
 
-    def _owes_nothing(self) -> bool:
-        for cycle in self._open:  # noqa: SIM110 - `all` is two calls more, and each takes long after a pause
-            if not cycle.response_complete:
-                return False
-        return True
+    def _owes(self) -> bool:
+        """Whether a request still waits for its answer."""
+        self._open = tuple([cycle for cycle in self._open if not cycle.response_complete])
+        return bool(self._open)
 
     def _go_on(self) -> None:
         behind, self._behind = self._behind, b""
