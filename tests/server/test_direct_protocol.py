@@ -11,7 +11,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from stonechat.http.afterwards import Afterwards
-from stonechat.http.direct import Line
+from stonechat.http.errands import Line
 from stonechat.http.origins import Received
 from stonechat.server.direct_protocol import protocol_with
 
