@@ -43,6 +43,25 @@ def test_a_table_is_read_behind_a_definition_of_its_name() -> None:
     assert other.reads("other") == {"totals"}
 
 
+def test_what_a_definition_reads_that_nothing_uses_is_not_read() -> None:
+    unused = "WITH unused AS (SELECT * FROM top), other AS (SELECT * FROM unused) SELECT a FROM events"
+    lineage = _lineage(top=_pipe(("n", "SELECT * FROM below")), below=_pipe(("n", unused)))
+    assert lineage.reads("below") == {"events"}
+
+
+def test_the_alias_of_another_table_is_not_read() -> None:
+    aliased = "SELECT top.a FROM events AS top JOIN top AS other ON top.a = other.a"
+    assert _lineage(top=_pipe(("n", aliased))).reads("top") == {"events"}
+
+
+def test_an_alias_behind_in_closes_no_circle() -> None:
+    listed = "WITH (SELECT groupArray(a) FROM events) AS top SELECT a FROM events WHERE a IN top"
+    beside = "SELECT a, [1] other FROM top WHERE a IN other"
+    lineage = _lineage(top=_pipe(("n", listed)), other=_pipe(("n", beside)))
+    assert lineage.surely_reads("top", "n") == {"events"}
+    assert lineage.surely_reads("other", "n") == {"top"}
+
+
 def test_readers_and_writers_are_pipes() -> None:
     assert _FULL.readers("top") == {"copy", "all"}
     assert _FULL.readers("events") == {"view"}

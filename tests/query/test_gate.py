@@ -11,7 +11,7 @@ from stonechat.auth.access import Caller, Scope
 from stonechat.datafile.resources import Pipe
 from stonechat.project.model import Project
 from stonechat.query.gate import BoundParameterRefused, StatementGate
-from stonechat.sql.gate import FunctionNotAllowed, TableNotAllowed
+from stonechat.sql.gate import ColumnNotAllowed, FunctionNotAllowed, TableNotAllowed
 from stonechat.sql.references import References
 from stonechat.template.render import Rendered
 
@@ -34,6 +34,17 @@ class _Gate(StatementGate):
 
     def admit(self, statement: str, caller: Caller = _ADMIN) -> frozenset[tuple[str | None, str]]:
         return self.statement(Rendered(statement), _PROJECT, caller, None).tables
+
+
+@pytest.mark.parametrize("statement", ["SELECT `_database` FROM rows", "SELECT x._database AS d FROM rows AS x"])
+def test_the_column_that_names_the_engines_database_is_closed(statement: str) -> None:
+    with pytest.raises(ColumnNotAllowed, match="'_database'"):
+        _Gate().admit(statement)
+
+
+def test_a_column_of_that_name_is_a_column() -> None:
+    project = Project.from_files({"rows.datasource": "SCHEMA >\n    `_database` String `json:$.a`\n"})
+    _Gate().statement(Rendered("SELECT _database FROM rows"), project, _ADMIN, None)
 
 
 _UNBOUNDED = [

@@ -20,6 +20,7 @@ from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified
 from stonechat.project.sharing import SharedSource, may_share, shared_name
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens
+from stonechat.sql.tables import table_names
 from stonechat.template.render import Template
 from stonechat.template.values import NO_VALUE
 
@@ -157,10 +158,13 @@ def cycles(pipes: Mapping[str, Pipe], lineage: Lineage) -> Iterator[ProjectProbl
     """Nodes, and pipes, that read themselves through others; views that write what their own rows come from."""
     for pipe in pipes.values():
         own = {node.name: node.position for node in pipe.nodes}
-        for path in _circles({name: lineage.nodes[pipe.name, name] & own.keys() for name in own}):
+        for path in _circles({name: lineage.surely_reads(pipe.name, name) & own.keys() for name in own}):
             yield ProjectProblem(f"Nodes read each other in a circle: {' -> '.join(path)}", own[path[0]])
     views = {name for name, pipe in pipes.items() if pipe.output.type is NodeType.MATERIALIZED}
-    graph: dict[str, AbstractSet[str]] = {name: lineage.reads(name) for name in pipes}
+    graph: dict[str, AbstractSet[str]] = {}
+    for pipe in pipes.values():
+        named = (lineage.surely_reads(pipe.name, node.name) for node in pipe.nodes)
+        graph[pipe.name] = frozenset[str]().union(*named).difference(node.name for node in pipe.nodes)
     for target in set(lineage.targets.values()) - graph.keys():
         graph[target] = lineage.writers(target) & views
     for path in _circles(graph):
@@ -221,8 +225,9 @@ def instruction_position(files: Mapping[str, str], start: Position, command: str
 def _plain_tables(statement: str) -> set[str]:
     """Names behind FROM and JOIN that can be nothing but tables of this project.
 
-    Not those with a database in front, table functions, or names that a WITH of the statement gives; nor what follows
-    the FROM of `EXTRACT(YEAR FROM x)`, `IS DISTINCT FROM x` and `WITH FILL FROM x`.
+    Not those with a database in front, table functions, names that a WITH of the statement gives, aliases of others,
+    or what stands in a definition that nothing uses; nor what follows the FROM of `EXTRACT(YEAR FROM x)`,
+    `IS DISTINCT FROM x` and `WITH FILL FROM x`.
     """
     listed = meaningful_tokens(statement)
     found: set[str] = set()
@@ -241,7 +246,7 @@ def _plain_tables(statement: str) -> set[str]:
         ):
             clauses[-1] = "FROM"
             found |= _plain_name(listed[index + 1 : index + 3])
-    return found - _defined(listed) - {NO_VALUE}
+    return (found & table_names(statement)) - _defined(listed) - {NO_VALUE}
 
 
 def _service_names(statement: str) -> set[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from stonechat.datafile.resources import DataSource, NodeType, Pipe
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.sharing import SharedSource, shared_name
-from stonechat.sql.tables import qualified_names, table_names
+from stonechat.sql.tables import mentions, qualified_names, table_names
 from stonechat.template.branches import branch_texts
 from stonechat.template.render import Template
 
@@ -24,17 +24,23 @@ class Lineage:
 
     `nodes` has for each node the names that it reads itself: other nodes of its pipe, pipes, data sources, their
     quarantines, and what other workspaces share. `outputs` has for each pipe the node whose rows are the pipe's;
-    `targets` for each materialized and copy pipe the data source that it writes.
+    `targets` for each materialized and copy pipe the data source that it writes. `unsure` has those names behind an IN
+    that may as well be an alias, as in `WITH (SELECT groupArray(id) FROM users) AS top ... WHERE id IN top`.
     """
 
     nodes: Mapping[NodeKey, frozenset[str]]
     outputs: Mapping[str, str]
     targets: Mapping[str, str]
+    unsure: Mapping[NodeKey, frozenset[str]] = field(default_factory=dict)
 
     def reads(self, pipe: str) -> frozenset[str]:
         """The pipes, data sources and quarantines that the nodes of a pipe name themselves."""
         own = self._by_pipe.get(pipe, {})
         return frozenset[str]().union(*own.values()) - own.keys()
+
+    def surely_reads(self, pipe: str, node: str) -> frozenset[str]:
+        """What a node names itself and can be nothing else."""
+        return self.nodes[pipe, node] - self.unsure.get((pipe, node), frozenset())
 
     def readers(self, name: str) -> frozenset[str]:
         """The pipes that read a pipe or data source themselves."""
@@ -84,15 +90,17 @@ def lineage_of(
 ) -> Lineage:
     """The lineage of resources. A node without a template reads nothing: it is refused for another reason."""
     resources = {*data_sources, *(name + QUARANTINE_SUFFIX for name in data_sources), *pipes}
-    nodes = {
-        (pipe.name, node.name): _reads(
-            templates.get((pipe.name, node.name)), resources | _others(pipe, node.name), shared
-        )
+    texts = {
+        (pipe.name, node.name): _texts(templates.get((pipe.name, node.name)))
         for pipe in pipes.values()
         for node in pipe.nodes
     }
+    nodes = {
+        (name, node): _reads(texts[name, node], resources | _others(pipes[name], node), shared) for name, node in texts
+    }
     outputs = {pipe.name: pipe.output.name for pipe in pipes.values()}
-    return Lineage(nodes, outputs, {pipe.name: target for pipe in pipes.values() if (target := target_of(pipe))})
+    targets = {pipe.name: target for pipe in pipes.values() if (target := target_of(pipe))}
+    return Lineage(nodes, outputs, targets, {key: _unsure(each) for key, each in texts.items()})
 
 
 def target_of(pipe: Pipe) -> str | None:
@@ -111,12 +119,20 @@ def _others(pipe: Pipe, node: str) -> AbstractSet[str]:
     return {other.name for other in pipe.nodes} - {node}
 
 
-def _reads(template: Template | None, known: AbstractSet[str], shared: Mapping[str, SharedSource]) -> frozenset[str]:
-    if template is None:
-        return frozenset()
-    texts = (template.placeholder().sql, *branch_texts(template))
+def _texts(template: Template | None) -> Sequence[str]:
+    """What a template renders to, in whatever branch."""
+    return () if template is None else (template.placeholder().sql, *branch_texts(template))
+
+
+def _reads(texts: Sequence[str], known: AbstractSet[str], shared: Mapping[str, SharedSource]) -> frozenset[str]:
     own = frozenset[str]().union(*map(table_names, texts)) & known
     return own.union(*(_shared_reads(text, shared) for text in texts)) if shared else own
+
+
+def _unsure(texts: Sequence[str]) -> frozenset[str]:
+    found = [mentions(text) for text in texts]
+    sure = frozenset[str]().union(*(each.times.keys() - each.unsure for each in found))
+    return frozenset[str]().union(*(each.unsure for each in found)) - sure
 
 
 def _shared_reads(text: str, shared: Mapping[str, SharedSource]) -> AbstractSet[str]:

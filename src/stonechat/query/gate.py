@@ -14,7 +14,7 @@ from stonechat.errors import Kind, StonechatError
 from stonechat.project.model import Project
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import NAMESPACE, SERVICE_DATA_SOURCES, qualified
-from stonechat.sql.gate import SQLNotAllowed, require_read_only
+from stonechat.sql.gate import SQLNotAllowed, require_own_columns, require_read_only
 from stonechat.sql.references import Ask, References, classify
 from stonechat.sql.scopes import TableName
 from stonechat.sql.skeletons import plain_skeleton
@@ -83,6 +83,8 @@ class StatementGate:
         readable |= {shared.parts for name, shared in project.shared.items() if may_read(name)}
         bounded = not caller.may(ScopeType.READ_ALL)
         require_read_only(references, tables=readable, settings=True, output_format=True, bounded=bounded)
+        sources = (*project.data_sources.values(), *(shared.source for shared in project.shared.values()))
+        require_own_columns(references, (column.name for source in sources for column in source.columns))
         if (output := references.format) is not None:
             told = output.lower() == _WITH_PROGRESS and caller.is_narrowed
             if told or output.lower() not in _MEDIA_TYPES:

@@ -11,15 +11,19 @@ overlooked is not found: such statements run in a database without tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from stonechat.sql.references import UnreadableStatement
+from stonechat.sql.references import UnreadableStatement, nodes_of
+from stonechat.sql.resolving import Uses, may_be_alias, reads_table, uses_of
 from stonechat.sql.row_filters import conjunction
-from stonechat.sql.scopes import IN_FUNCTIONS, Node, Scope, TableName, UnboundName, Walk
+from stonechat.sql.scopes import IN_FUNCTIONS, Node, TableName
+from stonechat.sql.tree_scopes import TreeScopes, scopes_of_tree
+from stonechat.sql.tree_unrolling import unroll
 
 NO_LIMIT = 18_446_744_073_709_551_615
 #: Of a table expression: they choose rows or versions of rows of the table itself.
@@ -43,64 +47,72 @@ def fence(tree: Node, places: Mapping[TableName, Place], columns: AbstractSet[st
     `columns` are names that may be columns of the tables: after IN, those come before a table of that name. Raises
     `UnreadableStatement`.
     """
-    fencer = _Fencer({}, places=places, columns=columns)
     try:
-        fencer.visit(tree, Scope())
-    except UnboundName as error:
-        raise UnreadableStatement(f"The parameter '{error}' names a table.") from error
+        found, uses = _resolved(tree, places)
+        nodes = list(nodes_of(tree))
+        for put in [*_of_databases(nodes, places), *_of_names(found, uses, places, columns)]:
+            put()
     except RecursionError:
         raise UnreadableStatement("The statement is nested too deeply.") from None
-    for edit in fencer.edits:
-        edit()
-
-
-@dataclass(slots=True)
-class _Fencer(Walk):
-    """The walk that finds the tables; `edits` are made after it, so that it does not walk through them."""
-
-    places: Mapping[TableName, Place] = field(default_factory=dict)
-    columns: AbstractSet[str] = frozenset()
-    edits: list[Callable[[], None]] = field(default_factory=list)
-
-    def visit(self, node: Node, scope: Scope) -> None:
-        """Collect what is to be changed in a node and below it."""
-        if node.get("type") == "TableExpression":
-            if "database_and_table_name" in node:
-                self._visit_table(node, scope)
-            elif node.get("table_function", {}).get("name", "").lower() == "view":
-                scope = Scope()
-        Walk.visit(self, node, scope)
+    for node in nodes:
         if node.get("type") == "SelectQuery" and "prewhere" in node:
-            self.edits.append(lambda: _evaluate_later(node))
-
-    def _visit_table(self, expression: Node, scope: Scope) -> None:
-        named = expression["database_and_table_name"]
-        if "children" in named or "parametrised_alias" in named:
-            raise UnreadableStatement("A table is named by a parameter.")
-        place = self._place(self._parts(named), scope, ("cte",))
-        if place is not None:
-            self.edits.append(lambda: _fence_table(_changeable(expression), place))
-
-    def visit_arguments(self, function: Node, scope: Scope) -> None:
-        """Collect from the arguments of a function, after IN also a table that is to be fenced."""
-        Walk.visit_arguments(self, function, scope)
-        arguments: list[Node] = function.get("arguments", {}).get("children", [])
-        if len(arguments) < 2 or function["name"].lower() not in IN_FUNCTIONS or arguments[1]["type"] != "Identifier":
-            return
-        parts = self._parts(arguments[1])
-        place = self._place(parts, scope, ("cte", "alias"))
-        if place is not None and parts[0] not in self.columns:
-            self.edits.append(lambda: _fence_set(arguments, place))
-
-    def _place(self, parts: Sequence[str], scope: Scope, kinds: Sequence[str]) -> Place | None:
-        """The place of a table; None for a name of the statement's own, and for what is in no place."""
-        if len(parts) > 1:
-            return self.places.get((".".join(parts[:-1]), parts[-1]))
-        defined = any(_is_defined((kind, parts[0]), scope) for kind in kinds)
-        return None if defined else self.places.get((None, parts[0]))
+            _evaluate_later(node)
 
 
-def _fence_table(expression: dict[str, Any], place: Place) -> None:
+def _resolved(tree: Node, places: Mapping[TableName, Place]) -> tuple[TreeScopes, Uses]:
+    """The names of a statement and what they stand for, once none of the tables has the name of a definition too."""
+    found = scopes_of_tree(tree)
+    uses = uses_of(found.scopes)
+    both = uses.tables & uses.definitions
+    if any(named.index in both and (None, named.name) in places for named in found.scopes.named):
+        unroll(tree, found)
+        found = scopes_of_tree(tree)
+        uses = uses_of(found.scopes)
+    return found, uses
+
+
+def _of_databases(nodes: Sequence[Node], places: Mapping[TableName, Place]) -> Iterator[Callable[[], None]]:
+    """Puts fences around the tables that have a database in front."""
+    for node in nodes:
+        if "database_and_table_name" in node:
+            place = places.get(_qualified_name(node["database_and_table_name"]))
+            if place is not None:
+                yield partial(_fence_table, node, place)
+        for listed in _listed(node):
+            if (place := places.get(_qualified_name(listed))) is not None:
+                yield partial(_fence_set, node["arguments"]["children"], place)
+
+
+def _listed(node: Node) -> Sequence[Node]:
+    """The name behind IN, if a node has one."""
+    arguments: list[Node] = node.get("arguments", {}).get("children", [])
+    is_in = node.get("type") == "Function" and node["name"].lower() in IN_FUNCTIONS
+    return [argument for argument in arguments[1:2] if is_in and argument["type"] == "Identifier"]
+
+
+def _of_names(
+    found: TreeScopes, uses: Uses, places: Mapping[TableName, Place], columns: AbstractSet[str]
+) -> Iterator[Callable[[], None]]:
+    """Puts fences around those that have none, and are neither the statement's own names nor, behind IN, columns."""
+    for named in found.scopes.named:
+        if (place := places.get((None, named.name))) is None or not reads_table(named, uses):
+            continue
+        if named.behind == "FROM":
+            yield partial(_fence_table, found.places[named.index], place)
+        elif named.name not in columns and not may_be_alias(named, found.scopes):
+            yield partial(_fence_set, found.places[named.index], place)
+
+
+def _qualified_name(named: Node) -> TableName:
+    """The database and the name of a table; None for both where it has no database."""
+    if "children" in named or "parametrised_alias" in named:
+        raise UnreadableStatement("A table is named by a parameter.")
+    *database, name = named.get("name_parts") or [named["name"]]
+    return (".".join(database), name) if database else (None, "")
+
+
+def _fence_table(node: Node, place: Place) -> None:
+    expression = _changeable(node)
     named = expression["database_and_table_name"]
     if not place.conditions:
         named |= _qualified(place)
@@ -116,12 +128,6 @@ def _fence_set(arguments: list[Node], place: Place) -> None:
         return
     expression = {"type": "TableExpression", "table_function": _view(place, {})}
     arguments[1] = {"type": "Subquery", "children": [_select_from(expression)]}
-
-
-def _is_defined(key: tuple[str, str], scope: Scope) -> bool:
-    """Whether a name is the statement's own there. Inside its definition it is not yet, unless that is recursive."""
-    known = key in scope.visible or key in scope.columns
-    return known and (key not in scope.inside or key in scope.recursive)
 
 
 def _evaluate_later(select: Node) -> None:

@@ -165,6 +165,15 @@ class SettingNotAllowed(SQLNotAllowed):
         super().__init__(f"The setting '{name}' is not allowed.", hint=hint)
 
 
+class ColumnNotAllowed(SQLNotAllowed):
+    """A column of the engine's own, which tells how it keeps the tables."""
+
+    code = "SC522"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The column '{name}' is not allowed.")
+
+
 class InvalidSwitch(StonechatError):
     """A setting of the output is neither on nor off. No such value reaches the engine, whose words would mislead."""
 
@@ -216,6 +225,12 @@ def require_read_only(
     for name in sorted(references.settings):
         if not (settings and name in HARMLESS_SETTINGS) and not (tuning and is_tuning(name)):
             raise SettingNotAllowed(name)
+
+
+def require_own_columns(references: References, columns: Iterable[str]) -> None:
+    """Raise `ColumnNotAllowed` where the statement names a column of the engine's own, and `columns` have none such."""
+    for name in sorted(references.engine_columns.difference(columns)):
+        raise ColumnNotAllowed(name)
 
 
 def check_settings(settings: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from stonechat.sql.quoting import identifier
-from stonechat.sql.resolving import Uses, may_be_alias, need_uses, uses_of
+from stonechat.sql.resolving import Uses, may_be_alias, need_uses, reads_table, uses_of
 from stonechat.sql.scoping import scopes_of
 from stonechat.sql.statements import Token, meaningful_tokens
 from stonechat.sql.unrolling import unrolled
@@ -113,13 +113,12 @@ def _tables(
     """The tokens that name one of the tables, or a database: then with the name of the table behind it."""
     scopes = scopes_of(tokens)
     uses = uses_of(scopes) if need_uses(scopes, names) else Uses(frozenset(), frozenset())
-    hidden, taken = uses.tables - uses.definitions, uses.definitions - uses.tables
     for each in scopes.named:
         token = tokens[each.index]
         is_alias = each.behind == "IN" and each.name in scopes.aliases and may_be_alias(each, scopes)
         listed = is_alias or (each.behind == "IN" and each.name in columns)
         if not listed and each.name in names and _stands_alone(tokens, each.index):
-            if each.index in hidden or (each.definition() is None and each.index not in taken):
+            if reads_table(each, uses):
                 yield token, None
         elif not is_alias and _text(tokens, each.index + 1) == "." and each.index + 2 < len(tokens):
             yield token, tokens[each.index + 2].name

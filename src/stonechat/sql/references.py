@@ -60,6 +60,7 @@ class References:
     """What a statement names. `statement` is SELECT, or the kind of any other, such as DROP or SHOWTABLES.
 
     Functions and table functions are as written, `settings` by name; `format` is what the FORMAT clause asks for.
+    `engine_columns` are names of `ENGINE_COLUMNS`, which may be those of other columns too.
     """
 
     statement: str
@@ -67,6 +68,7 @@ class References:
     functions: frozenset[str] = frozenset()
     table_functions: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
+    engine_columns: frozenset[str] = frozenset()
     format: str | None = None
     writes_file: bool = False
 
@@ -96,6 +98,7 @@ def references_of(tree: Node, parameters: Mapping[str, str] | None = None) -> Re
         functions=frozenset(walk.functions),
         table_functions=frozenset(walk.table_functions),
         settings=frozenset(walk.settings),
+        engine_columns=frozenset(walk.engine_columns),
         format=tree.get("format_ast", {}).get("name"),
         writes_file="out_file" in tree,
     )
@@ -112,7 +115,7 @@ def without_settings(statement: str, ask: Ask) -> tuple[str, dict[str, str]]:
     tree = tree_of(statement, ask)
     settings: dict[str, str] = {}
     with _within_depth():
-        nodes = list(_nodes(tree))
+        nodes = list(nodes_of(tree))
     for node in nodes:
         for key in ("settings", "settings_ast"):
             clause = node.pop(key, None)
@@ -204,8 +207,9 @@ def _meaning(value: Any) -> Any:
     return list(map(_meaning, value)) if isinstance(value, list) else value
 
 
-def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+def nodes_of(value: Any) -> Iterator[dict[str, Any]]:
+    """Everything in a tree that is a node, or part of one."""
     if isinstance(value, dict):
         yield value
     for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _nodes(child)
+        yield from nodes_of(child)

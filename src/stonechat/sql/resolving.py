@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from stonechat.sql.scoping import Level, Member, Named, Scopes
+from stonechat.sql.levels import Level, Member, Named, Scopes
 
 _MOST_STEPS = 2_000
 
@@ -57,10 +57,17 @@ class Uses:
     definitions: AbstractSet[int]
 
 
+def reads_table(named: Named, uses: Uses) -> bool:
+    """Whether a name stands for a table, as far as its uses tell; where none does, what is around it decides."""
+    if named.index in uses.tables:
+        return named.index not in uses.definitions or named.definition() is None
+    return named.index not in uses.definitions and named.definition() is None
+
+
 def uses_of(scopes: Scopes) -> Uses:
     """What the names of a statement stand for wherever they are used. What nothing uses is in neither set.
 
-    Of statements with very many uses in circles, names of definitions in circles are in both.
+    Of statements with very many uses, names of definitions in circles are in both.
     """
     circular = circular_definitions(scopes)
     named_in = names_by_definition(scopes)
@@ -76,7 +83,8 @@ def uses_of(scopes: Scopes) -> Uses:
             if definition is not None and definition not in use.definitions():
                 uses.append(Use(definition, (named.level, named.member), use))
     unsure = {named.index for named in scopes.named if named.definition() in circular}
-    return Uses(unsure, unsure)
+    free = {named.index for named in scopes.named if named.definition() is None}
+    return Uses(found[True] | unsure | free, found[False] | unsure)
 
 
 def names_by_definition(scopes: Scopes) -> Mapping[int | None, Sequence[Named]]:

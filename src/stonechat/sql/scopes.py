@@ -28,6 +28,10 @@ IN_FUNCTIONS = frozenset(
 )
 
 
+#: Columns that the engine gives every table, and that tell how it keeps them.
+ENGINE_COLUMNS = frozenset({"_database"})
+
+
 class UnboundName(LookupError):
     """A `{name:Identifier}` whose value was not given; its only argument is the parameter's name."""
 
@@ -56,6 +60,7 @@ class Walk:
     functions: set[str] = field(default_factory=set)
     table_functions: set[str] = field(default_factory=set)
     settings: set[str] = field(default_factory=set)
+    engine_columns: set[str] = field(default_factory=set)
     leads: dict[_Key, set[_Key]] = field(default_factory=dict)
     candidates: list[tuple[TableName, frozenset[_Key]]] = field(default_factory=list)
 
@@ -81,7 +86,9 @@ class Walk:
             case "TableIdentifier":
                 self._read(self._parts(node), scope, kinds=("cte",))
             case "Identifier":
-                self._lead(scope, {("alias", self._parts(node)[0])})
+                parts = self._parts(node)
+                self.engine_columns |= ENGINE_COLUMNS & {parts[-1]}
+                self._lead(scope, {("alias", parts[0])})
             case "SetQuery":
                 self._collect_settings(node)
             case "ColumnsApplyTransformer":

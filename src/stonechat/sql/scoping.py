@@ -7,14 +7,23 @@ no name from outside is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from stonechat.sql.statements import Token, TokenKind
+from stonechat.sql.levels import Level, Member, Named, Scopes, Source, not_captured, selecting
+from stonechat.sql.statements import Token, TokenKind, ends_an_expression
 
 SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
 SET_QUANTIFIERS = {"ALL", "DISTINCT"}
 NAMES = {TokenKind.WORD, TokenKind.QUOTED}
+#: Words behind a table, or behind an expression, that are no alias of it.
+NO_ALIASES = frozenset(
+    {
+        *("FINAL", "SAMPLE", "WHERE", "PREWHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "HAVING", "WINDOW", "QUALIFY"),
+        *("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "ANY", "ALL", "ASOF", "SEMI", "ANTI", "GLOBAL"),
+        *("LOCAL", "PASTE", "NATURAL", "ARRAY", "ON", "USING", "UNION", "EXCEPT", "INTERSECT", "SETTINGS", "FORMAT"),
+        *("INTO", "SELECT", "WITH", "STEP"),
+    }
+)
 _BEGINS_SELECT = {"SELECT", "WITH", "FROM"}
 _BEGINS_QUERY = {*_BEGINS_SELECT, "("}
 # Keywords behind which no table stands until the next FROM or JOIN.
@@ -22,6 +31,8 @@ _TABLES_END = {
     *("SELECT", "WHERE", "PREWHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT"),
     *("WINDOW", "QUALIFY", "SETTINGS", "FORMAT", "USING", "WITH", "ARRAY", "SAMPLE"),
 }
+# What stands behind an alias without AS.
+_BEHIND_AN_ALIAS = {"", ",", ")", "FROM", "WHERE", *SET_OPERATORS, "ORDER", "LIMIT", "FORMAT", "SETTINGS"}
 # Directly behind these such a keyword is the name of a table, as in FROM settings.
 _TABLE_FOLLOWS = {"FROM", "JOIN", "IN", ","}
 # IN as a function: a name among its arguments may be a table. As an operator it follows a value, or NOT or GLOBAL.
@@ -37,90 +48,6 @@ _BEFORE_CALLS = {"", "(", ",", "SELECT", "WHERE", "PREWHERE", "HAVING", "QUALIFY
 _FROM_IS_AN_ARGUMENT = {"EXTRACT", "TRIM", "LTRIM", "RTRIM", "SUBSTRING", "SUBSTR", "POSITION", "OVERLAY"}
 
 
-@dataclass(slots=True, eq=False)
-class Member:
-    """One SELECT of a query. `definitions` has for each name of its WITH the parenthesis of the definition.
-
-    `aliases` are the names behind an AS in it, but for those in queries below.
-    """
-
-    definitions: dict[str, int] = field(default_factory=dict)
-    aliases: set[str] = field(default_factory=set)
-    begins: bool = True
-    has_with: bool = False
-    recursive: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class Level:
-    """What stands inside one pair of parentheses, which token `opened` opens; -1 is the whole statement.
-
-    `around` is the level and the SELECT that it stands in; `is_member` says whether it holds a part of the statement
-    itself, such as a SELECT of its UNION, `is_query` whether it holds a query; `expects` is the keyword that a table
-    would belong to next.
-    """
-
-    opened: int = -1
-    around: tuple[Level, Member] | None = None
-    function: str = ""
-    is_member: bool = True
-    is_query: bool = True
-    first: Member = field(default_factory=Member)
-    member: Member = field(init=False)
-    expects: str = ""
-    after_comma: str = ""
-
-    def __post_init__(self) -> None:
-        self.member = self.first
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Token `index` names something where a table may stand, behind a FROM (or JOIN) or an IN."""
-
-    index: int
-    name: str
-    behind: str
-    level: Level
-    member: Member
-
-    def definition(self) -> int | None:
-        """The parenthesis of the definition that the name stands for, if there is one in scope.
-
-        A recursive one is called by its name in the members after the first; in that one, the name is a table's.
-        """
-        level, member, inside, is_first = self.level, self.member, -1, True
-        while True:
-            inherited = {} if member.has_with else level.first.definitions
-            opened = member.definitions.get(self.name, inherited.get(self.name))
-            if opened is not None and (opened != inside or (member.recursive and not is_first)):
-                return opened
-            if level.around is None or level.function == "VIEW":
-                return None
-            inside, is_first = level.opened, member is level.first
-            level, member = level.around
-
-    def parentheses(self) -> Iterator[int]:
-        """The parentheses around it, from the inside out."""
-        level = self.level
-        while level.around is not None:
-            yield level.opened
-            level, _ = level.around
-
-
-@dataclass(slots=True)
-class Scopes:
-    """The names of a statement in the places of tables, and its definitions: parenthesis -> name.
-
-    `outermost` are the names that the statement itself defines, or a member of its UNION; `aliases` those behind an AS.
-    """
-
-    named: list[Named] = field(default_factory=list)
-    definitions: dict[int, str] = field(default_factory=dict)
-    outermost: set[str] = field(default_factory=set)
-    aliases: set[str] = field(default_factory=set)
-
-
 def scopes_of(tokens: Sequence[Token]) -> Scopes:
     """Look through the meaningful tokens of any text. A definition is known when all of them were seen."""
     scopes = Scopes()
@@ -133,18 +60,31 @@ def scopes_of(tokens: Sequence[Token]) -> Scopes:
                 scopes.outermost |= {name} if level.is_member else set()
             level = _opened(level, tokens, index)
         elif token.text == ")":
-            level = level.around[0] if level.around else level
+            level = _closed(level, _text(tokens, index + 1))
         elif token.text == ",":
-            level.expects = level.after_comma
+            level.expects, level.source = level.after_comma, None
         elif token.kind in NAMES:
-            if _text(tokens, index - 1) == "AS":
-                _selecting(level).aliases.add(token.name)
-                scopes.aliases.add(token.name)
-            if behind := _step(level, tokens, index):
-                scopes.named.append(Named(index, token.name, behind, level, level.member))
+            if not _names_source(level, tokens, index):
+                _note_name(scopes, level, tokens, index)
         else:
+            if level.source is not None and token.text == ".":
+                level.source.name = ""
+            else:
+                level.source = None
             level.member.begins = False
+    scopes.named = list(not_captured(scopes.named))
     return scopes
+
+
+def _note_name(scopes: Scopes, level: Level, tokens: Sequence[Token], index: int) -> None:
+    name = tokens[index].name
+    if _is_alias(tokens, index):
+        selecting(level, level.member).aliases.add(name)
+        scopes.aliases.add(name)
+    if behind := _step(level, tokens, index):
+        scopes.named.append(Named(index, name, behind, level, level.member))
+        if behind == "FROM":
+            _add_source(level, name, index)
 
 
 def _opened(level: Level, tokens: Sequence[Token], index: int) -> Level:
@@ -152,23 +92,58 @@ def _opened(level: Level, tokens: Sequence[Token], index: int) -> Level:
     function = before.text.upper() if before and before.kind is TokenKind.WORD else ""
     is_query = _text(tokens, index + 1) in _BEGINS_SELECT
     inner = Level(index, (level, level.member), function, level.is_member and level.member.begins, is_query)
+    inner.is_first = level.member.begins and level.member is level.first
     if _calls_in(tokens[max(index - 2, 0) : index]):
         inner.after_comma = "IN"
     elif level.expects == "FROM":
         inner.expects = inner.after_comma = "FROM"
     elif level.expects == "IN" and ")" in {_text(tokens, index + 2), _behind_point(tokens, index + 2)}:
         inner.expects = "IN"
+    if level.expects == "FROM":
+        _add_source(level)
+    elif level.source is not None:
+        level.source.name = ""  # a table function
     level.member.begins = False
     level.expects = ""
     return inner
 
 
-def _selecting(level: Level) -> Member:
-    """The SELECT that an alias belongs to, whatever parentheses of an expression are around it."""
-    member = level.member
-    while not level.is_query and level.around is not None:
-        level, member = level.around
-    return member
+def _closed(level: Level, following: str) -> Level:
+    """The level around one that ends. A first SELECT in parentheses gives its WITH to the others like one in none."""
+    if level.around is None:
+        return level
+    outer, member = level.around
+    if level.is_first and level.member is level.first and following in SET_OPERATORS:
+        member.definitions |= level.first.definitions
+        member.aliases |= level.first.aliases
+    return outer
+
+
+def _add_source(level: Level, name: str = "", index: int = -1) -> None:
+    level.source = Source(name, index)
+    selecting(level, level.member).sources.append(level.source)
+
+
+def _names_source(level: Level, tokens: Sequence[Token], index: int) -> bool:
+    """Whether a word or a name is the alias of the table in front of it, or the AS between them."""
+    source, token, before = level.source, tokens[index], _text(tokens, index - 1)
+    if source is None or before == ".":
+        return False
+    if token.kind is TokenKind.WORD and token.text.upper() == "AS":
+        return True
+    level.source = None
+    if before != "AS" and token.kind is TokenKind.WORD and token.text.upper() in NO_ALIASES:
+        return False
+    source.alias = token.name
+    return True
+
+
+def _is_alias(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a name is the alias of an expression: behind an AS, or at the end of one in a list."""
+    if _text(tokens, index - 1) == "AS":
+        return True
+    is_last = _text(tokens, index + 1) in _BEHIND_AN_ALIAS
+    return is_last and index > 0 and tokens[index - 1].text != "." and ends_an_expression(tokens[index - 1])
 
 
 def _definition_at(tokens: Sequence[Token], index: int) -> str | None:
@@ -205,7 +180,7 @@ def _step(level: Level, tokens: Sequence[Token], index: int) -> str:
     elif word in _TABLES_END and not (level.expects and before in _TABLE_FOLLOWS):
         level.expects = level.after_comma = ""
         if word in SET_OPERATORS and _begins_query(tokens, index):
-            level.member = Member()
+            level.member, level.is_query = Member(), True
     else:
         expected, level.expects = level.expects, ""
         return expected

@@ -133,7 +133,7 @@ def without_format_clause(statement: str) -> str:
     meant = meaningful_tokens(without_end(statement))
     for before, clause, name, behind in zip(meant, meant[1:], meant[2:], [*meant[3:], None], strict=False):
         at_end = behind is None or behind.text.upper() == "SETTINGS"
-        if at_end and clause.text.upper() == "FORMAT" and _ends_an_expression(before):
+        if at_end and clause.text.upper() == "FORMAT" and ends_an_expression(before):
             return statement[: clause.start] + statement[name.start + len(name.text) :]
     return statement
 
@@ -152,7 +152,8 @@ def without_end(statement: str) -> str:
     return "".join(token.text for token in listed[:kept]).rstrip()
 
 
-def _ends_an_expression(token: Token) -> bool:
+def ends_an_expression(token: Token) -> bool:
+    """Whether what comes behind a token may be no name of a table, column or function."""
     if token.kind is TokenKind.PUNCTUATION:
         return token.text in {")", "]", "}"}
     return token.kind is not TokenKind.WORD or token.text.upper() not in _BEFORE_A_NAME

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from stonechat.sql.resolving import circular_definitions, uses_of
+from stonechat.sql.resolving import may_be_alias, uses_of
 from stonechat.sql.scoping import NAMES, scopes_of
 from stonechat.sql.skeletons import skeleton
 from stonechat.sql.statements import meaningful_tokens
@@ -21,12 +21,13 @@ from stonechat.sql.statements import meaningful_tokens
 class Mentions:
     """What a statement names in the place of a table, and `times` says how often.
 
-    `listed` are the names behind IN, its own included; `defined` those that its WITHs give to sub-queries, at whatever
-    depth; `aliases` those behind an AS.
+    `listed` are the names behind IN, its own included; `unsure` those that are behind IN alone and may be an alias;
+    `defined` those that its WITHs give to sub-queries, at whatever depth; `aliases` those of its expressions.
     """
 
     times: Mapping[str, int]
     listed: frozenset[str]
+    unsure: frozenset[str]
     defined: frozenset[str]
     aliases: frozenset[str]
 
@@ -35,7 +36,8 @@ _LONGEST_REMEMBERED = 20_000
 
 
 def table_names(statement: str) -> frozenset[str]:
-    """Names after FROM, JOIN and IN, and after commas between tables; without those that only its own WITH gives.
+    """Names after FROM, JOIN and IN, and after commas between tables; without those that only its own WITH gives, and
+    those in definitions that it does not use.
 
     Statements that differ in their strings alone, as the calls of an endpoint do, are looked through once.
     """
@@ -63,12 +65,15 @@ def _searched(statement: str) -> Mentions:
     scopes = scopes_of(listed)
     # A table function is no table, whatever pipe has its name.
     named = [each for each in scopes.named if each.index + 1 == len(listed) or listed[each.index + 1].text != "("]
-    # While a definition is being resolved, its name is free again: it may be that of a table.
-    tables = uses_of(scopes).tables if circular_definitions(scopes) else frozenset()
-    open_names = [each for each in named if each.definition() is None or each.index in tables]
+    # A definition that nothing uses is not looked into. While one is being resolved, its name is free again: it may be
+    # that of a table.
+    tables = uses_of(scopes).tables if scopes.definitions else {each.index for each in named}
+    open_names = [each for each in named if each.index in tables]
+    unsure = {each for each in open_names if each.behind == "IN" and may_be_alias(each, scopes)}
     return Mentions(
         Counter(each.name for each in open_names),
         frozenset(each.name for each in named if each.behind == "IN"),
+        frozenset(each.name for each in unsure).difference(each.name for each in open_names if each not in unsure),
         frozenset(scopes.definitions.values()),
         frozenset(scopes.aliases),
     )

@@ -12,21 +12,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from stonechat.sql.levels import Named, Scopes
 from stonechat.sql.quoting import identifier
 from stonechat.sql.resolving import Use, may_be_alias, names_by_definition, need_uses, resolved, uses_of
-from stonechat.sql.scoping import NAMES, Named, Scopes, scopes_of
+from stonechat.sql.scoping import NAMES, NO_ALIASES, scopes_of
 from stonechat.sql.statements import Token, TokenKind
 
 _MOST_USES = 200
-# Words behind the name of a table that are no alias of it.
-_NO_ALIAS = frozenset(
-    {
-        *("FINAL", "SAMPLE", "WHERE", "PREWHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "HAVING", "WINDOW", "QUALIFY"),
-        *("JOIN", "INNER", "LEFT", "RIGHT", "FULL", "OUTER", "CROSS", "ANY", "ALL", "ASOF", "SEMI", "ANTI", "GLOBAL"),
-        *("LOCAL", "PASTE", "NATURAL", "ARRAY", "ON", "USING", "UNION", "EXCEPT", "INTERSECT", "SETTINGS", "FORMAT"),
-        *("INTO", "SELECT", "WITH", "STEP"),
-    }
-)
 
 
 class _TooManyUses(Exception):
@@ -136,7 +128,7 @@ class _Unrolling:
         if index + 1 == len(self._tokens):
             return False
         following = self._tokens[index + 1]
-        is_word = following.kind is TokenKind.WORD and following.text.upper() in _NO_ALIAS
+        is_word = following.kind is TokenKind.WORD and following.text.upper() in NO_ALIASES
         return following.kind in NAMES and not is_word
 
     def _text(self, index: int) -> str:

@@ -1,0 +1,149 @@
+"""The SELECTs of a statement, with what each defines and the names that stand in it where a table may stand.
+
+What such a name stands for follows from where it is used, which `sql.resolving` tells. Before all definitions comes the
+alias of another table in the same FROM: `FROM t AS m, m` reads `t` twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """What a SELECT reads: a table by its name alone, or else something without a `name`; and what it is called."""
+
+    name: str = ""
+    index: int = -1
+    alias: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One SELECT of a query. `definitions` has for each name of its WITH the parenthesis of the definition.
+
+    `aliases` are names of its expressions, but for those in queries below; `sources` is what its FROM has, in order.
+    """
+
+    definitions: dict[str, int] = field(default_factory=dict)
+    aliases: set[str] = field(default_factory=set)
+    sources: list[Source] = field(default_factory=list)
+    begins: bool = True
+    has_with: bool = False
+    recursive: bool = False
+
+    @property
+    def source_aliases(self) -> AbstractSet[str]:
+        """What its tables are called."""
+        return {source.alias for source in self.sources if source.alias}
+
+    def captured(self) -> frozenset[int]:
+        """The sources, by their indexes, whose names are aliases of others: these stand for what the others read.
+
+        The engine looks an alias up before any table, unless it is just finding out what that alias stands for.
+        """
+        called = {source.alias: source for source in self.sources if source.alias}
+        is_captured: dict[Source, bool] = {}
+        for source in self.sources if called else ():
+            chain: list[Source] = []
+            step: Source | None = source
+            while step is not None and step not in chain and step not in is_captured:
+                chain.append(step)
+                step = called.get(step.name)
+            is_captured |= dict.fromkeys(chain[:-1], True)
+            is_captured |= dict.fromkeys(chain[-1:], step is not None and step not in chain)
+        return frozenset(source.index for source in self.sources if is_captured.get(source))
+
+
+@dataclass(slots=True, eq=False)
+class Level:
+    """What stands inside one pair of parentheses, which token `opened` opens; -1 is the whole statement.
+
+    `around` is the level and the SELECT that it stands in; `is_member` says whether it holds a part of the statement
+    itself, such as a SELECT of its UNION, `is_query` whether it holds a query, and `is_first`
+    whether that begins the level around it; `expects` is the keyword that a table
+    would belong to next, and `source` what an alias would.
+    """
+
+    opened: int = -1
+    around: tuple[Level, Member] | None = None
+    function: str = ""
+    is_member: bool = True
+    is_query: bool = True
+    is_first: bool = False
+    first: Member = field(default_factory=Member)
+    member: Member = field(init=False)
+    expects: str = ""
+    after_comma: str = ""
+    source: Source | None = None
+
+    def __post_init__(self) -> None:
+        self.member = self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Token `index` names something where a table may stand, behind a FROM (or JOIN) or an IN."""
+
+    index: int
+    name: str
+    behind: str
+    level: Level
+    member: Member
+
+    def definition(self) -> int | None:
+        """The parenthesis of the definition that the name stands for, if there is one in scope.
+
+        A recursive one is called by its name in the members after the first; in that one, the name is a table's.
+        """
+        level, member, inside, is_first = self.level, self.member, -1, True
+        while True:
+            inherited = {} if member.has_with else level.first.definitions
+            opened = member.definitions.get(self.name, inherited.get(self.name))
+            if opened is not None and (opened != inside or (member.recursive and not is_first)):
+                return opened
+            if level.around is None or level.function == "VIEW":
+                return None
+            inside, is_first = level.opened, member is level.first
+            level, member = level.around
+
+    def parentheses(self) -> Iterator[int]:
+        """The parentheses around it, from the inside out."""
+        level = self.level
+        while level.around is not None:
+            yield level.opened
+            level, _ = level.around
+
+
+@dataclass(slots=True)
+class Scopes:
+    """The names of a statement in the places of tables, and its definitions: parenthesis -> name.
+
+    `outermost` are the names that the statement itself defines, or a member of its UNION; `aliases` those of
+    expressions.
+    """
+
+    named: list[Named] = field(default_factory=list)
+    definitions: dict[int, str] = field(default_factory=dict)
+    outermost: set[str] = field(default_factory=set)
+    aliases: set[str] = field(default_factory=set)
+
+
+def selecting(level: Level, member: Member) -> Member:
+    """The SELECT that something in a level belongs to, whatever parentheses of an expression are around it."""
+    while not level.is_query and level.around is not None:
+        level, member = level.around
+    return member
+
+
+def not_captured(named: Sequence[Named]) -> Iterator[Named]:
+    """Those that are not what another table of the same FROM is, by the alias of that."""
+    captured: dict[Member, frozenset[int]] = {}
+    for each in named:
+        member = selecting(each.level, each.member)
+        if member not in captured:
+            captured[member] = member.captured()
+        if each.index not in captured[member] and not (each.behind == "IN" and each.name in member.source_aliases):
+            yield each

@@ -1,0 +1,13 @@
+WITH d AS (SELECT n FROM m) SELECT n FROM d UNION ALL SELECT n FROM (WITH m AS (SELECT 77 AS n) SELECT n FROM d) AS x ORDER BY n
+---
+SELECT n FROM (SELECT n FROM view(SELECT * FROM fencing.m WHERE (tenant = 'a') OR (tenant = 'of nobody') LIMIT 18446744073709551615) AS m) AS d UNION ALL SELECT n FROM (SELECT n FROM (SELECT n FROM (SELECT 77 AS n) AS m) AS d) AS x ORDER BY n ASC
+---
+[0]
+[1]
+[2]
+[3]
+[77]
+[0]
+[1]
+[2]
+[3]
