@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.engine.shared import shared_engine
 
 from stonechat.auth.access import Caller, Scope
+from stonechat.engine.contract import Query
 from stonechat.project.model import Project
 from stonechat.query.statement import (
     LONGEST_STATEMENT,
@@ -44,7 +46,7 @@ def _asked(statement: str) -> str:
 
 def test_pipes_stand_behind_a_fence() -> None:
     assert _composed("SELECT count() FROM p", "p") == (
-        "WITH `p` AS ( SELECT * FROM view(SELECT * FROM ( "
+        "WITH `p` AS ( SELECT * FROM view(WITH 'p' SELECT * FROM ( "
         "WITH `n` AS ( SELECT a FROM rows ) SELECT * FROM n )) ) SELECT count() FROM p"
     )
 
@@ -58,9 +60,18 @@ def test_the_fence_has_a_limit_where_the_pipe_reads_more_than_the_caller_may() -
 
 
 def test_underscore_and_nodes_belong_to_the_pipe_that_is_asked() -> None:
-    assert "WITH `_` AS ( SELECT * FROM view(" in _composed("SELECT * FROM _", "_", pipe="p")
-    assert "WITH `n` AS ( SELECT * FROM view(" in _composed("SELECT * FROM n", "n", pipe="p")
+    assert "WITH `_` AS ( SELECT * FROM view(WITH '_'" in _composed("SELECT * FROM _", "_", pipe="p")
+    assert "WITH `n` AS ( SELECT * FROM view(WITH 'n'" in _composed("SELECT * FROM n", "n", pipe="p")
     assert _composed("SELECT * FROM n", "n") == "SELECT * FROM n"
+
+
+def test_pipes_that_differ_in_their_aliases_alone_are_kept_apart() -> None:
+    pipe = "NODE n\nSQL >\n    SELECT number AS {} FROM numbers(2)\nTYPE endpoint\n"
+    project = Project.from_files({f"{name}.pipe": pipe.format(alias) for name, alias in (("one", "a"), ("other", "b"))})
+    references = References("SELECT", tables=frozenset({(None, "one"), (None, "other")}))
+    own = Rendered("SELECT a, b FROM one JOIN other ON a = b ORDER BY a")
+    composed = compose_own(project, own, references, {}, None, caller=_ADMIN)
+    assert shared_engine().query(Query(composed.sql, "default", "JSONCompactEachRow")).data == b"[0, 0]\n[1, 1]\n"
 
 
 def test_a_table_is_read_as_it_stands() -> None:

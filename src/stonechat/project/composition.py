@@ -19,7 +19,7 @@ from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.service_data_sources import service_data_sources_in
 from stonechat.sql.statements import without_end, without_format_clause
 from stonechat.sql.tables import Mentions, mentions
-from stonechat.sql.with_clauses import with_clause
+from stonechat.sql.with_clauses import apart, with_clause
 from stonechat.template.render import Rendered, Template
 
 Values = Mapping[str, str | Sequence[str]]
@@ -165,8 +165,10 @@ class Composer:
                 whole = takes_names or owner is not pipe
                 part = self._node(owner, behind, path) if whole else self._statement(owner, behind, path, own)
                 sql = without_format_clause(part.sql)
-                is_taken = takes_names and self._open_outside(owner, behind).are_taken_by(named)
-                own[name] = _Part(f"SELECT * FROM view(\n{without_end(sql)}\n)" if is_taken else sql, part.reads)
+                if takes_names and self._open_outside(owner, behind).are_taken_by(named):
+                    begin = apart(f"{owner.name}.{behind.name}")
+                    sql = f"SELECT * FROM view({begin} SELECT * FROM (\n{without_end(sql)}\n))"
+                own[name] = _Part(sql, part.reads)
         reads = max(1, sum(times * (own[name].reads if name in own else 1) for name, times in named.times.items()))
         if reads > _MOST_READS:
             raise CompositionTooLarge(

@@ -67,7 +67,7 @@ _ABOUT_THE_STATEMENT = frozenset(
 #: Where the engine goes on to quote the statement, and with it the filter and where the rows lie; or its plan of it.
 _QUOTED_STATEMENT = re.compile(r" In (?:scope|query) |:? [Ww]hile executing ")
 #: How a pipe stands in front of a caller's own statement; `view` is closed to callers.
-_A_PIPE = " AS (SELECT * FROM view(SELECT * FROM ("
+_A_PIPE = " AS (SELECT * FROM view(WITH '"
 _DATABASE = re.compile(rf"\b{DATABASE_PREFIX}[0-9a-f]{{12}}\w*\.")
 
 

@@ -27,7 +27,7 @@ from stonechat.sql.gate import SQLNotAllowed
 from stonechat.sql.quoting import literal
 from stonechat.sql.references import Ask, References, require_text
 from stonechat.sql.statements import without_format_clause
-from stonechat.sql.with_clauses import with_clause
+from stonechat.sql.with_clauses import apart, with_clause
 from stonechat.template.errors import TemplateMarkMissing
 from stonechat.template.render import MARK, Rendered, Template
 
@@ -99,7 +99,7 @@ def compose_own(
     if not caller.may(ScopeType.READ_ALL):
         # How many threads a query takes is a limit, which those who are bound by it do not set.
         own = replace(own, settings={name: value for name, value in own.settings.items() if name != "max_threads"})
-    sql = with_clause([(name, _fenced(part, caller)) for name, part in parts.items()], own.sql)
+    sql = with_clause([(name, _fenced(name, part, caller)) for name, part in parts.items()], own.sql)
     services = {qualified(name) for database, name in named.tables if database == NAMESPACE}
     shared = {name for name, each in project.shared.items() if each.parts in named.tables}
     reads = (names & _tables(project)) | services | shared
@@ -117,10 +117,11 @@ def _parts(
             yield name, compose_pipe(project, project.pipes[name], values, fixed=fixed)
 
 
-def _fenced(part: Composed, caller: Caller) -> str:
+def _fenced(name: str, part: Composed, caller: Caller) -> str:
     open_to_caller = all(caller.may(ScopeType.READ_DATA_SOURCE, name) for name in part.reads)
     limit = "" if open_to_caller else f" LIMIT {NO_LIMIT}"
-    return f"SELECT * FROM view(SELECT * FROM (\n{with_clause([], without_format_clause(part.sql))}\n){limit})"
+    body = with_clause([], without_format_clause(part.sql))
+    return f"SELECT * FROM view({apart(name)} SELECT * FROM (\n{body}\n){limit})"
 
 
 def _united(sql: str, own: Rendered, reads: frozenset[str], parts: Sequence[Composed]) -> Composed:

@@ -11,6 +11,7 @@ overlooked is not found: such statements run in a database without tables.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
@@ -145,8 +146,13 @@ def _view(place: Place, of_the_table: Mapping[str, Any]) -> Node:
     named = {"type": "TableIdentifier", **_qualified(place)}
     table = {"type": "TableExpression", "database_and_table_name": named, **of_the_table}
     limit = {"type": "Literal", "value": {"field_type": "UInt64", "value": NO_LIMIT}}
-    select = _select_from(table, where=deepcopy(conjunction(place.conditions)), limit_length=limit)
-    return {"type": "Function", "name": "view", "arguments": {"type": "ExpressionList", "children": [select]}}
+    clauses = {"where": deepcopy(conjunction(place.conditions)), "limit_length": limit}
+    if of_the_table:
+        # The engine tells no two views apart that differ in SAMPLE alone.
+        rows = {"type": "Literal", "value": {"field_type": "String", "value": json.dumps(of_the_table)}}
+        clauses["with"] = {"type": "ExpressionList", "children": [rows]}
+    arguments = {"type": "ExpressionList", "children": [_select_from(table, **clauses)]}
+    return {"type": "Function", "name": "view", "arguments": arguments}
 
 
 def _select_from(table: Node, **clauses: Node) -> Node:

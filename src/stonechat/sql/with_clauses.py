@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from stonechat.sql.quoting import identifier
+from stonechat.sql.quoting import identifier, literal
 from stonechat.sql.scoping import SET_OPERATORS, SET_QUANTIFIERS, scopes_of
 from stonechat.sql.statements import Token, TokenKind, meaningful_tokens, without_end, without_format_clause
 
 # What most statements are like, told without cutting them into tokens, which is most of an endpoint's overhead.
 _PLAIN_SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 _WITH_WORD = re.compile(r"\bWITH\b", re.IGNORECASE)
+
+
+def apart(name: str) -> str:
+    """What to begin the query of a `view(...)` with, so that the engine takes it for no other one in the statement.
+
+    It makes a table function once for all calls that are alike, and holds queries for that which differ in their
+    aliases, in SAMPLE or in the frames of their windows alone.
+    """
+    return f"WITH {literal(name)}"
 
 
 def with_clause(added: Sequence[tuple[str, str]], statement: str) -> str:

@@ -3,9 +3,9 @@ p.second: SELECT a, a + 100 AS ids FROM first
 ---
 WITH
 `first` AS (
-SELECT * FROM view(
+SELECT * FROM view(WITH 'p.first' SELECT * FROM (
 WITH ids AS (SELECT a FROM events WHERE a < 3) SELECT a FROM events WHERE a IN ids
-)
+))
 )
 SELECT a, a + 100 AS ids FROM first
 ---

@@ -4,13 +4,13 @@ p.m: SELECT c AS x, x + 1 AS y FROM n
 ---
 WITH
 `n` AS (
-SELECT * FROM view(
+SELECT * FROM view(WITH 'p.n' SELECT * FROM (
 WITH
 `x` AS (
 SELECT a FROM events WHERE a > 6
 )
 SELECT count() AS c FROM events WHERE a NOT IN x
-)
+))
 )
 SELECT c AS x, x + 1 AS y FROM n
 ---

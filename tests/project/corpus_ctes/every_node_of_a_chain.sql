@@ -5,19 +5,19 @@ p.n4: WITH events AS (SELECT a FROM events) SELECT count() AS c FROM events JOIN
 ---
 WITH
 `n3` AS (
-SELECT * FROM view(
+SELECT * FROM view(WITH 'p.n3' SELECT * FROM (
 WITH
 `n2` AS (
-SELECT * FROM view(
+SELECT * FROM view(WITH 'p.n2' SELECT * FROM (
 WITH
 `n1` AS (
-SELECT * FROM view(
+SELECT * FROM view(WITH 'p.n1' SELECT * FROM (
 WITH events AS (SELECT a FROM events WHERE a > 0) SELECT a FROM events
-)
+))
 ), events AS (SELECT a FROM events WHERE a > 2) SELECT events.a AS a FROM events JOIN n1 USING a
-)
+))
 ), events AS (SELECT a FROM events WHERE a < 8) SELECT events.a AS a FROM events JOIN n2 USING a
-)
+))
 ), events AS (SELECT a FROM events) SELECT count() AS c FROM events JOIN n3 USING a
 ---
 [5]

@@ -3,9 +3,9 @@ p.m: WITH events AS (SELECT 1 AS a) SELECT n.c AS c, (SELECT count() FROM events
 ---
 WITH
 `n` AS (
-SELECT * FROM view(
+SELECT * FROM view(WITH 'p.n' SELECT * FROM (
 SELECT count() AS c FROM events
-)
+))
 ), events AS (SELECT 1 AS a) SELECT n.c AS c, (SELECT count() FROM events) AS d FROM n
 ---
 [10, 1]

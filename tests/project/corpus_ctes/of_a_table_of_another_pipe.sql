@@ -3,9 +3,9 @@ p.n: WITH events AS (SELECT 1 AS a) SELECT q.a AS c, (SELECT count() FROM events
 ---
 WITH
 `q` AS (
-SELECT * FROM view(
+SELECT * FROM view(WITH 'q.o' SELECT * FROM (
 SELECT count() AS a FROM events
-)
+))
 ), events AS (SELECT 1 AS a) SELECT q.a AS c, (SELECT count() FROM events) AS d FROM q
 ---
 [10, 1]
