@@ -7,11 +7,13 @@ import gc
 import os
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -187,6 +189,12 @@ class RunningServer:
     def tokens(self) -> dict[str, str]:
         """Values of all tokens by name."""
         return {each["name"]: each["token"] for each in self.request("GET", "/v0/tokens").json()["tokens"]}
+
+    def database(self, workspace: str = "stonechat") -> str:
+        """The database of the engine that a workspace has its tables in. No answer names it."""
+        with closing(sqlite3.connect(f"file:{self.home / 'state.sqlite'}?mode=ro", uri=True)) as state:
+            (name,) = state.execute("SELECT database FROM workspaces WHERE name = ?", (workspace,)).fetchone()
+        return str(name)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End the process by a signal; its exit code."""

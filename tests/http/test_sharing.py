@@ -127,7 +127,7 @@ _NAMES_OF_IT = (
 @pytest.mark.parametrize("statement", _NAMES_OF_IT)
 def test_no_statement_reads_what_is_not_shared(module_server: RunningServer, statement: str) -> None:
     spaces = _kept(module_server)
-    database = spaces.origin.value("SELECT any(_database) FROM visits")
+    database = spaces.server.database(spaces.names["origin"])
     for seen, name in (
         (spaces.stranger, spaces.visits),
         (spaces.reader, f"{spaces.names['origin']}.own"),
@@ -149,7 +149,7 @@ def test_no_statement_reads_what_is_not_shared(module_server: RunningServer, sta
 
 def test_no_name_that_a_caller_gives_leads_to_what_is_not_shared(spaces: Workspaces) -> None:
     spaces.write(1)
-    database = spaces.origin.value("SELECT any(_database) FROM visits")
+    database = spaces.server.database(spaces.names["origin"])
     sql = "%\nSELECT * FROM {{table(name, 'own')}}"
     for seen in (spaces.reader, spaces.stranger):
         assert seen.deploy({"any.pipe": endpoint(sql), "own.datasource": source()}).status_code == 200

@@ -38,7 +38,7 @@ def neighbours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbours]
     try:
         assert server.deploy(_FILES).status_code == 200
         assert server.send(json.dumps({"name": _HIDDEN}), name="orders").status_code == 200
-        database = server.value("SELECT _database FROM orders")
+        database = server.database()
         user = server.client.get("/tokens").json()["user_token"]
         made = server.request("POST", "/v1/workspaces", params={"name": "second"}, token=user).raise_for_status()
         yield Neighbours(server, database, made.json()["token"])
