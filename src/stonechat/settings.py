@@ -89,6 +89,9 @@ class Settings:
     query_connections: int = _setting(4, "Queries that run at the same time.")
     query_queue: int = _setting(256, "Queries that may wait for a connection before callers get 503.")
     cache_bytes: int = _setting(64_000_000, "Memory for answers that are kept while their data does not change.")
+    spool_bytes: int = _setting(
+        4_000_000_000, "Disk for answers of more than 1 MB on their way to slow callers before further ones get 503."
+    )
     staging_hours: float = _setting(
         24.0, "How long a deployment may wait beside the live one to be promoted before it is discarded; 0: for ever."
     )

@@ -208,6 +208,19 @@ def test_slow_readers_hold_no_connection_of_the_engine(server: RunningServer) ->
         connection.close()
 
 
+def test_slow_readers_take_a_bounded_part_of_the_disk(start_server: StartServer) -> None:
+    server = start_server(STONECHAT_SPOOL_BYTES="2000000")
+    assert server.deploy(_FILES).status_code == 200
+    slow = _connection(server, f"{_PATH}.ndjson?rows=200001")
+    assert slow.recv(12) == b"HTTP/1.1 200"
+    until(lambda: server.request("GET", f"{_PATH}.ndjson?rows=200002").status_code == 503)
+    refused = server.request("GET", f"{_PATH}.ndjson?rows=200003")
+    assert (refused.json()["code"], refused.headers["retry-after"]) == ("SC810", "1")
+    assert server.value("SELECT 4") == 4
+    slow.close()
+    until(lambda: server.request("GET", f"{_PATH}.ndjson?rows=200004").status_code == 200)
+
+
 def test_equal_questions_at_the_same_time_get_the_same_bytes(server: RunningServer) -> None:
     with ThreadPoolExecutor(4) as threads:
         answers = list(

@@ -28,7 +28,7 @@ Ask = Callable[[QueryService, Sequence[str]], Awaitable[object]]
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[QueryService]:
-    queries = QueryService(shared_engine(), DataVersions(), QueryBounds(QueryLimits(), 2, 10, 1_000_000))
+    queries = QueryService(shared_engine(), DataVersions(), QueryBounds(QueryLimits(), 2, 10, 1_000_000, 1_000_000))
     yield queries
     queries.close()
 

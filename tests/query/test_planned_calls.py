@@ -128,7 +128,7 @@ Values = Mapping[str, str | Sequence[str]]
 @pytest.fixture(scope="module")
 def service() -> Iterator[QueryService]:
     """One that nothing is asked of but what its calls are made into."""
-    queries = QueryService(shared_engine(), DataVersions(), QueryBounds(QueryLimits(), 2, 10, 1_000_000))
+    queries = QueryService(shared_engine(), DataVersions(), QueryBounds(QueryLimits(), 2, 10, 1_000_000, 1_000_000))
     yield queries
     queries.close()
 

@@ -43,12 +43,16 @@ _LONGEST_AT_ONCE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class QueryBounds:
-    """At most `connections` queries run at a time, each within `limits`, and `queue` more wait."""
+    """At most `connections` queries run at a time, each within `limits`, and `queue` more wait.
+
+    Answers that are kept take `cache_bytes` of memory, and large ones on their way out about `spool_bytes` of disk.
+    """
 
     limits: QueryLimits
     connections: int
     queue: int
     cache_bytes: int
+    spool_bytes: int
 
 
 class QueryService:
@@ -67,7 +71,7 @@ class QueryService:
     ) -> None:
         self._engine = engine
         self._limits = replace(bounds.limits, threads=_possible(bounds.limits.threads))
-        self._runs = QueryRuns(engine, bounds.connections, bounds.queue)
+        self._runs = QueryRuns(engine, bounds.connections, bounds.queue, bounds.spool_bytes)
         self._gate = StatementGate(engine.explain)
         self._authored = AuthoredStatements(engine.explain)
         self._narrowing = Narrowing(engine)

@@ -13,7 +13,7 @@ from stonechat.engine.contract import Engine, EngineBusy, Query, QueryLimits, Qu
 from stonechat.engine.totals import in_order
 from stonechat.query.clauses import without_clauses
 from stonechat.query.coalescing import pass_on
-from stonechat.query.spool import STREAMED_FROM, SpooledAnswer
+from stonechat.query.spool import STREAMED_FROM, Spool, SpooledAnswer
 from stonechat.query.threads import WarmThreads
 from stonechat.sql.skeletons import skeleton
 
@@ -29,8 +29,9 @@ Answered = Callable[[QueryResult], None]
 class QueryRuns:
     """At most `connections` pieces of work at a time on an engine, and `queue` more that wait. One event loop's own."""
 
-    def __init__(self, engine: Engine, connections: int, queue: int) -> None:
+    def __init__(self, engine: Engine, connections: int, queue: int, spool_bytes: int) -> None:
         self._engine = engine
+        self._spool = Spool(spool_bytes)
         self._threads = WarmThreads(connections, "query")
         self._most_pending = connections + queue
         self._pending = 0
@@ -85,7 +86,7 @@ class QueryRuns:
         return answer
 
     async def _spooled(self, query: Query, *, shared: bool) -> QueryResult | SpooledAnswer:
-        file = self._engine.scratch_file()
+        file = self._spool.file(self._engine.scratch_file)
         try:
             work = self._submit(self._read, query, file)
         except BaseException:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import BinaryIO
 
 from stonechat.engine.contract import QueryLimits, QueryResult, QueryTooLarge, require_size
+from stonechat.errors import Kind, StonechatError
 
 STREAMED_FROM = 1_000_000
 """Bytes; an answer of no more is held in memory, has a length, and may be kept."""
@@ -22,6 +23,33 @@ _FIRST_LOOK = 0.005
 _LAST_LOOK = 0.16
 # What fails in its first moments shall have a status: the engine writes a million bytes in less than one of them.
 _HELD_BACK = 0.1
+
+
+class TooManyLargeAnswers(StonechatError):
+    """Large answers that wait for their readers take all the disk that they may."""
+
+    code = "SC810"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("Too many large answers are on their way", hint="Try again in a moment.")
+
+
+class Spool:
+    """The files of large answers: a further one is made while all of them have less than `most_bytes`."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._files: list[BinaryIO] = []
+
+    def file(self, make: Callable[[], BinaryIO]) -> BinaryIO:
+        """A new file, which counts until it is closed. Raises `TooManyLargeAnswers`."""
+        self._files = [file for file in self._files if not file.closed]
+        if sum(os.fstat(file.fileno()).st_size for file in self._files) >= self._most_bytes:
+            raise TooManyLargeAnswers
+        file = make()
+        self._files.append(file)
+        return file
 
 
 class SpooledAnswer:

@@ -261,4 +261,6 @@ def _query_bounds(settings: Settings) -> QueryBounds:
         memory_bytes=settings.query_memory_bytes,
         result_bytes=settings.query_result_bytes,
     )
-    return QueryBounds(limits, settings.query_connections, settings.query_queue, settings.cache_bytes)
+    return QueryBounds(
+        limits, settings.query_connections, settings.query_queue, settings.cache_bytes, settings.spool_bytes
+    )
