@@ -38,6 +38,7 @@ from stonechat.sql.quoting import identifier, literal, parameter_text
 from stonechat.sql.references import UnreadableStatement, without_settings
 from stonechat.sql.statements import without_end
 from stonechat.telemetry.tables import create_statements
+from stonechat.template.render import place_of_line
 
 _EXPLAIN = "EXPLAIN "
 _STATE = "AggregateFunction("
@@ -158,7 +159,7 @@ def _node_problems(
             for broken in Branches(project, pipe, node, attempt, {composed.sql: failure}).broken():
                 said = f"when {broken.told}: {_said(broken.failure)}"
                 place = _position(project, pipe, node, broken.failure, sql=broken.sql, values=broken.values)
-                place = place or _line_position(node, broken.line)
+                place = place or _tag_position(node, broken.line)
                 if broken.by_absence:
                     yield Notice(f"Node '{node.name}' fails {said}", place)
                 else:
@@ -228,14 +229,8 @@ def _own_offset(own: str, statement: str, offset: int) -> int | None:
     return offset - start if start >= 0 and 0 <= offset - start <= len(own) else None
 
 
-def _line_position(node: Node, line: int) -> Position:
-    """The beginning of a line of a node's SQL, counted from 1."""
-    return place_in(node.sql, _line_start(node, line - 1), node.sql_position, node.sql_indent)
-
-
-def _line_start(node: Node, lines: int) -> int:
-    """Where the line of a node's SQL begins that has so many before it."""
-    return sum(len(each) + 1 for each in node.sql.split("\n")[:lines])
+def _tag_position(node: Node, line: int) -> Position:
+    return place_in(node.sql, place_of_line(node.sql, line), node.sql_position, node.sql_indent)
 
 
 def _said(failure: EngineFailure) -> str:

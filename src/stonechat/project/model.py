@@ -13,7 +13,8 @@ from stonechat.datafile.problems import DatafileProblem, Findings, InvalidDatafi
 from stonechat.datafile.reading import read_datafile
 from stonechat.datafile.resources import Connection, DataSource, Node, NodeType, Notice, Pipe
 from stonechat.datafile.scanner import source_lines
-from stonechat.errors import Kind, Position, StonechatError
+from stonechat.datafile.spans import place_in
+from stonechat.errors import Kind, StonechatError
 from stonechat.project.checks import (
     cycles,
     double_names,
@@ -33,7 +34,7 @@ from stonechat.project.lineage import Lineage, NodeKey, lineage_of
 from stonechat.project.quarantine import QUARANTINE_SUFFIX
 from stonechat.project.secrets import Resource, Secrets, filled, secret_problems
 from stonechat.project.sharing import SharedSource
-from stonechat.template.render import Template
+from stonechat.template.render import Template, place_of_line
 
 _NO_SECRETS: Secrets = MappingProxyType({})
 _NOTHING_SHARED: Mapping[str, SharedSource] = MappingProxyType({})
@@ -214,8 +215,6 @@ def _compiled(node: Node, problems: list[StonechatError]) -> Template | None:
 
 
 def _at_node(error: StonechatError, node: Node) -> InvalidTemplate:
-    line = max(getattr(error, "line", 1), 1)
-    start = node.sql_position
-    column = start.column if line == 1 else node.sql_indent + 1
-    position = Position(start.file, start.line + line - 1, column)
+    place = place_of_line(node.sql, getattr(error, "line", 0) or 1)
+    position = place_in(node.sql, place, node.sql_position, node.sql_indent)
     return InvalidTemplate(f"Node '{node.name}': {error.message}", position, hint=error.hint)

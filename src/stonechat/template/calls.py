@@ -15,6 +15,7 @@ from stonechat.template.higher_order import compile_higher_order, function_argum
 from stonechat.template.operations import OUTPUT_METHODS, call_method
 from stonechat.template.python import weigh
 from stonechat.template.readings import Presence, TypedReading
+from stonechat.template.tokens import below
 
 _LITERAL_SECRETS = ("tb_secret", "tb_var")
 
@@ -83,7 +84,7 @@ class Calls:
 
     def _check_subject(self, subject: ast.expr) -> None:
         if isinstance(subject, ast.Constant) and (not subject.value or not isinstance(subject.value, str)):
-            line = self._line + subject.lineno - 1
+            line = below(self._line, subject.lineno - 1)
             shown = "" if subject.value is None else str(subject.value)
             raise self._refused(subject, f'"{shown}" can not be used as a variable name, line {line}')
 

@@ -39,6 +39,7 @@ from stonechat.template.operations import (
     format_value,
 )
 from stonechat.template.python import Expression, Target, weigh
+from stonechat.template.tokens import below
 
 MAX_DEPTH = 100
 _LITERALS = (str, int, float, bool, type(None))
@@ -87,7 +88,7 @@ class _Compiler:
         return handler(self, node)
 
     def _refused(self, node: ast.expr | ast.keyword, reason: str) -> TemplateSyntaxError:
-        return TemplateSyntaxError.because(reason, self._line + node.lineno - 1)
+        return TemplateSyntaxError.because(reason, below(self._line, node.lineno - 1))
 
     def constant(self, node: ast.Constant) -> Evaluate:
         value = node.value

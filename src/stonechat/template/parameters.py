@@ -13,6 +13,7 @@ from stonechat.template.functions import METADATA, STATEMENT_FUNCTIONS, Function
 from stonechat.template.higher_order import function_argument, lambda_names
 from stonechat.template.python import Expression
 from stonechat.template.syntax import For, If, Node, Output, Set, Try, While
+from stonechat.template.tokens import below
 from stonechat.template.values import NO_VALUE, Placeholder, PlaceholderList
 
 _REFUSED = frozenset(("q", "format"))
@@ -148,7 +149,7 @@ class _Surveyor:
         """Note the names under a node; `helper` says that a function which declares nothing takes its value."""
         match node:
             case ast.Name(id=name):
-                self._read(name, self._line + node.lineno - 1, helper=helper)
+                self._read(name, below(self._line, node.lineno - 1), helper=helper)
             case ast.Call() if (function := function_argument(node)) is not None:
                 self._higher_order(node, function)
             case ast.NamedExpr(target=target, value=value):
@@ -193,7 +194,7 @@ class _Surveyor:
         subject = arguments.arguments.get("x")
         describes = METADATA[0] in function.signature.parameters
         if describes and isinstance(subject, ast.Name) and subject.id not in self._bound:
-            self._read(subject.id, self._line + subject.lineno - 1, helper=not function.declares)
+            self._read(subject.id, below(self._line, subject.lineno - 1), helper=not function.declares)
             self._declare(_described(subject.id, function, arguments.arguments), typed=bool(function.declares))
         elif subject is not None:
             self._visit(subject, helper=not function.declares)

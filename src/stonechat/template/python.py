@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from keyword import kwlist
 
 from stonechat.template.errors import TemplateSyntaxError
+from stonechat.template.tokens import below
 
 MAX_SOURCE = 20_000
 _KEYWORD_AS_NAME = re.compile(rf"[(,]\s*({'|'.join(kwlist[3:])})\s*[,)]")
@@ -88,7 +89,7 @@ def _parse(source: str, line: int) -> ast.Module:
     try:
         return ast.parse(source)
     except SyntaxError as error:
-        at = line + max((error.lineno or 1) - 1, 0)
+        at = below(line, max((error.lineno or 1) - 1, 0))
         failure = TemplateSyntaxError.because(f"{error.msg}, line {at}", at)
         if taken := _KEYWORD_AS_NAME.search(source):
             failure.hint = f"'{taken[1]}' is a word of Python's own: give the parameter another name"

@@ -22,6 +22,7 @@ from stonechat.template.errors import (
 from stonechat.template.parameters import Parameter, Survey, survey
 from stonechat.template.statements import Step, compile_nodes
 from stonechat.template.syntax import Written, parse
+from stonechat.template.tokens import Line
 from stonechat.template.traces import Trace, Tracing
 
 MARK = "%"
@@ -167,6 +168,14 @@ class Template:
             raise empty
         used = frozenset(context.used)
         return Rendered(sql, context.bound, context.settings, context.cache_ttl, used, context.aborted)
+
+
+def place_of_line(sql: str, line: int) -> int:
+    """Where in the SQL of a template, mark included, that line is: the tag that its number comes from, or its words."""
+    if isinstance(line, Line):
+        return sql.index(MARK) + len(MARK) + line.start
+    before, rest = sql.split("\n")[: line - 1], sql.split("\n")[line - 1 :]
+    return sum(len(each) + 1 for each in before) + (len(rest[0]) - len(rest[0].lstrip()) if rest else 0)
 
 
 def _parts(context: Context) -> list[str]:

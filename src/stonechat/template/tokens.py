@@ -6,8 +6,26 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 from stonechat.template.errors import TemplateSyntaxError
+
+
+class Line(int):
+    """The number of a line, from 1, and where in the template the tag on it begins whose fault something is."""
+
+    start: int
+
+    def __new__(cls, number: int, start: int) -> Self:
+        """Bind the place to the number."""
+        line = super().__new__(cls, number)
+        line.start = start
+        return line
+
+
+def below(line: int, lines: int) -> int:
+    """The line so many below one; for none that one itself, with all that it knows."""
+    return line + lines if lines else line
 
 
 class TokenKind(Enum):
@@ -22,7 +40,7 @@ class TokenKind(Enum):
 class Token:
     """`text` without its braces; tags also without outer blanks. `line` counts from 1 and is where `text` begins.
 
-    `start` is where the token begins in the template, braces included.
+    `start` is where the token begins in the template, braces included. The line of a tag is a `Line`.
     """
 
     kind: TokenKind
@@ -52,7 +70,7 @@ def scan(source: str) -> Iterator[Token]:
             continue
         position = source.find(_CLOSING[opening.group()], opening.end()) + 2
         if position == 1:
-            raise _refused(_MISSING[opening.group()], line)
+            raise _refused(_MISSING[opening.group()], Line(line, opening.start()))
         content = source[opening.end() : position - 2]
         if opening.group() != "{#":
             yield _tag(opening.group(), content, line, opening.start())
@@ -65,8 +83,9 @@ def _tag(opening: str, content: str, line: int, start: int) -> Token:
     text = content.lstrip()
     line += content.count("\n", 0, len(content) - len(text))
     if not text:
-        raise _refused(_EMPTY[opening], line)
-    return Token(_KIND[opening], text.rstrip(), line, start)
+        raise _refused(_EMPTY[opening], Line(line, start))
+    place = start + len(opening) + len(content) - len(text)
+    return Token(_KIND[opening], text.rstrip(), Line(line, place), start)
 
 
 def _refused(reason: str, line: int) -> TemplateSyntaxError:
