@@ -13,9 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.conftest import RunningServer
 
-from stonechat.http.request_values import collected, url_pairs
+from stonechat.http.request_values import bare_parameters, collected, pipe_parameters, url_pairs
 
-_PIECES = st.sampled_from(["a", "b", "=", "&", "%", "%3", "%3D", "%26", "%E9", "%C3%A9", "+", ";", "\xe9", "\xff", " "])
+_PIECES = st.sampled_from(
+    ["a", "b", "=", "&", "%", "%3", "%3D", "%26", "%3A", "%3a", "%2", "%E9", "%C3%A9", "+", ";", "\xe9", "\xff", " "]
+)
 
 
 @given(st.lists(_PIECES, max_size=20).map("".join))
@@ -23,6 +25,16 @@ _PIECES = st.sampled_from(["a", "b", "=", "&", "%", "%3", "%3D", "%26", "%E9", "
 @example("a=1&b=&c&&=d&e==f")
 def test_a_url_has_the_parameters_that_the_standard_library_finds(text: str) -> None:
     assert list(url_pairs(text.encode("latin-1"))) == parse_qsl(text, keep_blank_values=True)
+
+
+@given(st.lists(_PIECES, min_size=1, max_size=20).map("".join))
+@example("token=a&a=b%20c&a.b=1")
+@example("token=a&a=1&token=b")
+def test_a_url_that_is_not_read_as_http_has_the_same_parameters(text: str) -> None:
+    values = collected(url_pairs(text.encode("latin-1")))
+    token = values.get("token")
+    found = bare_parameters(text.encode("latin-1"))
+    assert found == (pipe_parameters(values), token if token is None or isinstance(token, str) else token[-1])
 
 
 def test_a_key_that_comes_again_has_its_values_in_their_order() -> None:

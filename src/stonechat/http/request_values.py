@@ -78,10 +78,11 @@ def url_pairs(query: bytes) -> Iterable[tuple[str, str]]:
 
 
 def _decoded(text: str) -> str:
-    spaced = text.replace("+", " ") if "+" in text else text
-    if "%" not in text:
-        return spaced
-    return unquote_to_bytes(spaced).decode("utf-8", "replace") if text.isascii() else unquote(spaced)
+    # Most of what is encoded is a time. A colon is in no code of another character.
+    plain = text.replace("+", " ").replace("%3A", ":")
+    if "%" not in plain:
+        return plain
+    return unquote_to_bytes(plain).decode("utf-8", "replace") if plain.isascii() else unquote(plain)
 
 
 def _several(value: str | Sequence[str]) -> Sequence[str]:
@@ -148,7 +149,7 @@ def pipe_parameters(values: Mapping[str, str | Sequence[str]]) -> Values:
 
 def bare_parameters(query: bytes) -> tuple[Values, str | None] | None:
     """The same of a URL that has nothing else but a token, and that token; None of one that has."""
-    values = _plain_values(query) or collected(url_pairs(query))
+    values = _single_values(query) or collected(url_pairs(query))
     bare: Values = {}
     for name, value in values.items():
         if name in _DECIDING or name.startswith(("output_format_", "__tb__")):
@@ -158,16 +159,14 @@ def bare_parameters(query: bytes) -> tuple[Values, str | None] | None:
     return bare, last_value(values["token"]) if "token" in values else None
 
 
-def _plain_values(query: bytes) -> Values | None:
-    """The values of a URL that needs no decoding and has each key once; None of others."""
+def _single_values(query: bytes) -> Values | None:
+    """The values of a URL that has each key once, and keys that need no decoding; None of others."""
     values: Values = {}
-    if b"%" in query or b"+" in query:
-        return None
     for part in query.decode("latin-1").split("&"):
         name, _, value = part.partition("=")
-        if not part or name in values:
+        if name in values or not name.isidentifier():
             return None
-        values[name] = value
+        values[name] = _decoded(value) if "%" in value or "+" in value else value
     return values
 
 

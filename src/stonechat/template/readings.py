@@ -12,7 +12,7 @@ from stonechat.sql.quoting import template_string
 from stonechat.template.casts import CASTS
 from stonechat.template.context import Context, Value
 from stonechat.template.functions import defined
-from stonechat.template.values import sql_of
+from stonechat.template.values import TypedString, sql_of
 
 LONGEST = 1_000
 """Characters of a value that takes nothing worth counting off the budget of a rendering."""
@@ -41,8 +41,10 @@ class TypedReading:
             value = str(self.default)
         if not isinstance(value, str) or len(value) > LONGEST:
             return None
-        # Text is printed as it is: what a cast would make of it first takes longer than all else here.
-        return template_string(value) if self.type_name == "String" else sql_of(CASTS[self.type_name](value))
+        if self.type_name == "String":  # what its cast makes of text takes longer than all else here
+            return template_string(value)
+        typed = CASTS[self.type_name](value)
+        return typed.sql if isinstance(typed, TypedString) else sql_of(typed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,12 +124,13 @@ class Way:
 
 
 def joined(ways: Iterable[Way]) -> tuple[Way, ...]:
-    """Ways to be followed one after the other, for what that tells: as one where nothing of them has to be rendered."""
+    """Ways to be followed one after the other, for what that tells: as one unless two of them have to be rendered."""
     whole: list[Way] = []
     for way in ways:
-        if whole and not way.evaluates and not whole[-1].evaluates:
+        if whole and not (way.evaluates and whole[-1].evaluates):
             last = whole[-1]
-            whole[-1] = replace(last, steps=last.steps + way.steps, absent=last.absent | way.absent)
+            rendered = way if way.evaluates else last
+            whole[-1] = replace(rendered, steps=last.steps + way.steps, absent=last.absent | way.absent)
         else:
             whole.append(way)
     return tuple(whole)
