@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.conftest import RunningServer
+from tests.conftest import NO_TELEMETRY, RunningServer, StartServer
 from tests.engine.shared import shared_engine
+from tests.waiting import until
 
 from stonechat.errors import StonechatError
 from stonechat.http.sql_tools import formatted, tables
@@ -134,3 +138,21 @@ def test_any_valid_token_may_ask_in_every_way(
     ]
     assert [response.status_code for response in refused] == [403, 400, 400, 405, 413]
     assert all(response.json()["error"] for response in refused)
+
+
+@pytest.mark.parametrize("tool", ["sql_format", "sql_tables"])
+def test_a_look_at_sql_takes_the_place_of_a_query(start_server: StartServer, tool: str) -> None:
+    server = start_server(
+        STONECHAT_QUERY_CONNECTIONS="1", STONECHAT_QUERY_QUEUE="0", STONECHAT_QUERY_SECONDS="600", **NO_TELEMETRY
+    )
+    endless = "SELECT+sum(cityHash64(number,rand()))+FROM+numbers(100000000000000)"
+    with socket.create_connection(("127.0.0.1", server.port)) as busy:
+        busy.sendall(f"GET /v0/sql?q={endless}&token={server.token} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        refused = until(lambda: _refusal(server, tool))
+        assert (refused.status_code, refused.json()["code"]) == (503, "SC804")
+    until(lambda: _refusal(server, tool) is None)
+
+
+def _refusal(server: RunningServer, tool: str) -> httpx.Response | None:
+    answer = server.request("GET", f"/v0/{tool}", params={"q": "SELECT 1"})
+    return answer if answer.status_code != 200 else None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stonechat.engine.contract import Engine
 from stonechat.http.authentication import Authenticator
 from stonechat.http.form_data import InvalidBody
 from stonechat.http.request_values import last_value, request_values
+from stonechat.query.execute import QueryService
 from stonechat.query.statement import require_short
 from stonechat.sql.gate import NotASelect
 from stonechat.sql.quoting import literal
@@ -23,18 +21,18 @@ _TEMPLATE_MARKS = ("{{", "{%", "{#")
 _METHODS = ["GET", "POST"]
 
 
-def routes(authenticator: Authenticator, engine: Engine) -> list[Route]:
+def routes(authenticator: Authenticator, queries: QueryService) -> list[Route]:
     """SQL laid out, and the tables that it reads. Any valid token may ask."""
 
     async def format_sql(request: Request) -> Response:
         authenticator.caller(request)
         statement = await _statement(request)
-        return JSONResponse({"q": await asyncio.to_thread(formatted, statement, engine.explain)})
+        return JSONResponse({"q": await queries.asked(formatted, statement)})
 
     async def list_tables(request: Request) -> Response:
         authenticator.caller(request)
         statement = await _statement(request)
-        return JSONResponse({"tables": await asyncio.to_thread(tables, statement, engine.explain)})
+        return JSONResponse({"tables": await queries.asked(tables, statement)})
 
     return [
         Route("/v0/sql_format", format_sql, methods=_METHODS),

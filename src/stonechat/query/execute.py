@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from stonechat.auth.access import Caller, ScopeType
 from stonechat.datafile.resources import Pipe
@@ -33,9 +34,10 @@ from stonechat.query.runs import QueryRuns
 from stonechat.query.statement import compose_own, render_statement
 from stonechat.query.timing import Stages
 from stonechat.sql.quoting import parameter_text
-from stonechat.sql.references import References, UnreadableStatement
+from stonechat.sql.references import Ask, References, UnreadableStatement
 from stonechat.template.render import Rendered
 
+_T = TypeVar("_T")
 _MOST_THREADS = os.cpu_count() or 1
 _LONGEST_AT_ONCE = 20_000
 """Characters of a statement that is looked through on the event loop."""
@@ -158,6 +160,10 @@ class QueryService:
         await self._runs.in_thread(self._authored.require, composed)
         query = self._query(snapshot, without_secrets(composed), PLAN, request.settings)
         return Explanation(composed.sql, await self._runs.in_thread(self._plan, query))
+
+    async def asked(self, about: Callable[[str, Ask], _T], statement: str) -> _T:
+        """What the engine's parser tells about a statement; it takes the place of a query."""
+        return await self._runs.in_thread(about, statement, self._engine.explain)
 
     def check_filter(self, snapshot: Snapshot, name: str, condition: str) -> None:
         """Raise `InvalidRowFilter` unless a condition can filter the rows of a data source. Blocks."""

@@ -73,7 +73,7 @@ def application_of(parts: Parts) -> tuple[ASGIApp, DirectAnswers]:
         *connections.routes(authenticator, snapshots),
         *copies.routes(authenticator, snapshots, parts.jobs, parts.schedules),
         *queries.routes(authenticator, snapshots, parts.queries, familiar),
-        *sql_tools.routes(authenticator, parts.engine),
+        *sql_tools.routes(authenticator, parts.queries),
         *analyze.routes(
             authenticator,
             parts.engine,
