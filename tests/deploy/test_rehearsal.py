@@ -48,6 +48,7 @@ def _problems(*nodes: str) -> list[str]:
         "%\nSELECT {% for x in split_to_array(cols) %} {{column(x)}}, {% end %} 1 FROM visits",
         "%\nSELECT * FROM visits WHERE n IN {{Array(numbers)}}",
         "%\nSELECT substring(page, {{Int32(start)}}) FROM visits",
+        "SELECT page FROM visits, zeros(2)",
         "SELECT page, neighbor(n, 1), runningDifference(n) FROM visits",
         "SELECT page FROM visits SETTINGS max_threads = 4, allow_experimental_analyzer = 0, optimize_read_in_order = 0",
     ],
@@ -69,7 +70,7 @@ def test_what_only_a_placeholder_breaks_stops_no_project(sql: str) -> None:
             "nofun",
         ),
         ("%\nSELECT page AS what FROM visits WHERE {{String(x, '')}} != '' GROUP BY wat", 4, "wat"),
-        ("%\nSELECT page + {{UInt32(x)}} FROM visits", 3, "type"),
+        ("%\nSELECT page + {{UInt32(x)}} FROM visits", 4, "type"),
         ("%\nSELECT {{String(x)}} AS a, missing FROM visits WHERE page = {{String(x)}}", 4, "missing"),
     ],
 )

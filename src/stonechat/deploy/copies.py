@@ -9,7 +9,7 @@ from stonechat.datafile.problems import DatafileProblem
 from stonechat.datafile.resources import Pipe
 from stonechat.deploy.ddl import table
 from stonechat.deploy.placeholders import says_nothing
-from stonechat.deploy.tables import trial_placing, without_trials
+from stonechat.deploy.tables import tried_statement, without_trials
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import StonechatError
 from stonechat.project.checks import name_position
@@ -43,7 +43,7 @@ def copy_problems(project: Project, pipe: Pipe, engine: Engine, database: str) -
     composed = compose_placeholder(project, pipe, pipe.output)
     try:
         require_copyable(engine, composed.sql, project.shared)
-        given = _given(engine, trial_placing(project, database).apply(composed.sql), database, composed.bound)
+        given = _given(engine, tried_statement(composed.sql, project, database), database, composed.bound)
     except SQLNotAllowed as error:
         message = f"Copy pipe '{pipe.name}': {error.message}"
         yield CopyNotRunnable(message, pipe.output.sql_position, hint=error.hint)

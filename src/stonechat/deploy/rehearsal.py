@@ -22,7 +22,7 @@ from stonechat.deploy.copies import copy_problems
 from stonechat.deploy.ddl import create_view, table
 from stonechat.deploy.placeholders import SYNTAX_ERROR, says_nothing, unknown_name
 from stonechat.deploy.plan import views_of
-from stonechat.deploy.tables import TRIAL_PREFIX, make_shared_tables, trial_placing, tried_tables, without_trials
+from stonechat.deploy.tables import TRIAL_PREFIX, make_shared_tables, tried_statement, tried_tables, without_trials
 from stonechat.deploy.untried import Untried, untried
 from stonechat.engine.contract import Engine, EngineFailure, Query
 from stonechat.errors import Position, StonechatError
@@ -37,8 +37,9 @@ from stonechat.sql.leftmost import united_selects
 from stonechat.sql.quoting import identifier, literal, parameter_text
 from stonechat.sql.references import UnreadableStatement, without_settings
 from stonechat.sql.statements import without_end
+from stonechat.sql.zeros import without_zeros
 from stonechat.telemetry.tables import create_statements
-from stonechat.template.render import place_of_line
+from stonechat.template.render import MARK, place_of_line
 
 _EXPLAIN = "EXPLAIN "
 _STATE = "AggregateFunction("
@@ -150,7 +151,7 @@ def _node_problems(
     try:
         composed = compose_placeholder(project, pipe, node)
     except StonechatError as error:
-        yield InvalidNode(f"Node '{node.name}': {error.message}", node.sql_position, hint=error.hint)
+        yield InvalidNode(f"Node '{node.name}': {error.message}", _statement_position(node), hint=error.hint)
         return
     try:
         failure = _plan_failure(project, composed, engine, database)
@@ -165,7 +166,7 @@ def _node_problems(
                 else:
                     yield InvalidNode(f"Node '{node.name}', {said}", place, hint=broken.failure.hint)
         else:
-            place = _position(project, pipe, node, failure, sql=composed.sql, values=None) or node.sql_position
+            place = _position(project, pipe, node, failure, sql=composed.sql, values=None) or _statement_position(node)
             # In a string, it may be no template's.
             unmarked = failure.number == SYNTAX_ERROR and "{%" in node.sql and not node.sql.startswith("%")
             hint = "Begin the SQL with a line that is just %" if unmarked else failure.hint
@@ -177,7 +178,7 @@ def _node_problems(
 def _named_position(node: Node, error: StonechatError) -> Position:
     """Where a node's SQL has what the message of an error names in quotes, such as a table or a function."""
     named = _IN_QUOTES.search(error.message)
-    return name_position(node, named[1]) if named else node.sql_position
+    return name_position(node, named[1]) if named else _statement_position(node)
 
 
 def _plan_failure(project: Project, composed: Composed, engine: Engine, database: str) -> EngineFailure | None:
@@ -187,7 +188,7 @@ def _plan_failure(project: Project, composed: Composed, engine: Engine, database
     with suppress(UnreadableStatement):
         require_authored(composed, engine.explain, project.shared)
     try:
-        written = trial_placing(project, database).apply(composed.sql)
+        written = tried_statement(composed.sql, project, database)
         statement, settings = without_settings(written, engine.explain)
         engine.query(
             Query(_EXPLAIN + statement, database=database, format="TabSeparated", parameters=bound, settings=settings)
@@ -209,7 +210,7 @@ def _position(
     offset = failure_offset(failure, _EXPLAIN + sql)
     # Without its settings, or with a database's name, the statement was written anew: offsets are not the file's.
     moved = any(name in sql for name in (NAMESPACE, *(each.workspace.name for each in project.shared.values())))
-    if offset is None or moved or _SETTINGS.search(sql):
+    if offset is None or moved or _SETTINGS.search(sql) or without_zeros(sql) != sql:
         return None
     template = project.template(pipe, node)
     rendered = template.placeholder() if values is None else template.render(values, secrets=project.secrets)
@@ -227,6 +228,12 @@ def _own_offset(own: str, statement: str, offset: int) -> int | None:
         return len(own) - left
     start = statement.rfind(own)
     return offset - start if start >= 0 and 0 <= offset - start <= len(own) else None
+
+
+def _statement_position(node: Node) -> Position:
+    """Where a node's SQL begins, behind the mark of a template."""
+    start = len(node.sql) - len(node.sql.removeprefix(MARK).lstrip())
+    return place_in(node.sql, start, node.sql_position, node.sql_indent)
 
 
 def _tag_position(node: Node, line: int) -> Position:

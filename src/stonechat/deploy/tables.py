@@ -24,6 +24,7 @@ from stonechat.project.service_data_sources import NAMESPACE, service_database
 from stonechat.project.sharing import SharedSource
 from stonechat.sql.qualifying import Placing
 from stonechat.sql.quoting import identifier
+from stonechat.sql.zeros import without_zeros
 
 TRIAL_PREFIX = "rehearsal_"
 _TRIAL = re.compile(rf"\b{TRIAL_PREFIX}[0-9a-f]+\w*\.")
@@ -62,7 +63,7 @@ def tried_tables(project: Project, engine: Engine, database: str, names: Abstrac
 
 
 def make_shared_tables(project: Project, engine: Engine, database: str, names: AbstractSet[str]) -> None:
-    """Make empty tables like those that other workspaces share under these names, for `trial_placing`."""
+    """Make empty tables like those that other workspaces share under these names, for `tried_statement`."""
     for name in sorted(names & project.shared.keys()):
         shared = project.shared[name]
         beside = _beside(database, shared)
@@ -70,10 +71,14 @@ def make_shared_tables(project: Project, engine: Engine, database: str, names: A
         engine.command(create_table(shared.source, beside), database=beside)
 
 
-def trial_placing(project: Project, database: str) -> Placing:
-    """Where the tables are in trials in a database that are in another one when the project is live."""
+def tried_statement(statement: str, project: Project, database: str) -> str:
+    """A statement as it is tried in a database, with the tables beside it that are in others when the project is live.
+
+    As it will be, it is run by connections that only read.
+    """
     shared = {each.parts: _beside(database, each) for each in project.shared.values()}
-    return Placing(namespaces={NAMESPACE: service_database(database)}, qualified=shared)
+    placing = Placing(namespaces={NAMESPACE: service_database(database)}, qualified=shared)
+    return placing.apply(without_zeros(statement))
 
 
 def without_trials(text: str) -> str:
