@@ -66,6 +66,11 @@ _LONGEST = (
 """Files that take long, in the order in which they begin: at the end, one of them would leave a worker idle."""
 
 
+# Python may have been told to write no bytecode. What pytest has made of the tests is written all the same: each worker
+# would make it anew, which is half of what it takes to collect them.
+sys.dont_write_bytecode = False
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Have bytecode for the many servers of the tests: without, where Python writes none, each compiles the program."""
     if not hasattr(config, "workerinput"):  # the workers of xdist begin afterwards

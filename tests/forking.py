@@ -1,4 +1,4 @@
-"""Starts processes of Python that have imported a server already: most of what a start takes goes into that.
+"""Starts processes of Python that have imported a server already: most of what a start takes goes into importing it.
 
     python -m tests.forking DESCRIPTOR
 
@@ -22,6 +22,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
@@ -40,21 +41,29 @@ _REPORT = struct.Struct("i")
 class ForkedProcess:
     """A process that was started in this way; what it has of `subprocess.Popen` does the same."""
 
-    def __init__(self, module: str, arguments: Sequence[str], *, environment: Mapping[str, str], output: int) -> None:
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        output: int,
+        errors: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.args = ["python", "-m", module, *arguments]
         self.returncode: int | None = None
         self._reading = threading.Lock()
-        request = {
-            "module": module,
-            "arguments": arguments,
-            "environment": dict(environment),
-            "folder": str(Path.cwd()),
-        }
+        variables = dict(os.environ if environment is None else environment)
+        request = {"module": module, "arguments": arguments, "environment": variables, "folder": str(Path.cwd())}
         reports, reporting = os.pipe()
         self._reports = reports
         weakref.finalize(self, os.close, reports)
         try:
-            socket.send_fds(_forking(), [json.dumps(request).encode() + b"\n"], [output, reporting])
+            socket.send_fds(
+                _forking(),
+                [json.dumps(request).encode() + b"\n"],
+                [output, output if errors is None else errors, reporting],
+            )
         finally:
             os.close(reporting)
         self.pid = self._report()
@@ -74,7 +83,8 @@ class ForkedProcess:
     def send_signal(self, number: int) -> None:
         """A signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # its end has not been told yet
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """SIGKILL, unless it has ended."""
@@ -92,6 +102,19 @@ class ForkedProcess:
         return int(number)
 
 
+def run(module: str, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    """What `python -m MODULE ARGUMENTS` prints, and its exit code."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = ForkedProcess(module, arguments, output=output.fileno(), errors=errors.fileno())
+        try:
+            code = process.wait(seconds)
+        finally:
+            process.kill()
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(process.args, code, output.read().decode(), errors.read().decode())
+
+
 @functools.cache
 def _forking() -> socket.socket:
     """What asks the one process of this one that forks. It ends with this process, when nobody can ask any more."""
@@ -107,7 +130,7 @@ def _forking() -> socket.socket:
 def _next_fork(asked: socket.socket) -> Any:
     """What is asked of a fork; returns in that fork alone."""
     while True:
-        line, descriptors, _, _ = socket.recv_fds(asked, _LONGEST_REQUEST, 2)
+        line, descriptors, _, _ = socket.recv_fds(asked, _LONGEST_REQUEST, 3)
         with contextlib.suppress(ChildProcessError):  # there is none
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -119,14 +142,15 @@ def _next_fork(asked: socket.socket) -> Any:
         for each in descriptors:
             os.close(each)
     asked.close()
-    output, reporting = descriptors
+    output, errors, reporting = descriptors
     if (pid := os.fork()) == 0:
-        os.close(reporting)
         os.dup2(output, sys.stdout.fileno())
-        os.dup2(output, sys.stderr.fileno())
-        os.close(output)
+        os.dup2(errors, sys.stderr.fileno())
+        for each in descriptors:
+            os.close(each)
         return json.loads(line)
     os.close(output)
+    os.close(errors)
     os.write(reporting, _REPORT.pack(pid))
     _, status = os.waitpid(pid, 0)
     with contextlib.suppress(BrokenPipeError):  # whoever started it does not want to know

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -43,6 +44,25 @@ def insert_until_killed(folder: Path) -> None:
         os.write(1, f"{token}\n".encode())
 
 
+def insert_and_be_killed(folder: Path, blocks: list[tuple[str, list[int]]]) -> None:
+    """Insert rows under tokens behind others that were merged, and print all rows there are."""
+    engine = ChdbEngine(folder, server_memory_bytes=2_000_000_000)
+    if not engine.fetch("SELECT 1 FROM system.databases WHERE name = 'w'"):
+        engine.command("CREATE DATABASE w")
+        engine.command(
+            "CREATE TABLE w.t (n UInt32) ENGINE = MergeTree ORDER BY n PARTITION BY n % 3 "
+            "SETTINGS non_replicated_deduplication_window = 100"
+        )
+        engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [b'{"n":100}', b'{"n":101}'], "first"))
+        engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [b'{"n":103}'], "merged"))
+        engine.command("OPTIMIZE TABLE w.t FINAL")
+    for token, rows in blocks:
+        engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [json.dumps({"n": n}).encode() for n in rows], token))
+    sys.stdout.write(json.dumps(engine.fetch("SELECT n FROM w.t ORDER BY n")) + "\n")
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def merge_until_killed(folder: Path, change: str, *given: str) -> None:
     """Insert blocks, make other parts of them, have the disk catch up with what it was told to sync, and wait."""
     engine = ChdbEngine(folder, server_memory_bytes=1_000_000_000)
@@ -81,6 +101,8 @@ if __name__ == "__main__":
             replay(Path(folder), int(tokens))
         case ["insert-until-killed", folder]:
             insert_until_killed(Path(folder))
+        case ["insert-and-be-killed", folder, blocks]:
+            insert_and_be_killed(Path(folder), json.loads(blocks))
         case ["merge-until-killed", folder, change, *given]:
             merge_until_killed(Path(folder), change, *given)
         case ["look", folder]:

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from tests.forking import run
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import DataFolderLocked, EngineFailure
@@ -26,7 +27,8 @@ def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 def replayed(folder: Path, tokens: int) -> str:
     """What the child counts; a warning about tokens that were struck may stand in front of it."""
-    ended = subprocess.run(child("replay", folder, tokens), capture_output=True, text=True, check=True)
+    ended = run("tests.engine.child", "replay", str(folder), str(tokens))
+    assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()[-1]
 
 

@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.forking import run
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.contract import Fill, Insert, Query
 from stonechat.engine.token_logs import TokenLogs, is_synced, sync_refusal
 
-_INSERT = """
-import json, os, signal, sys
-from pathlib import Path
-from stonechat.engine.chdb import ChdbEngine
-from stonechat.engine.contract import Insert
-
-engine = ChdbEngine(Path(sys.argv[1]), server_memory_bytes=2 << 30)
-if not engine.fetch("SELECT 1 FROM system.databases WHERE name = 'w'"):
-    engine.command("CREATE DATABASE w")
-    engine.command(
-        "CREATE TABLE w.t (n UInt32) ENGINE = MergeTree ORDER BY n PARTITION BY n % 3 "
-        "SETTINGS non_replicated_deduplication_window = 100"
-    )
-    engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [b'{"n":100}', b'{"n":101}'], "first"))
-    engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [b'{"n":103}'], "merged"))
-    engine.command("OPTIMIZE TABLE w.t FINAL")
-for token, rows in json.loads(sys.argv[2]):
-    engine.insert(Insert("w", "t", ["n"], "JSONEachRow", [json.dumps({"n": n}).encode() for n in rows], token))
-print(json.dumps(engine.fetch("SELECT n FROM w.t ORDER BY n")), flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
 _BLOCK = ("block", [1, 2, 3])
 
 
 def _insert(folder: Path, *blocks: tuple[str, list[int]]) -> list[int]:
-    command = [sys.executable, "-c", _INSERT, str(folder), json.dumps(blocks)]
-    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    output = run("tests.engine.child", "insert-and-be-killed", str(folder), json.dumps(blocks)).stdout
     # The warning of the repair stands in front of the answer.
     return [row["n"] for row in json.loads(output.splitlines()[-1])]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
+from tests.forking import ForkedProcess, run
 from tests.ingest.disks import Ext4, lose_power
 
 from stonechat.engine.chdb import ChdbEngine
 from stonechat.engine.table_settings import LEAN_MERGES, SYNCED_PARTS, bring_older_tables_up
 
 _COLUMN_BY_COLUMN = "vertical_merge_algorithm_min_rows_to_activate = 1"
-_CHILD = [sys.executable, "-m", "tests.engine.child"]
+_CHILD = "tests.engine.child"
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,18 @@ def test_a_power_loss_after_parts_have_become_others_tears_none_and_takes_no_row
 ) -> None:
     disk = Ext4(tmp_path / "image", 700)
     with disk.mounted(tmp_path / "disk") as folder:
-        command = [*_CHILD, "merge-until-killed", str(folder / "engine"), *change.split("; ")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"merged\n"
+        arguments = ("merge-until-killed", str(folder / "engine"), *change.split("; "))
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as output:
+            child = ForkedProcess(_CHILD, arguments, output=writing)
+            os.close(writing)
+            assert output.readline() == b"merged\n"
             lose_power(folder)
             child.kill()
+            child.wait(60)
     with disk.mounted(tmp_path / "disk") as folder:
-        looked = subprocess.run([*_CHILD, "look", str(folder / "engine")], capture_output=True, text=True, check=True)
-    assert looked.stdout == f"{rows} 0\n"
+        looked = run(_CHILD, "look", str(folder / "engine"))
+    assert (looked.returncode, looked.stdout) == (0, f"{rows} 0\n")
 
 
 def test_tables_of_older_versions_get_what_is_missing_with_the_next_start(engine: ChdbEngine, database: str) -> None:

@@ -8,21 +8,19 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import pytest
+from tests.forking import ForkedProcess
 from tests.ingest.crashing import BINARY, REFUSED
 
 from stonechat.ingest.bulk.library import compiled_library
 
 _CYCLES = int(os.environ.get("STONECHAT_CRASH_CYCLES", "4"))
 _THOROUGH = "STONECHAT_CRASH_CYCLES" in os.environ
-_ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass
@@ -36,21 +34,24 @@ class History:
     def live(self, *step: str, seconds: float) -> str:
         """Let the process live until it kills itself at the step, or for some time; check what it found."""
         self.cycle += 1
-        command = [sys.executable, "-m", "tests.ingest.crashing", str(self.folder), str(self.cycle), *step]
-        with subprocess.Popen(
-            command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1
-        ) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            state = process.stdout.readline()
-            if state:
-                self._check(json.loads(state))
-                return self._listen(process, process.stdout, seconds)
-            if not step:
-                pytest.fail(process.stderr.read()[-3000:])
-            return "killed itself before it was ready"
+        reading, writing = os.pipe()
+        errors = self.folder.with_suffix(".errors")
+        with os.fdopen(reading, encoding="utf-8") as output, errors.open("wb") as file:
+            arguments = (str(self.folder), str(self.cycle), *step)
+            process = ForkedProcess("tests.ingest.crashing", arguments, output=writing, errors=file.fileno())
+            os.close(writing)
+            try:
+                state = output.readline()
+                if state:
+                    self._check(json.loads(state))
+                    return self._listen(process, output, seconds)
+                assert step, errors.read_text()[-3000:]
+                return "killed itself before it was ready"
+            finally:
+                process.kill()  # does nothing to one that has ended
+                process.wait(60)
 
-    def _listen(self, process: subprocess.Popen[str], output: IO[str], seconds: float) -> str:
+    def _listen(self, process: ForkedProcess, output: IO[str], seconds: float) -> str:
         end, ended = time.monotonic() + seconds, "killed itself"
         for line in output:
             if line.endswith("\n"):

@@ -9,13 +9,11 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import REPOSITORY
+from tests.forking import run
 from tests.jobs.crashing import BEFORE, ROWS
 
 # What moves rows: staging them, then four blocks; writing them beside, then the swaps of the table and its view's.
@@ -26,8 +24,7 @@ _TRIED = slice(None, None, 1 if "STONECHAT_CRASH_CYCLES" in os.environ else 2)
 
 def _run(home: Path, mode: str, *ends: str) -> dict[str, Any] | None:
     """What the process found at its end; None if it was killed."""
-    command = [sys.executable, "-m", "tests.jobs.crashing", str(home), mode, *ends]
-    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=120, check=False)
+    ended = run("tests.jobs.crashing", str(home), mode, *ends)
     if ended.returncode == -signal.SIGKILL:
         return None
     assert ended.returncode == 0, ended.stderr[-3000:]

@@ -11,7 +11,6 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.forking import run
 
 _SOURCE = {
     "rows.datasource": (
@@ -69,8 +69,7 @@ def stopped(killed: Path, tmp_path: Path) -> Path:
 
 def _refusal(home: Path) -> str:
     """What a server says that does not start."""
-    command = [sys.executable, "-m", "stonechat", "serve", "--home", str(home), "--port", "0"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ended = run("stonechat", "serve", "--home", str(home), "--port", "0")
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     return " ".join(ended.stderr.split())

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.conftest import RunningServer, StartServer
+from tests.forking import run
 from tests.waiting import until
 
 _SCHEMA = "SCHEMA >\n    `id` UInt64 `json:$.id`,\n    `text` String `json:$.text`\n\n"
@@ -28,8 +29,7 @@ def _rows(first: int, count: int, text: str = "") -> str:
 
 def test_a_second_server_on_a_data_folder_says_so_and_exits(module_server: RunningServer) -> None:
     server = module_server
-    command = [sys.executable, "-m", "stonechat", "serve", "--home", str(server.home), "--port", "1"]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    second = run("stonechat", "serve", "--home", str(server.home), "--port", "1")
     assert second.returncode == 1
     assert str(server.process.pid) in second.stderr
     assert "Traceback" not in second.stderr
@@ -38,17 +38,7 @@ def test_a_second_server_on_a_data_folder_says_so_and_exits(module_server: Runni
 
 def test_a_port_that_is_taken_is_named(module_server: RunningServer, tmp_path: Path) -> None:
     server = module_server
-    command = [
-        sys.executable,
-        "-m",
-        "stonechat",
-        "serve",
-        "--home",
-        str(tmp_path / "other"),
-        "--port",
-        str(server.port),
-    ]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    second = run("stonechat", "serve", "--home", str(tmp_path / "other"), "--port", str(server.port))
     assert second.returncode == 1
     assert f"127.0.0.1:{server.port}" in second.stderr
     assert "Traceback" not in second.stderr
