@@ -191,6 +191,18 @@ def test_what_comes_before_a_body_is_bounded(
     assert json.loads(body)["code"] == code
 
 
+def test_a_refusal_reaches_a_caller_who_is_still_sending(module_server: RunningServer) -> None:
+    for _ in range(10):
+        with _connected(module_server) as connection:
+            connection.sendall(b"GARBAGE\r\n\r\n")
+            assert select.select([connection], [], [], 10)[0]
+            for _ in range(100):
+                connection.sendall(b"GET /v0/health HTTP/1.1\r\n\r\n" * 100)
+            received = _all_of(connection)
+        assert received.startswith(b"HTTP/1.1 400 ")
+        assert received.count(b"HTTP/1.1") == 1
+
+
 def test_what_comes_behind_a_body_is_bounded(module_server: RunningServer) -> None:
     with _connected(module_server) as connection:
         connection.sendall(b"POST /v0/sql HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")

@@ -44,7 +44,8 @@ class DirectProtocol(OneWriteProtocol):
             self.flow.pause_reading()
             return
         # Bytes that look like a request may be the rest of another, of which a part was parsed: never take these.
-        idle = data.startswith(_METHOD) and not self._parsing and not (self._open and self._owes())
+        between = not self._parsing and not self._refused and not (self._open and self._owes())
+        idle = between and data.startswith(_METHOD)
         whole = idle and data.find(_END) == len(data) - len(_END)
         self._alone = Received(self.client[0] if self.client else "", data) if whole else None
         if self._alone is None or self.flow.write_paused or not self._takes(self._alone):
@@ -99,7 +100,7 @@ class DirectProtocol(OneWriteProtocol):
     def outlet(self) -> Outlet | None:
         """See `Line.outlet`. None for the last answer of a connection, which says so."""
         transport = self.transport
-        if self._last or transport.is_closing() or transport.get_write_buffer_size() or self.scheme != "http":
+        if self._last or self._ends() or transport.get_write_buffer_size() or self.scheme != "http":
             return None
         try:
             self._outlet = Outlet(transport.get_extra_info("socket").fileno())
@@ -111,7 +112,7 @@ class DirectProtocol(OneWriteProtocol):
         """See `Line.answer`. To a client that is gone nothing is sent."""
         if self._last:
             head = head.removesuffix(_LINE_END) + _CLOSE
-        if self.transport.is_closing():
+        if self._ends():
             pass
         elif len(body) <= COPIED:
             self.transport.write(head + body)
@@ -121,13 +122,13 @@ class DirectProtocol(OneWriteProtocol):
 
     def end(self, rest: bytes) -> None:
         """See `Line.end`."""
-        if rest and not self.transport.is_closing():
+        if rest and not self._ends():
             self.transport.write(rest)
         self._end()
 
     def _end(self) -> None:
         self._taken, self._work, self._outlet = b"", None, None
-        if self.transport.is_closing():
+        if self._ends():
             return
         if self._last:
             self.transport.close()

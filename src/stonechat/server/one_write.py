@@ -47,6 +47,8 @@ _MOST_UNSHOWN = 128 * 1024
 """Bytes that the parser may keep to itself, of one request: a URL, headers, what stands between pieces of a body."""
 _UNTAKEN_MILLISECONDS = 60_000
 """How long a caller may take nothing of what was sent to it."""
+_LINGERING_SECONDS, _MOST_IGNORED = 2.0, 1_000_000
+"""How long, and for how many bytes, a caller who is refused may go on to send what nobody reads any more."""
 _RESET = struct.pack("ii", 1, 0)  # to linger, for no second: what is not sent yet is dropped
 _WITHOUT_BODY = (204, 304)
 #: Headers that say how the connection goes on, which is uvicorn's to decide.
@@ -62,6 +64,8 @@ class OneWriteProtocol(HttpToolsProtocol):
     _shown = False
     _unshown = 0
     _arrived = 0
+    _refused = False
+    _ignored = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, with a socket that takes no more than a piece ahead of what the caller takes, and not for ever."""
@@ -69,19 +73,25 @@ class OneWriteProtocol(HttpToolsProtocol):
         _bound_unsent(transport.get_extra_info("socket"))
         if len(self.connections) > self.most_connections:
             self._refuse(too_many_connections())
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take what the caller sent, where a refusal finds what may be wrong with it.
 
         The parser bounds neither URLs nor headers, and shows them when it has all of them.
         """
+        if self._refused:
+            self._ignored += len(data)
+            if self._ignored > _MOST_IGNORED:
+                self.transport.close()
+            return
         self._received = data
         self._arrived += len(data)
         self._shown = False
         self._feed(data)
         self._received = b""
         self._unshown = 0 if self._shown else self._unshown + len(data)
-        if self._unshown > _MOST_UNSHOWN and not self.transport.is_closing():
+        if self._unshown > _MOST_UNSHOWN and not self._refused:
             self._refuse(url_too_long() if self._has_long_url() else head_too_large())
 
     def _feed(self, data: bytes) -> None:
@@ -134,7 +144,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def awaited(self) -> Awaited | None:
         """See `patience.Connection.awaited`. Between two requests, uvicorn has a timer of its own."""
-        if self.timeout_keep_alive_task is not None or self.flow.read_paused or self.transport.is_closing():
+        if self.timeout_keep_alive_task is not None or self.flow.read_paused or self._ends():
             return None
         if any(not _waits_for_its_body(cycle) for cycle in self._open if not cycle.response_complete):
             return None
@@ -161,20 +171,35 @@ class OneWriteProtocol(HttpToolsProtocol):
         """End the connection with an answer.
 
         Without one while an earlier request waits for its answer, or has a part of it: this would be taken for that.
+        The caller has some time to read it: the system takes it back when what has come on a closed connection was not
+        read.
         """
-        if all(_waits_for_its_body(cycle) for cycle in self._open if not cycle.response_complete):
-            body, headers = last_answer(response)
-            lines = [b"%b: %b\r\n" % each for each in [*self.server_state.default_headers, *headers]]
-            self.transport.write(b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", body]))
-        self.transport.close()
+        if self._ends() or not all(_waits_for_its_body(cycle) for cycle in self._open if not cycle.response_complete):
+            self.transport.close()
+            return
+        self._refused = True
+        self._forget_open()
+        body, headers = last_answer(response)
+        lines = [b"%b: %b\r\n" % each for each in [*self.server_state.default_headers, *headers]]
+        self.transport.write(b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", body]))
+        self.transport.write_eof()
+        self._unset_keepalive_if_required()
+        asyncio.get_running_loop().call_later(_LINGERING_SECONDS, self.transport.close)
+
+    def _ends(self) -> bool:
+        """Whether nothing more is sent on the connection."""
+        return self._refused or self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell all requests that wait on the connection; uvicorn tells the last of them."""
+        self._forget_open()
+        super().connection_lost(exc)
+
+    def _forget_open(self) -> None:
         for cycle in self._open:
             if not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
-        super().connection_lost(exc)
 
 
 def _waits_for_its_body(cycle: RequestResponseCycle) -> bool:
