@@ -169,3 +169,13 @@ def test_a_deployment_is_seen_at_once(visits_server: RunningServer) -> None:
     assert after["info"]["version"] > before["info"]["version"]
     assert '"about"' in str(after).replace("'", '"')
     assert '"about"' not in str(before).replace("'", '"')
+
+
+def test_columns_that_a_parameter_names_are_not_promised(visits_server: RunningServer) -> None:
+    apart = visits_server.new_workspace()
+    sql = "%\n    SELECT 1 AS n{% for name in split_to_array(names, '') %}, 2 AS {{symbol(name)}}{% end %}"
+    assert apart.deploy({"named.pipe": f"NODE n\nSQL >\n    {sql}\n\nTYPE endpoint\n"}).status_code == 200
+    document = apart.request("GET", "/v0/pipes/openapi.json").json()
+    answer = document["paths"]["/v0/pipes/named.json"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert answer["schema"]["properties"]["data"]["items"]["required"] == ["n"]
+    assert "__no_value__" not in str(document)

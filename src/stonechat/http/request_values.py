@@ -139,6 +139,8 @@ def _no_constant(name: str) -> None:
 def _json_text(value: object) -> str:
     if isinstance(value, _WrittenFloat):
         return value.text
+    if type(value) is int:  # not a boolean; lists of numbers are long
+        return str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -15,6 +15,7 @@ from stonechat.project.parameters import endpoint_parameters, minimal_values
 from stonechat.project.snapshot import Snapshot
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.types import InvalidType, parse_type
+from stonechat.template.values import NO_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ def _columns(engine: Engine, snapshot: Snapshot, compose: Callable[[], Composed]
             raise
         # Dummies suit the types of parameters, not always what an author's own checks ask of their values.
         return None
-    return {row["name"]: _in_one_line(row["type"]) for row in map(json.loads, result.data.splitlines())}
+    described = map(json.loads, result.data.splitlines())
+    # Where a parameter names a column, it has the name of a dummy here, and any in an answer.
+    return {row["name"]: _in_one_line(row["type"]) for row in described if NO_VALUE not in row["name"]}
 
 
 def _in_one_line(text: str) -> str:
