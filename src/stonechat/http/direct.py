@@ -41,7 +41,7 @@ from stonechat.telemetry.recorder import Telemetry
 
 _log = structlog.get_logger(__name__)
 _WITH_BODY, _WITHOUT_BODY, _CALLER_WENT_AWAY = 200, 304, 499
-_MEANWHILE = 0.002
+_MEANWHILE = 0.001
 """Seconds after which a query is well under way: the head of its answer is put together then."""
 
 

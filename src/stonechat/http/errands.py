@@ -15,7 +15,6 @@ from stonechat.http.origins import Body, Origin
 from stonechat.http.outlets import Outlet
 from stonechat.http.scanned import without_scanned
 from stonechat.query.outcomes import Started
-from stonechat.query.timing import written
 
 
 class Line(Protocol):
@@ -64,8 +63,8 @@ class Errand:
 
     def timing(self) -> str:
         """The stages of a request whose query has just ended."""
-        recognized, ended = self.recognized, time.perf_counter()
-        return f"{written('recognize', recognized - self.began)}, {written('query', ended - recognized)}"
+        recognized, query = (self.recognized - self.began) * 1000, (time.perf_counter() - self.recognized) * 1000
+        return f"recognize;dur={recognized:.3f}, query;dur={query:.3f}"
 
     def body_soon(self, result: QueryResult) -> Body | None:
         """The body of its answer; None of one that takes long to be compressed."""
