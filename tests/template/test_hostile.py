@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stonechat.template.errors import TemplateError, TemplateSyntaxError, TemplateTooCostly
 from stonechat.template.render import Template
 
-SECONDS = 2.0
+SECONDS = 20.0
 
 ESCAPES = [
     "{{ x.__class__ }}",
