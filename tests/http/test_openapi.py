@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 from tests.conftest import RunningServer
+from tests.engine.shared import shared_engine
 from tests.http.describing import check_exchange, exchanges, project_files
 from tests.http.json_schemas import faults, resolved
+
+from stonechat.auth.access import Caller, Scope
+from stonechat.http.openapi import EndpointDocuments
+from stonechat.project.model import Project
+from stonechat.project.snapshot import Snapshot
+from stonechat.project.workspaces import Workspace
 
 _VALUES = {"start": "2024-01-01", "format": "csv"}
 
@@ -179,3 +191,24 @@ def test_columns_that_a_parameter_names_are_not_promised(visits_server: RunningS
     answer = document["paths"]["/v0/pipes/named.json"]["get"]["responses"]["200"]["content"]["application/json"]
     assert answer["schema"]["properties"]["data"]["items"]["required"] == ["n"]
     assert "__no_value__" not in str(document)
+
+
+def test_it_waits_for_no_thread_that_others_use() -> None:
+    project = Project.from_files({"one.pipe": "NODE n\nSQL >\n    SELECT 1 AS n\nTYPE endpoint\n"})
+    snapshot = Snapshot(Workspace("w", "main", "default", "2026-01-01"), 1, project, {})
+    admin = Caller("w", "t", "admin", frozenset({Scope.parse("ADMIN")}))
+
+    async def found() -> Response:
+        free, shared = threading.Event(), ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(shared)
+        taken = asyncio.ensure_future(asyncio.to_thread(free.wait))
+        with ThreadPoolExecutor(1) as thread:
+            document = await EndpointDocuments(shared_engine(), thread).response(snapshot, admin, "http://x/")
+        free.set()
+        await taken
+        return document
+
+    assert list(json.loads(bytes(asyncio.run(found()).body))["paths"]) == [
+        "/v0/pipes/one.json",
+        "/v0/pipes/one.{format}",
+    ]

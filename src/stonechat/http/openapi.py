@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -58,11 +59,20 @@ class _Endpoint:
 
 
 class EndpointDocuments:
-    """Finds out what there is to say of endpoints; what it found is kept for the snapshots asked for last."""
+    """Finds out what there is to say of endpoints; what it found is kept for the snapshots asked for last.
 
-    def __init__(self, engine: Engine) -> None:
+    `thread` is one that does nothing else: of a large project it takes long, and is found out once for all who ask.
+    """
+
+    def __init__(self, engine: Engine, thread: ThreadPoolExecutor) -> None:
         self._engine = engine
+        self._thread = thread
         self._kept = lru_cache(_SNAPSHOTS)(_nothing_yet)
+
+    async def response(self, snapshot: Snapshot, caller: Caller, base_url: str) -> Response:
+        """The document for a caller, as an answer."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: JSONResponse(self.document(snapshot, caller, base_url)))
 
     def document(self, snapshot: Snapshot, caller: Caller, base_url: str) -> Json:
         """The document for a caller. Blocks while the engine is asked for the columns of endpoints."""
@@ -112,7 +122,7 @@ def routes(authenticator: Authenticator, snapshots: Snapshots, documents: Endpoi
     async def show(request: Request) -> Response:
         caller = authenticator.caller(request)
         snapshot = snapshots.of(request, caller)
-        return JSONResponse(await asyncio.to_thread(documents.document, snapshot, caller, str(request.base_url)))
+        return await documents.response(snapshot, caller, str(request.base_url))
 
     return [Route("/v0/pipes/openapi.json", show, methods=["GET"])]
 

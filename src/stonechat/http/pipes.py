@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +20,7 @@ from stonechat.http.snapshots import Snapshots
 from stonechat.http.targets import OnlyByDeployment
 from stonechat.jobs.schedules import CopySchedules, schedule_json
 from stonechat.project.description import Descriptions, Json, descriptions_of
+from stonechat.project.snapshot import Snapshot
 
 
 class NameRoute(Route):
@@ -42,7 +44,11 @@ class _Pipes:
 
     async def list_all(self, request: Request) -> Response:
         caller = self.authenticator.caller(request)
-        described = descriptions_of(self.snapshots.of(request, caller))
+        snapshot = self.snapshots.of(request, caller)
+        return await asyncio.to_thread(self._list, request, caller, snapshot)
+
+    def _list(self, request: Request, caller: Caller, snapshot: Snapshot) -> Response:
+        described = descriptions_of(snapshot)
         found = [
             self._answer(request, caller, described, pipe)
             for name, pipe in sorted(described.snapshot.project.pipes.items())

@@ -201,6 +201,8 @@ class Parts:
             self.engine, self.versions, _query_bounds(self.settings), catch_up=self.telemetry.catch_up
         )
         undo.callback(self.queries.close)
+        self.documents = ThreadPoolExecutor(1, "documents")
+        undo.callback(self.documents.shutdown, wait=False, cancel_futures=True)  # what it asks ends with the engine
 
     def _start(self, undo: contextlib.ExitStack) -> None:
         """Go on with what the last stop cut short, and start what runs by itself."""

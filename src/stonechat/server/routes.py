@@ -58,7 +58,7 @@ def application_of(parts: Parts) -> tuple[ASGIApp, DirectAnswers]:
             max_body_bytes=parts.settings.max_body_bytes,
         ),
         *pipes.routes(authenticator, snapshots, parts.schedules),
-        *openapi.routes(authenticator, snapshots, EndpointDocuments(parts.engine)),
+        *openapi.routes(authenticator, snapshots, EndpointDocuments(parts.engine, parts.documents)),
         *documentation.routes(),
         *examples.routes(authenticator, snapshots),
         *datasources.routes(authenticator, snapshots, parts.engine, parts.ingestion.unknown_fields),
