@@ -6,7 +6,7 @@ alias of another table in the same FROM: `FROM t AS m, m` reads `t` twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -34,26 +34,26 @@ class Member:
     has_with: bool = False
     recursive: bool = False
 
-    @property
-    def source_aliases(self) -> AbstractSet[str]:
-        """What its tables are called."""
-        return {source.alias for source in self.sources if source.alias}
+    def called(self) -> Mapping[str, Source]:
+        """What it reads, by the aliases of that."""
+        return {source.alias: source for source in self.sources if source.alias}
 
     def captured(self) -> frozenset[int]:
         """The sources, by their indexes, whose names are aliases of others: these stand for what the others read.
 
         The engine looks an alias up before any table, unless it is just finding out what that alias stands for.
         """
-        called = {source.alias: source for source in self.sources if source.alias}
+        called = self.called()
         is_captured: dict[Source, bool] = {}
         for source in self.sources if called else ():
-            chain: list[Source] = []
+            chain: dict[Source, bool] = {}
             step: Source | None = source
             while step is not None and step not in chain and step not in is_captured:
-                chain.append(step)
-                step = called.get(step.name)
-            is_captured |= dict.fromkeys(chain[:-1], True)
-            is_captured |= dict.fromkeys(chain[-1:], step is not None and step not in chain)
+                chain[step] = True
+                last, step = step, called.get(step.name)
+            if chain:
+                chain[last] = step is not None and step not in chain
+            is_captured |= chain
         return frozenset(source.index for source in self.sources if is_captured.get(source))
 
 
@@ -140,10 +140,11 @@ def selecting(level: Level, member: Member) -> Member:
 
 def not_captured(named: Sequence[Named]) -> Iterator[Named]:
     """Those that are not what another table of the same FROM is, by the alias of that."""
-    captured: dict[Member, frozenset[int]] = {}
+    taken: dict[Member, tuple[AbstractSet[int], AbstractSet[str]]] = {}
     for each in named:
         member = selecting(each.level, each.member)
-        if member not in captured:
-            captured[member] = member.captured()
-        if each.index not in captured[member] and not (each.behind == "IN" and each.name in member.source_aliases):
+        if member not in taken:
+            taken[member] = member.captured(), member.called().keys()
+        captured, aliases = taken[member]
+        if each.index not in captured and not (each.behind == "IN" and each.name in aliases):
             yield each

@@ -72,6 +72,9 @@ def uses_of(scopes: Scopes) -> Uses:
     circular = circular_definitions(scopes)
     named_in = names_by_definition(scopes)
     found: dict[bool, set[int]] = {True: set(), False: set()}
+    # Where no use of a definition differs from another, one is enough: there may be more of them than of anything else.
+    differ = bool(circular) or _may_differ(scopes)
+    used: set[int] = set()
     uses = [Use()]
     for _ in range(_MOST_STEPS):
         if not uses:
@@ -80,11 +83,21 @@ def uses_of(scopes: Scopes) -> Uses:
         for named in named_in[use.definition]:
             definition = resolved(named, use)
             found[definition is None].add(named.index)
-            if definition is not None and definition not in use.definitions():
+            if definition is not None and definition not in (use.definitions() if differ else used):
+                used.add(definition)
                 uses.append(Use(definition, (named.level, named.member), use))
     unsure = {named.index for named in scopes.named if named.definition() in circular}
     free = {named.index for named in scopes.named if named.definition() is None}
     return Uses(found[True] | unsure | free, found[False] | unsure)
+
+
+def _may_differ(scopes: Scopes) -> bool:
+    """Whether a name may stand for one thing here and for another there: it is defined twice, or is a table's too."""
+    names = scopes.definitions.values()
+    defined = set(names)
+    return len(defined) < len(names) or any(
+        named.name in defined and named.definition() is None for named in scopes.named
+    )
 
 
 def names_by_definition(scopes: Scopes) -> Mapping[int | None, Sequence[Named]]:

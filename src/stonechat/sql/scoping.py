@@ -32,7 +32,7 @@ _TABLES_END = {
     *("WINDOW", "QUALIFY", "SETTINGS", "FORMAT", "USING", "WITH", "ARRAY", "SAMPLE"),
 }
 # What stands behind an alias without AS.
-_BEHIND_AN_ALIAS = {"", ",", ")", "FROM", "WHERE", *SET_OPERATORS, "ORDER", "LIMIT", "FORMAT", "SETTINGS"}
+_BEHIND_AN_ALIAS = {",", ")", "FROM", "WHERE", *SET_OPERATORS, "ORDER", "LIMIT", "FORMAT", "SETTINGS"}
 # Directly behind these such a keyword is the name of a table, as in FROM settings.
 _TABLE_FOLLOWS = {"FROM", "JOIN", "IN", ","}
 # IN as a function: a name among its arguments may be a table. As an operator it follows a value, or NOT or GLOBAL.
@@ -126,8 +126,11 @@ def _add_source(level: Level, name: str = "", index: int = -1) -> None:
 
 def _names_source(level: Level, tokens: Sequence[Token], index: int) -> bool:
     """Whether a word or a name is the alias of the table in front of it, or the AS between them."""
-    source, token, before = level.source, tokens[index], _text(tokens, index - 1)
-    if source is None or before == ".":
+    source, token = level.source, tokens[index]
+    if source is None:
+        return False
+    before = _text(tokens, index - 1)
+    if before == ".":
         return False
     if token.kind is TokenKind.WORD and token.text.upper() == "AS":
         return True
@@ -140,10 +143,13 @@ def _names_source(level: Level, tokens: Sequence[Token], index: int) -> bool:
 
 def _is_alias(tokens: Sequence[Token], index: int) -> bool:
     """Whether a name is the alias of an expression: behind an AS, or at the end of one in a list."""
-    if _text(tokens, index - 1) == "AS":
+    if index == 0:
+        return False
+    before = tokens[index - 1]
+    if before.kind is TokenKind.WORD and before.text.upper() == "AS":
         return True
-    is_last = _text(tokens, index + 1) in _BEHIND_AN_ALIAS
-    return is_last and index > 0 and tokens[index - 1].text != "." and ends_an_expression(tokens[index - 1])
+    is_last = index + 1 == len(tokens) or tokens[index + 1].text.upper() in _BEHIND_AN_ALIAS
+    return is_last and before.text != "." and ends_an_expression(before)
 
 
 def _definition_at(tokens: Sequence[Token], index: int) -> str | None:
