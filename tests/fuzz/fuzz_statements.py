@@ -15,10 +15,12 @@ from tests.fuzz.running import fuzz
 from stonechat.engine.contract import EngineFailure, Query
 from stonechat.sql.leftmost import fed_by_table, leftmost
 from stonechat.sql.quoting import parameter_text
-from stonechat.sql.references import References, SeveralStatements, UnreadableStatement, classify
+from stonechat.sql.references import References, SeveralStatements, UnreadableStatement, classify, tree_of
+from stonechat.sql.resolving import uses_of
 from stonechat.sql.skeletons import plain_skeleton, skeleton
-from stonechat.sql.statements import Token, TokenKind, meaningful_tokens, tokens, words_of
+from stonechat.sql.statements import Token, TokenKind, tokens, words_of
 from stonechat.sql.tables import table_names
+from stonechat.sql.tree_scopes import scopes_of_tree
 from stonechat.sql.with_clauses import with_clause
 
 _PIECES = r"""
@@ -127,11 +129,13 @@ def _has_numbers_after_dots(listed: list[Token]) -> bool:
 
 def _names(text: str) -> None:
     try:
-        read = classify(text, shared_engine().explain)
+        tree = tree_of(text, shared_engine().explain)
     except (UnreadableStatement, SeveralStatements, EngineFailure):
         return
-    if read.statement == "SELECT":
-        assert {name for database, name in read.tables if database is None} <= table_names(text) | _defined(text)
+    if tree["type"] == "SelectWithUnionQuery":
+        scopes = scopes_of_tree(tree).scopes
+        uses = uses_of(scopes)
+        assert {named.name for named in scopes.named if named.index in uses.tables} <= table_names(text)
 
 
 def _alike(text: str) -> None:
@@ -146,8 +150,3 @@ def _reading(text: str) -> References | None:
         return classify(text, shared_engine().explain)
     except (UnreadableStatement, SeveralStatements, EngineFailure):
         return None
-
-
-def _defined(text: str) -> set[str]:
-    """Every name followed by AS: a definition, of which `table_names` leaves out the outermost."""
-    return {token.name for token, following in pairwise(meaningful_tokens(text)) if following.text.upper() == "AS"}

@@ -47,6 +47,9 @@ _CASES = {
     "SELECT \u2018it's\u2019 FROM t -- \u2019": "t",
     "SELECT $$ 'FROM u $$ FROM t /* FROM v /* */ FROM w */ // FROM x": "t",
     "SELECT in(x, t), notIn(y, (u)) FROM v WHERE (a, b) IN (c, d) AND a IN (1, e)": "t u v",
+    "SELECT a FROM v WHERE NOT in(x, t) AND y NOT IN (u, w)": "t v",
+    "WITH c AS (SELECT * FROM t) SELECT * FROM c UNION ALL (WITH d AS (SELECT 1) SELECT * FROM c)": "t c",
+    "WITH c AS (SELECT * FROM t) SELECT * FROM u UNION ALL (SELECT * FROM u UNION DISTINCT SELECT * FROM c)": "t u",
     "SELECT a FROM settings, order AS o JOIN window USING (a) WHERE x IN limit ORDER BY format": (
         "settings order window limit"
     ),

@@ -62,8 +62,8 @@ class Level:
     """What stands inside one pair of parentheses, which token `opened` opens; -1 is the whole statement.
 
     `around` is the level and the SELECT that it stands in; `is_member` says whether it holds a part of the statement
-    itself, such as a SELECT of its UNION, `is_query` whether it holds a query, and `is_first`
-    whether that begins the level around it; `expects` is the keyword that a table
+    itself, such as a SELECT of its UNION, `is_query` whether it holds a query, and `is_operand`
+    whether that is the whole SELECT around it, in parentheses; `expects` is the keyword that a table
     would belong to next, and `source` what an alias would.
     """
 
@@ -72,7 +72,7 @@ class Level:
     function: str = ""
     is_member: bool = True
     is_query: bool = True
-    is_first: bool = False
+    is_operand: bool = False
     first: Member = field(default_factory=Member)
     member: Member = field(init=False)
     expects: str = ""
@@ -81,6 +81,15 @@ class Level:
 
     def __post_init__(self) -> None:
         self.member = self.first
+
+    def look_up(self, name: str, member: Member, alone: bool) -> tuple[int | None, bool]:
+        """The definition of a name that a SELECT of the level sees, and whether what is around it shares none with it.
+
+        A SELECT without a WITH has that of the first one; so has one in parentheses that are no more than an operand.
+        """
+        alone = alone or member.has_with
+        inherited = {} if alone else self.first.definitions
+        return member.definitions.get(name, inherited.get(name)), alone and self.is_operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +108,9 @@ class Named:
         A recursive one is called by its name in the members after the first; in that one, the name is a table's.
         """
         level, member, inside, is_first = self.level, self.member, -1, True
+        alone = False
         while True:
-            inherited = {} if member.has_with else level.first.definitions
-            opened = member.definitions.get(self.name, inherited.get(self.name))
+            opened, alone = level.look_up(self.name, member, alone)
             if opened is not None and (opened != inside or (member.recursive and not is_first)):
                 return opened
             if level.around is None or level.function == "VIEW":

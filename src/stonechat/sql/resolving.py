@@ -133,15 +133,16 @@ def resolved(named: Named, use: Use) -> int | None:
         return own  # a recursive definition calls itself
     resolving = set(use.definitions())
     level, member = named.level, named.member
+    alone = False
     while True:
-        inherited = {} if member.has_with else level.first.definitions
-        opened = member.definitions.get(named.name, inherited.get(named.name))
+        opened, alone = level.look_up(named.name, member, alone)
         if opened is not None and opened not in resolving:
             return opened
         if level.function == "VIEW":
             return None
         if level.opened == use.definition and use.place is not None and use.around is not None:
             (level, member), use = use.place, use.around
+            alone = False
         elif level.around is None:
             return None
         else:

@@ -92,8 +92,8 @@ def _opened(level: Level, tokens: Sequence[Token], index: int) -> Level:
     function = before.text.upper() if before and before.kind is TokenKind.WORD else ""
     is_query = _text(tokens, index + 1) in _BEGINS_SELECT
     inner = Level(index, (level, level.member), function, level.is_member and level.member.begins, is_query)
-    inner.is_first = level.member.begins and level.member is level.first
-    if _calls_in(tokens[max(index - 2, 0) : index]):
+    inner.is_operand = level.member.begins
+    if _calls_in(tokens[max(index - 3, 0) : index]):
         inner.after_comma = "IN"
     elif level.expects == "FROM":
         inner.expects = inner.after_comma = "FROM"
@@ -113,7 +113,7 @@ def _closed(level: Level, following: str) -> Level:
     if level.around is None:
         return level
     outer, member = level.around
-    if level.is_first and level.member is level.first and following in SET_OPERATORS:
+    if level.is_operand and level.member is level.first and member is outer.first and following in SET_OPERATORS:
         member.definitions |= level.first.definitions
         member.aliases |= level.first.aliases
     return outer
@@ -202,9 +202,12 @@ def _begins_query(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _calls_in(before: Sequence[Token]) -> bool:
-    """Whether the two tokens before a parenthesis make it the arguments of IN as a function."""
-    *others, name = ["", *(token.text.upper() for token in before)]
-    return name in _IN_FUNCTIONS and (name != "IN" or others[-1] in _BEFORE_CALLS)
+    """Whether the three tokens before a parenthesis make it the arguments of IN as a function."""
+    words = ["", "", *[token.text.upper() for token in before]]
+    name = words.pop()
+    if words[-1] == "NOT":
+        words.pop()
+    return name in _IN_FUNCTIONS and (name != "IN" or words[-1] in _BEFORE_CALLS)
 
 
 def _behind_point(tokens: Sequence[Token], index: int) -> str:

@@ -65,7 +65,10 @@ class _Search:
     def _visit_union(self, node: Node, level: Level) -> None:
         for index, member in enumerate(node["list_of_selects"]["children"]):
             level.member = level.first if index == 0 else Member()
-            self.visit(member, level)
+            if member["type"] == "SelectWithUnionQuery":
+                self._visit_union(member, Level(self._next(), (level, level.member), is_operand=True))
+            else:
+                self.visit(member, level)
         self._visit_parts(node, level, without=("list_of_selects",))
 
     def _visit_select(self, node: Node, level: Level) -> None:
