@@ -6,7 +6,8 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 
 from stonechat.engine.contract import Engine
-from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, ServiceDataSource, service_database
+from stonechat.project.service_data_sources import SERVICE_DATA_SOURCES, service_database
+from stonechat.project.service_schema import ServiceDataSource
 from stonechat.sql.quoting import identifier, literal
 
 MOST_DAYS = 90
