@@ -16,6 +16,7 @@ from stonechat.sql.types import DataType, InvalidType, parse_type
 
 _BARE_NAME = re.compile(r"(?!')(?:(?!--)[A-Za-z0-9._*<>+'-])+")
 _JSON_MARK = "json:"
+_DOUBLE_QUOTED = re.compile(r"\"([^\"']*)\"")
 _JSONPATH = re.compile(r"""[$#](?:\.?\[(?:'[^'`]+'|"[^"`]+"|[0-9]{1,9}|:)\]|\.[^.\[\]`]+)*""")
 
 
@@ -63,14 +64,16 @@ def read_columns(schema: Span, findings: Findings) -> tuple[Column, ...]:
     """
     try:
         found = tokens(schema, leading=_BARE_NAME)
-        if not found:
-            hint = "Write one column a line, indented"
-            findings.report(InvalidColumn("SCHEMA has comments and no columns", schema.at(0), hint=hint))
-        return _columns(schema, found, findings)
     except Unclosed as problem:
         _columns(schema, problem.before, findings)
         findings.report(problem)
         return ()
+    if not found:
+        hint = "Write one column a line, indented"
+        findings.report(InvalidColumn("SCHEMA has comments and no columns", schema.at(0), hint=hint))
+    columns = _columns(schema, found, findings)
+    _check_texts(columns, findings)
+    return columns
 
 
 def _columns(schema: Span, found: Sequence[Token], findings: Findings) -> tuple[Column, ...]:
@@ -89,6 +92,17 @@ def _columns(schema: Span, found: Sequence[Token], findings: Findings) -> tuple[
                 raise InvalidColumn("Expected a column, found ','", schema.at(found[index].start))
         index += len(run) + 1
     return tuple(columns.values())
+
+
+def _check_texts(columns: Sequence[Column], findings: Findings) -> None:
+    """Report each DEFAULT that is a text in the wrong quotes: the engine would tell of names of its own."""
+    names = {column.name for column in columns}
+    for column in columns:
+        quoted = _DOUBLE_QUOTED.fullmatch(column.default or "")
+        if quoted and quoted[1] not in names:
+            hint = f"Text stands in single quotes: DEFAULT '{quoted[1]}'"
+            message = f"The DEFAULT of '{column.name}' is the column '{quoted[1]}', which SCHEMA has not"
+            findings.report(InvalidColumn(message, column.position, hint=hint))
 
 
 @dataclass(slots=True)
