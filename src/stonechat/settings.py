@@ -63,6 +63,9 @@ class Settings:
     max_body_bytes: int = _setting(
         100_000_000, "Largest request body, after decompression; at most 500000000.", most=500_000_000
     )
+    max_bodies_bytes: int = _setting(
+        1_000_000_000, "Memory for request bodies of more than 1 MB that are under way before further ones get 503."
+    )
     max_upload_bytes: int = _setting(500_000_000, "Largest file in a request, as it is sent.")
     max_file_bytes: int = _setting(10_000_000_000, "Largest file to import, decompressed, from a request or a URL.")
     url_seconds: float = _setting(30.0, "How long a URL that a file is imported from may send nothing.")

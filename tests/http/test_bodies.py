@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import zlib
 
 import pytest
 import zstandard
+from tests.conftest import NO_TELEMETRY, RunningServer, StartServer
+from tests.waiting import until
 
 from stonechat.http.bodies import BodyTooLarge, InvalidEncoding, decompressed
 
@@ -73,3 +76,29 @@ def test_a_body_of_many_empty_parts_is_read_and_one_of_too_many_refused(encoding
     assert decompressed(empty * 100_000, encoding, _LIMIT) == b""
     with pytest.raises(InvalidEncoding, match="more than 100000 parts"):
         decompressed(empty * 1_000_000, encoding, _LIMIT)
+
+
+def test_large_bodies_under_way_are_bounded_together(start_server: StartServer) -> None:
+    server = start_server(STONECHAT_MAX_BODIES_BYTES="3000000", **NO_TELEMETRY)
+    assert server.deploy({"t.datasource": "SCHEMA >\n    a String `json:$.a`\n"}).status_code == 200
+    row = b'{"a": "%b"}\n' % (b"x" * 990)
+    large, small, packed = row * 2_000, row, gzip.compress(row * 4_000)
+    with _half_sent(server, large):
+        until(lambda: _sent(server, large) == (503, "SC922"))
+        assert _sent(server, small) == (202, None)
+    until(lambda: _sent(server, large) == (202, None))
+    refused = server.send(packed, name="t", wait=False, headers={"Content-Encoding": "gzip"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert _sent(server, large) == (202, None)
+
+
+def _half_sent(server: RunningServer, body: bytes) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    head = f"POST /v0/events?name=t&token={server.token} HTTP/1.1\r\nHost: x\r\nContent-Length: {2 * len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+    return connection
+
+
+def _sent(server: RunningServer, body: bytes) -> tuple[int, str | None]:
+    answer = server.send(body, name="t", wait=False)
+    return answer.status_code, answer.json().get("code")

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stonechat.errors import StonechatError
 from stonechat.http.beaten_paths import BeatenPaths
+from stonechat.http.bodies import BODY_ROOM, BodyRoom
 from stonechat.http.headers import header
 from stonechat.http.minimum import MinimumDeployment
 from stonechat.http.observing import REQUEST_ID, record, request_id
@@ -39,13 +40,15 @@ _SLASHES = re.compile("//+")
 _CALLER_WENT_AWAY = 499
 
 
-def application(routes: Sequence[Route], telemetry: Telemetry, minimum: MinimumDeployment) -> EveryAnswer:
+def application(
+    routes: Sequence[Route], telemetry: Telemetry, minimum: MinimumDeployment, bodies: BodyRoom
+) -> EveryAnswer:
     """The application over its routes. Every request is recorded."""
     # Starlette's own application puts more around each request than a small one costs.
     routed = ExceptionMiddleware(
         Router(routes), handlers={StonechatError: on_stonechat_error, HTTPException: on_http_exception}
     )
-    return EveryAnswer(routed, telemetry=telemetry, minimum=minimum, paths=paths_of(routes))
+    return EveryAnswer(routed, telemetry=telemetry, minimum=minimum, bodies=bodies, paths=paths_of(routes))
 
 
 def paths_of(routes: Sequence[Route]) -> Mapping[object, str]:
@@ -65,12 +68,14 @@ class EveryAnswer:
         *,
         telemetry: Telemetry,
         minimum: MinimumDeployment,
+        bodies: BodyRoom,
         paths: Mapping[object, str],
     ) -> None:
         self._app = app
         self._beaten = BeatenPaths()
         self._telemetry = telemetry
         self._minimum = minimum
+        self._bodies = bodies
         self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +87,7 @@ class EveryAnswer:
         began, status = time.perf_counter(), _CALLER_WENT_AWAY
         scope = _with_single_slashes(scope)
         scope["app"] = self  # the router then raises what it refuses, for the handlers of errors
+        scope[BODY_ROOM] = self._bodies
         scope[REQUEST_ID] = request_id(header(scope, b"x-request-id") or "")
 
         connection: Connection | None = scope.get(CONNECTION)
@@ -114,6 +120,7 @@ class EveryAnswer:
         finally:
             if early is None and status < 400:
                 self._beaten.learn(scope)
+            self._bodies.give_back(scope)
             self._record(scope, status, time.perf_counter() - began)
             # It knows the request's cycle, which has the scope: nobody collects what holds itself for long.
             scope.pop(CONNECTION, None)

@@ -9,10 +9,15 @@ from typing import Protocol
 
 import zstandard
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Scope
 
 from stonechat.errors import Kind, StonechatError
 from stonechat.http.headers import header
 
+BODY_ROOM = "stonechat.body_room"
+"""The key in a request's scope of its server's `BodyRoom`."""
+_TAKEN = "stonechat.body_room_taken"
+_UNCOUNTED = 1_000_000
 _LARGEST_INLINE = 4096
 """Bytes that are decompressed on the event loop: larger ones would hold up everybody else."""
 _ZLIB_PIECE = 16 * 1024
@@ -35,6 +40,41 @@ class InvalidEncoding(StonechatError):
     kind = Kind.INVALID
 
 
+class TooManyBodies(StonechatError):
+    """The large bodies that are under way take all the memory that they may."""
+
+    code = "SC922"
+    kind = Kind.UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many large request bodies are under way",
+            hint="Try again in a moment, send smaller ones, or raise max_bodies_bytes.",
+        )
+
+
+class BodyRoom:
+    """The memory of bodies of more than a megabyte, each until its request is answered. One event loop's own."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._taken = 0
+
+    def take(self, scope: Scope, size: int) -> None:
+        """Have a request hold so many bytes in all. Raises `TooManyBodies`."""
+        more = size - scope.get(_TAKEN, 0)
+        if size <= _UNCOUNTED or more <= 0:
+            return
+        if self._taken + more > self._most_bytes:
+            raise TooManyBodies
+        self._taken += more
+        scope[_TAKEN] = size
+
+    def give_back(self, scope: Scope) -> None:
+        """Take it that a request holds nothing more."""
+        self._taken -= scope.pop(_TAKEN, 0)
+
+
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -49,7 +89,11 @@ def text_of(body: bytes) -> bytes:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body, without its Content-Encoding (gzip, deflate, zstd or none); at most `limit` bytes."""
+    """The whole body, without its Content-Encoding (gzip, deflate, zstd or none); at most `limit` bytes.
+
+    Raises `BodyTooLarge`, `TooManyBodies` or `InvalidEncoding`.
+    """
+    room: BodyRoom = request.scope[BODY_ROOM]
     length = header(request.scope, b"content-length") or ""
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
@@ -63,12 +107,15 @@ async def read_body(request: Request, limit: int) -> bytes:
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        room.take(request.scope, size)
         chunks.append(chunk)
     encoding = (header(request.scope, b"content-encoding") or "identity").strip().lower()
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     if encoding == "identity" or size <= _LARGEST_INLINE:
         return decompressed(body, encoding, limit)
-    return await asyncio.to_thread(decompressed, body, encoding, limit)
+    content = await asyncio.to_thread(decompressed, body, encoding, limit)
+    room.take(request.scope, len(content))
+    return content
 
 
 def decompressed(body: bytes, encoding: str, limit: int) -> bytes:

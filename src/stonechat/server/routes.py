@@ -30,6 +30,7 @@ from stonechat.http import jobs as job_routes
 from stonechat.http import tokens as token_routes
 from stonechat.http.application import application, paths_of
 from stonechat.http.authentication import Authenticator
+from stonechat.http.bodies import BodyRoom
 from stonechat.http.contents import ContentsRoom
 from stonechat.http.deployment_jobs import DeploymentJobs
 from stonechat.http.direct import DirectAnswers
@@ -94,7 +95,8 @@ def application_of(parts: Parts) -> tuple[ASGIApp, DirectAnswers]:
         ),
         *local.routes(parts.workspaces, parts.tokens, local_tokens=parts.settings.local_tokens),
     ]
-    app = application(routes, parts.telemetry, MinimumDeployment(authenticator, parts.projects))
+    bodies = BodyRoom(parts.settings.max_bodies_bytes)
+    app = application(routes, parts.telemetry, MinimumDeployment(authenticator, parts.projects), bodies)
     return app, DirectAnswers(familiar, authenticator, parts.queries, parts.telemetry, paths_of(routes))
 
 
