@@ -8,5 +8,5 @@ from tests.ingest.bulk.watching import run_watched
 
 
 def test_random_bodies_are_read_without_a_byte_beside_them(tmp_path: Path) -> None:
-    told = run_watched(tmp_path, 300)
+    told = run_watched(tmp_path, 100)
     assert told.count("were read in bulk") == 4
