@@ -15,9 +15,9 @@ from stonechat.datafile.resources import DataSource
 from stonechat.datafile.spans import place_in
 from stonechat.deploy.ddl import alter_table, create_table, rows_of, table
 from stonechat.deploy.evolution import keeps_values
+from stonechat.deploy.node_faults import failure_offset
 from stonechat.deploy.placeholders import unknown_name
 from stonechat.deploy.plan import CloneDataSource, Plan, RewriteDataSource, Step
-from stonechat.deploy.rehearsal import failure_offset
 from stonechat.deploy.versions import rewritten
 from stonechat.engine.contract import Engine, EngineBusy, EngineFailure, Query, QueryLimits, QueryTimeout
 from stonechat.errors import Position, StonechatError
