@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -231,6 +231,30 @@ def test_an_answer_has_an_outlet_while_its_query_runs_and_no_longer(server: Runn
             ask(connection, 1000 + number, 1.5)
             until(lambda: _outlets(server) == 1)
         until(lambda: _outlets(server) == 0)
+
+
+def test_callers_who_share_a_query_have_one_outlet(server: RunningServer) -> None:
+    numbers, found = itertools.count(), [0]
+
+    def share() -> bool:
+        """Whether all of them ask past the usual way, as the first ones do not, while there is an outlet."""
+        for connection in connections:
+            connection.sendall(
+                f"GET {_SLOW}?seconds=0.5&tag=together{next(numbers) // 3} HTTP/1.1\r\nHost: x\r\n"
+                f"Authorization: Bearer {server.token}\r\n\r\n".encode()
+            )
+        while not select.select([connections[2]], [], [], 0.01)[0]:
+            found.append(_outlets(server))
+        answers = [connection.recv(65536) for connection in connections]
+        assert all(b"\r\nx-cache: miss\r\n" in answer for answer in answers)
+        return max(found) > 0 and all(b"\r\nserver-timing: recognize;" in answer for answer in answers)
+
+    with ExitStack() as opened:
+        connections = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10)) for _ in range(3)
+        ]
+        until(share)
+    assert max(found) == 1
 
 
 def test_a_caller_who_reads_late_gets_all_of_an_answer(server: RunningServer) -> None:

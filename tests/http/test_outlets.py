@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,17 +40,17 @@ def test_an_answer_leaves_after_what_has_to_come_before_it(pair: _Pair) -> None:
         found.append(b"nothing")
 
     outlet = Outlet(server.fileno())
-    assert outlet.send(b"head ", b"body", first) == b""
+    outlet.send(b"head ", b"body", first)
     assert [*found, client.recv(100)] == [b"nothing", b"head body"]
-    outlet.close()
+    assert outlet.close() == b""
 
 
 def test_what_a_connection_does_not_take_is_given_back(pair: _Pair) -> None:
     server, client = pair
     body = os.urandom(5_000_000)
     outlet = Outlet(server.fileno())
-    rest = outlet.send(b"head ", body, _nothing)
-    outlet.close()
+    outlet.send(b"head ", body, _nothing)
+    rest = outlet.close()
     assert rest
     server.close()
     received = b"".join(iter(lambda: client.recv(1 << 20), b""))
@@ -58,13 +60,13 @@ def test_what_a_connection_does_not_take_is_given_back(pair: _Pair) -> None:
 def test_nothing_is_sent_or_done_once_nobody_waits(pair: _Pair) -> None:
     server, client = pair
     outlet = Outlet(server.fileno())
-    outlet.close()
-    outlet.close()
+    assert (outlet.close(), outlet.close()) == (None, None)
 
     def first() -> None:
         raise AssertionError("nobody waits")
 
-    assert outlet.send(b"head ", b"body", first) is None
+    outlet.send(b"head ", b"body", first)
+    assert outlet.close() is None
     server.close()
     assert client.recv(100) == b""
 
@@ -77,8 +79,8 @@ def test_whoever_gets_the_number_of_a_closed_connection_gets_nothing_of_its_answ
     other, others_client = socket.socketpair()
     with other, others_client:
         assert other.fileno() == number
-        assert outlet.send(b"head ", b"body", _nothing) == b""
-        outlet.close()
+        outlet.send(b"head ", b"body", _nothing)
+        assert outlet.close() == b""
         assert client.recv(100) == b"head body"
         others_client.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -89,5 +91,23 @@ def test_a_client_that_is_gone_is_no_failure_of_the_query(pair: _Pair) -> None:
     server, client = pair
     client.close()
     outlet = Outlet(server.fileno())
-    assert outlet.send(b"head ", b"body", _nothing) == b"head body"
-    outlet.close()
+    outlet.send(b"head ", b"body", _nothing)
+    assert (outlet.close(), outlet.close()) == (b"head body", b"head body")
+
+
+def test_whoever_gives_an_answer_up_while_it_is_sent_learns_that_it_was(pair: _Pair) -> None:
+    server, client = pair
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def first() -> None:
+        begun.set()
+        assert goes_on.wait(10)
+
+    outlet = Outlet(server.fileno())
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(outlet.send, b"head ", b"body", first)
+        assert begun.wait(10)
+        closed = threads.submit(outlet.close)
+        goes_on.set()
+        assert closed.result(10) == b""
+    assert client.recv(100) == b"head body"

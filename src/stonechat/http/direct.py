@@ -130,13 +130,14 @@ class DirectAnswers:
                 errand.seconds = time.perf_counter() - errand.began
                 self.afterwards.add(partial(self._settle_query, errand, result, timing, body))
 
-            errand.rest = outlet.send(whole_head(head, timing, body), body.data, first)
+            outlet.send(whole_head(head, timing, body), body.data, first)
         except Exception as error:
             _log.error("unexpected error", exc_info=error)
 
     def _end_early(self, errand: Errand) -> bool:
-        """Whether the answer was sent by the thread of its query: then the request is ended here."""
-        rest, errand.rest = errand.rest, None
+        """Whether the answer was sent by the thread of its query: then the request is ended here. If not, never."""
+        outlet, errand.outlet = errand.outlet, None
+        rest = None if outlet is None else outlet.close()
         if rest is None:
             return False
         try:
@@ -199,8 +200,6 @@ class DirectAnswers:
 
     def _ended(self, errand: Errand, work: asyncio.Future[Any]) -> None:
         """Tell a client of a failure; an answer has been sent before."""
-        if errand.outlet is not None:
-            errand.outlet.close()
         if self._end_early(errand):
             return
         error = None if work.cancelled() else work.exception()
@@ -235,8 +234,9 @@ class DirectAnswers:
         if errand.started is None or errand.started.work.done():
             return
         errand.head = self._head(errand, self._answer(errand, self._missed(errand, None), ""), _WITH_BODY)
-        # Last: an answer leaves by it as soon as it is there.
-        errand.outlet = errand.line.outlet()
+        if errand.started.own:
+            # Last: an answer leaves by it as soon as it is there.
+            errand.outlet = errand.line.outlet()
 
     def _head(self, errand: Errand, answer: Answer, status: int) -> bytes | None:
         """All of the head of an answer but for how long it took, and what is about its body."""

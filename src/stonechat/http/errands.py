@@ -56,8 +56,6 @@ class Errand:
     started: Started | None = None
     head: bytes | None = None
     outlet: Outlet | None = None
-    rest: bytes | None = None
-    """Of an answer that has left by the outlet, what did not: mostly nothing. None of any other."""
     seconds: float | None = None
     """From its beginning to its answer, once that is sent."""
 

@@ -15,30 +15,32 @@ from collections.abc import Callable
 class Outlet:
     """A second descriptor of a connection, for one answer. Sends from any thread."""
 
-    __slots__ = ("_descriptor", "_lock")
+    __slots__ = ("_descriptor", "_lock", "_rest")
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = os.dup(descriptor)
         self._lock = threading.Lock()
+        self._rest: bytes | None = None
 
-    def send(self, head: bytes, body: bytes, first: Callable[[], None]) -> bytes | None:
-        """Send an answer, after `first`; what the connection does not take of it at once, which mostly is nothing.
-
-        None, and nothing is done, if nobody waits for the answer any more.
-        """
+    def send(self, head: bytes, body: bytes, first: Callable[[], None]) -> None:
+        """Send an answer, after `first`. Nothing is done if nobody waits for the answer any more."""
         with self._lock:
             if self._descriptor is None:
-                return None
+                return
             first()
             try:
                 sent = os.writev(self._descriptor, (head, body))
             except OSError:
                 sent = 0  # the event loop finds out what it is
-        return b"" if sent == len(head) + len(body) else (head + body)[sent:]
+            self._rest = b"" if sent == len(head) + len(body) else (head + body)[sent:]
 
-    def close(self) -> None:
-        """Give the descriptor back, once what is being sent is sent."""
+    def close(self) -> bytes | None:
+        """Give the descriptor back, once what is being sent is sent; nothing is from then on.
+
+        Of an answer that was sent, what the connection did not take at once, which mostly is nothing; None if none was.
+        """
         with self._lock:
             descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+        return self._rest

@@ -28,6 +28,10 @@ class Coalescing(Generic[_T]):
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[_T]] = {}
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether work of this key is under way."""
+        return key in self._flights
+
     def join(
         self, key: Hashable, work: Callable[[_Land[_T]], asyncio.Future[_T]], landed: Callable[[_T], None] | None = None
     ) -> asyncio.Future[_T]:

@@ -24,9 +24,13 @@ Versions = tuple[int, ...]
 
 
 class Started(NamedTuple):
-    """A query under way, what tells the name of its answer, and what keeps that."""
+    """A query under way, what tells the name of its answer, and what keeps that.
+
+    `own` says whether it was begun for this call, and not for an equal one before.
+    """
 
     work: asyncio.Future[Result]
+    own: bool
     etag: Callable[[], str | None]
     keep: Callable[[QueryResult], None]
 
@@ -72,15 +76,16 @@ class Outcomes:
 
         `landed` is called with its result in the turn of the event loop that hears of the query's end. The work has
         it, or the failure, a turn later; cancel it to wait no longer. The caller has the answer kept once it is sent.
-        A small answer to a query of this call alone is told to `answered` before, in the thread that has it.
+        A small answer to a query of this call's own is told to `answered` before, in the thread that has it.
         """
         if not prepared.keeps or prepared.sources.about_itself or not self._runs.takes_at_once(prepared.query):
             return None
 
-        run = partial(self._runs.start, prepared.query, answered=answered)
-        work = self._flights.join((prepared.key, versions), run, landed)
+        key = prepared.key, versions
+        own = key not in self._flights
+        work = self._flights.join(key, partial(self._runs.start, prepared.query, answered=answered), landed)
         etag = partial(prepared.etag, self._versions.epoch, versions)
-        return Started(work, etag, partial(self._keep, prepared, versions))
+        return Started(work, own, etag, partial(self._keep, prepared, versions))
 
     async def find(
         self, prepared: Prepared, known_etag: str | None = None, meanwhile: Callable[[], None] | None = None
