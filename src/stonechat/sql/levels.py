@@ -6,7 +6,7 @@ alias of another table in the same FROM: `FROM t AS m, m` reads `t` twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -131,13 +131,14 @@ class Scopes:
     """The names of a statement in the places of tables, and its definitions: parenthesis -> name.
 
     `outermost` are the names that the statement itself defines, or a member of its UNION; `aliases` those of
-    expressions.
+    expressions; `called` are names behind an IN that are aliases of tables, unless one of an expression comes before.
     """
 
     named: list[Named] = field(default_factory=list)
     definitions: dict[int, str] = field(default_factory=dict)
     outermost: set[str] = field(default_factory=set)
     aliases: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
 
 
 def selecting(level: Level, member: Member) -> Member:
@@ -147,13 +148,17 @@ def selecting(level: Level, member: Member) -> Member:
     return member
 
 
-def not_captured(named: Sequence[Named]) -> Iterator[Named]:
-    """Those that are not what another table of the same FROM is, by the alias of that."""
+def leave_captured(scopes: Scopes) -> None:
+    """Leave out the names that are what another table of the same FROM is, by the alias of that."""
+    kept: list[Named] = []
     taken: dict[Member, tuple[AbstractSet[int], AbstractSet[str]]] = {}
-    for each in named:
+    for each in scopes.named:
         member = selecting(each.level, each.member)
         if member not in taken:
             taken[member] = member.captured(), member.called().keys()
         captured, aliases = taken[member]
-        if each.index not in captured and not (each.behind == "IN" and each.name in aliases):
-            yield each
+        if each.behind == "IN" and each.name in aliases:
+            scopes.called.add(each.name)
+        elif each.index not in captured:
+            kept.append(each)
+    scopes.named = kept

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stonechat.sql.levels import Level, Member, Named, Scopes, Source, not_captured, selecting
+from stonechat.sql.levels import Level, Member, Named, Scopes, Source, leave_captured, selecting
 from stonechat.sql.statements import Token, TokenKind, ends_an_expression
 
 SET_OPERATORS = {"UNION", "EXCEPT", "INTERSECT"}
@@ -72,7 +72,7 @@ def scopes_of(tokens: Sequence[Token]) -> Scopes:
             else:
                 level.source = None
             level.member.begins = False
-    scopes.named = list(not_captured(scopes.named))
+    leave_captured(scopes)
     return scopes
 
 

@@ -72,7 +72,7 @@ def _searched(statement: str) -> Mentions:
     unsure = {each for each in open_names if each.behind == "IN" and may_be_alias(each, scopes)}
     return Mentions(
         Counter(each.name for each in open_names),
-        frozenset(each.name for each in named if each.behind == "IN"),
+        frozenset(each.name for each in named if each.behind == "IN") | scopes.called,
         frozenset(each.name for each in unsure).difference(each.name for each in open_names if each not in unsure),
         frozenset(scopes.definitions.values()),
         frozenset(scopes.aliases),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stonechat.sql.levels import Level, Member, Named, Scopes, Source, not_captured
+from stonechat.sql.levels import Level, Member, Named, Scopes, Source, leave_captured
 from stonechat.sql.scopes import IN_FUNCTIONS, Node
 
 
@@ -27,7 +27,7 @@ def scopes_of_tree(tree: Node) -> TreeScopes:
     """Those of a SELECT. What is named by a parameter is not among them."""
     found = TreeScopes()
     _Search(found).visit(tree, Level())
-    found.scopes.named = list(not_captured(found.scopes.named))
+    leave_captured(found.scopes)
     return found
 
 
