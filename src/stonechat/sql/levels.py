@@ -62,9 +62,9 @@ class Level:
     """What stands inside one pair of parentheses, which token `opened` opens; -1 is the whole statement.
 
     `around` is the level and the SELECT that it stands in; `is_member` says whether it holds a part of the statement
-    itself, such as a SELECT of its UNION, `is_query` whether it holds a query, and `is_operand`
-    whether that is the whole SELECT around it, in parentheses; `expects` is the keyword that a table
-    would belong to next, and `source` what an alias would.
+    itself, such as a SELECT of its UNION, `is_query` whether it holds a query, and `is_operand` whether that is all of
+    the SELECT around it, in parentheses; `first_operand` is the first of these. `expects` is the keyword that a
+    table would belong to next, and `source` what an alias would.
     """
 
     opened: int = -1
@@ -73,6 +73,7 @@ class Level:
     is_member: bool = True
     is_query: bool = True
     is_operand: bool = False
+    first_operand: Member | None = None
     first: Member = field(default_factory=Member)
     member: Member = field(init=False)
     expects: str = ""
@@ -88,7 +89,8 @@ class Level:
         A SELECT without a WITH has that of the first one; so has one in parentheses that are no more than an operand.
         """
         alone = alone or member.has_with
-        inherited = {} if alone else self.first.definitions
+        inherits = not alone and member is not self.first
+        inherited = (self.first_operand or self.first).definitions if inherits else {}
         return member.definitions.get(name, inherited.get(name)), alone and self.is_operand
 
 

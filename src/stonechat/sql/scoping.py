@@ -114,7 +114,7 @@ def _closed(level: Level, following: str) -> Level:
         return level
     outer, member = level.around
     if level.is_operand and level.member is level.first and member is outer.first and following in SET_OPERATORS:
-        member.definitions |= level.first.definitions
+        outer.first_operand = level.first
         member.aliases |= level.first.aliases
     return outer
 
