@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -83,6 +84,32 @@ def test_so_is_one_that_waited_behind_another() -> None:
     assert received.startswith(_HEAD + b"first")
     second = received.removeprefix(_HEAD + b"first")
     assert _told(second) == (b"HTTP/1.1 500 Internal Server Error", "Internal server error")
+
+
+@pytest.mark.parametrize("sends", [False, True])
+def test_the_query_of_a_client_that_leaves_is_given_up_unless_it_has_been_answered(sends: bool) -> None:
+    class Waiting(_Unforeseen):
+        def take(self, received: Received, line: Line) -> bool:
+            self.work = asyncio.get_running_loop().create_future()
+            line.wait(self.work)
+            outlet = line.outlet()
+            assert outlet is not None
+            self.work.add_done_callback(lambda _: outlet.close())
+            if sends:
+                outlet.send(_HEAD, b"first", lambda: None)
+            return super().take(received, line)
+
+    direct = Waiting(1)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_REQUEST)
+        if sends:
+            assert await reader.readexactly(len(_HEAD) + 5) == _HEAD + b"first"
+        writer.write_eof()
+        assert await reader.read() == b""
+        assert direct.work.cancelled() == (not sends)
+
+    _conversation(direct, talk)
 
 
 def test_what_such_a_request_began_is_no_answer_of_a_later_one() -> None:

@@ -25,7 +25,7 @@ class Line(Protocol):
         ...
 
     def wait(self, work: asyncio.Future[Any]) -> None:
-        """The answer comes with the end of this work, which is to be cancelled when the client goes away."""
+        """The answer comes with the end of this work, which is to be cancelled when the client goes away without it."""
         ...
 
     def outlet(self) -> Outlet | None:

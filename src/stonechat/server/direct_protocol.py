@@ -73,9 +73,10 @@ class DirectProtocol(OneWriteProtocol):
         return None if self._taken else super().awaited()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up what is under way: nobody waits for it any more."""
+        """Give up what is under way, unless its answer has left: nobody waits for it any more."""
         self._taken = self._behind = b""
-        if self._work is not None:
+        # Who has the answer often leaves before the loop hears of it: then there is nothing to give up.
+        if self._work is not None and (self._outlet is None or self._outlet.close() is None):
             self._work.cancel()
         super().connection_lost(exc)
 
