@@ -234,7 +234,8 @@ def test_a_staged_deployment_that_nobody_promotes_is_discarded(start_server: Sta
     while server.request("GET", f"/v1/deployments/{identity}").json()["deployment"]["status"] != "deleted":
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert server.deploy(_WANTED).json()["result"] == "success"
+    # What it had made is removed after it is told to be deleted; until then, no other deployment begins.
+    until(lambda: server.deploy(_WANTED).json()["result"] == "success", "no other deployment goes live")
 
 
 def test_a_data_source_is_not_emptied_while_another_version_of_it_is_staged(server: RunningServer) -> None:
