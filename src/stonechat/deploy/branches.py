@@ -17,6 +17,7 @@ from stonechat.engine.contract import EngineFailure
 from stonechat.errors import StonechatError
 from stonechat.project.composition import Composed, compose_pipe
 from stonechat.project.model import Project
+from stonechat.project.parameters import likely_value
 from stonechat.template.casts import dummy_text
 from stonechat.template.choices import choices
 from stonechat.template.errors import ParameterMissing
@@ -91,7 +92,7 @@ class Branches:
     @cached_property
     def _given(self) -> Mapping[str, str]:
         """A value for each parameter."""
-        return {name: _value(parameter) for name, parameter in self._parameters.items()}
+        return {name: likely_value(parameter) for name, parameter in self._parameters.items()}
 
     @cached_property
     def _parameters(self) -> Mapping[str, Parameter]:
@@ -140,15 +141,6 @@ class Branches:
                 given |= {name: self._given.get(name, dummy_text("String")) for name in asked}
             except StonechatError:
                 return None
-
-
-def _value(parameter: Parameter) -> str:
-    for known in (parameter.example, parameter.default):
-        if isinstance(known, str | int | float) and not isinstance(known, bool) and str(known):
-            return str(known)
-    if isinstance(parameter.enum, list) and parameter.enum:
-        return str(parameter.enum[0])
-    return dummy_text(parameter.type.removeprefix("Array(").removesuffix(")"))
 
 
 def _names_a_value(failure: EngineFailure, given: Mapping[str, str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from stonechat.project.description import Json
 from stonechat.query.schema import ResultColumn
@@ -12,6 +12,7 @@ from stonechat.template.parameters import Parameter
 
 _INT_BITS = (8, 16, 32, 64, 128, 256)
 _MOST_EXACT_BITS = 32
+_BOUNDS = frozenset(("minimum", "maximum"))
 _NULL: Json = {"type": "null"}
 _TEXTS = frozenset(
     (
@@ -119,10 +120,41 @@ def _coerced(value: object, schema: Json) -> object:
 
 
 def column_schema(column: ResultColumn) -> Json:
-    """The schema of a column's values in the JSON formats."""
+    """The schema of a column's values in the JSON formats.
+
+    Where its type depends on the call, numbers have no bounds: the literals of other values have other types.
+    """
+    told: Json = {"description": " or ".join(column.types)}
+    if column.open:
+        return told | {"description": f"{told['description']}, or what the call names"}
     schemas = [_text_schema(text) for text in column.types]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return schema | {"description": " or ".join(column.types)}
+    if len(schemas) > 1:
+        schemas = _different(map(_unbounded, schemas))
+    return (schemas[0] if len(schemas) == 1 else {"anyOf": schemas}) | told
+
+
+def _different(schemas: Iterable[Json]) -> list[Json]:
+    found: list[Json] = []
+    for schema in schemas:
+        if schema not in found:
+            found.append(schema)
+    return found
+
+
+def _unbounded(schema: Json) -> Json:
+    """The schema without the bounds of its numbers, on all levels."""
+    return {key: _unbounded_within(key, value) for key, value in schema.items() if key not in _BOUNDS}
+
+
+def _unbounded_within(keyword: str, value: object) -> object:
+    match value:
+        case dict() if keyword == "properties":
+            return {name: _unbounded(inner) for name, inner in value.items()}
+        case dict():
+            return _unbounded(value)
+        case list() if keyword == "anyOf":
+            return _different(map(_unbounded, value))
+    return value
 
 
 def _text_schema(text: str) -> Json:

@@ -14,7 +14,7 @@ from stonechat.template.errors import ParameterMissing
 from stonechat.template.functions import METADATA
 from stonechat.template.parameters import Parameter
 
-_NAMES = frozenset({"column", "columns", "symbol", "table"})
+NAMES = frozenset({"column", "columns", "symbol", "table"})
 """Functions that print a parameter as a name."""
 
 
@@ -53,6 +53,16 @@ def minimal_values(project: Project, pipe: Pipe, parameters: Mapping[str, Parame
             return values
 
 
+def likely_value(parameter: Parameter) -> str:
+    """What a parameter most likely is called with, as far as its author says; else a dummy."""
+    for known in (parameter.example, parameter.default):
+        if isinstance(known, str | int | float) and not isinstance(known, bool) and str(known):
+            return str(known)
+    if isinstance(parameter.enum, list) and parameter.enum:
+        return str(parameter.enum[0])
+    return dummy_text(parameter.type.removeprefix("Array(").removesuffix(")"))
+
+
 def _declared(project: Project, pipe: Pipe) -> dict[str, Parameter]:
     reached = project.lineage.statement_nodes(pipe.name, pipe.output.name)
     own = [(pipe.name, node.name) for node in pipe.nodes if (pipe.name, node.name) in reached]
@@ -78,7 +88,7 @@ def _merged(first: Parameter, second: Parameter) -> Parameter:
 def _precision(parameter: Parameter) -> int:
     if parameter.used_in:
         return 0
-    return 1 if parameter.type in _NAMES else 2
+    return 1 if parameter.type in NAMES else 2
 
 
 def _dummy(parameter: Parameter | None) -> str:

@@ -3,63 +3,132 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from stonechat.datafile.resources import Pipe
 from stonechat.engine.contract import Engine, Query
 from stonechat.errors import Kind, StonechatError
 from stonechat.project.composition import Composed, compose_pipe, compose_placeholder
-from stonechat.project.parameters import endpoint_parameters, minimal_values
 from stonechat.project.snapshot import Snapshot
+from stonechat.project.variations import Call, Variations
 from stonechat.sql.quoting import parameter_text
+from stonechat.sql.selections import without_conditions
 from stonechat.sql.types import InvalidType, parse_type
 from stonechat.template.values import NO_VALUE
+
+Columns = Mapping[str, str]
+"""Names of columns with their types."""
+
+_MOST_ASKED = 120
+"""How many statements of one endpoint are described at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
     """A column of an answer. `types` are ClickHouse's, more than one where the parameters decide.
 
-    `always` is whether every call that was tried gives the column.
+    `always` is whether every call that was tried gives the column. With `open` a caller chooses what it holds, and
+    there may be any other type.
     """
 
     name: str
     types: tuple[str, ...]
     always: bool
+    open: bool = False
 
 
 def result_columns(engine: Engine, snapshot: Snapshot, pipe: Pipe) -> tuple[ResultColumn, ...] | None:
     """The columns of an endpoint; None when the engine cannot tell. Blocks, for milliseconds, and runs no query.
 
-    They are those of a call with all parameters, of one with as few as possible, and of one with every switch on: a
-    template may select other columns for other values, which nobody can list.
+    They are those of calls with all parameters and of ones with as few as possible, and of calls that vary what may
+    change them: nobody can list all that a template may select.
     """
-    project = snapshot.project
-    least = minimal_values(project, pipe)
-    switches = {item.name: "1" for item in endpoint_parameters(project, pipe) if item.type == "Boolean"}
-    calls = [partial(compose_placeholder, project, pipe, pipe.output), partial(compose_pipe, project, pipe, least)]
-    if switches:
-        calls.append(partial(compose_pipe, project, pipe, least | switches))
-    variants = [found for compose in calls if (found := _columns(engine, snapshot, compose)) is not None]
-    return _united(variants) if variants else None
+    return _Inquiry(engine, snapshot, pipe).columns()
 
 
-def _columns(engine: Engine, snapshot: Snapshot, compose: Callable[[], Composed]) -> Mapping[str, str] | None:
-    try:
-        composed = compose()
+class _Inquiry:
+    """Asks for the columns of one endpoint: the same statement only once, and not of too many."""
+
+    def __init__(self, engine: Engine, snapshot: Snapshot, pipe: Pipe) -> None:
+        self._engine = engine
+        self._snapshot = snapshot
+        self._pipe = pipe
+        self._variations = Variations(snapshot.project, pipe)
+        self._described: dict[str, Columns | None] = {}
+        self._left = _MOST_ASKED
+
+    def columns(self) -> tuple[ResultColumn, ...] | None:
+        """What all calls together say; None where none of them says anything."""
+        project, pipe = self._snapshot.project, self._pipe
+        least, given = self._variations.least, self._variations.given
+        dummies = self._of(partial(compose_placeholder, project, pipe, pipe.output))
+        calls = [self._called(least), self._called({**least, **given}), *self._varied((least, given))]
+        variants = [found for found in (dummies, *calls) if found is not None]
+        if not variants:
+            return None
+        absent: set[str] = set()
+        opened: set[str] = set()
+        for base, other in self._named((least, given), variants[0]):
+            absent |= base.keys() - other.keys()
+            opened |= {name for name in base.keys() & other.keys() if base[name] != other[name]}
+        return tuple(
+            replace(column, always=column.always and column.name not in absent, open=column.name in opened)
+            for column in _united(variants)
+        )
+
+    def _varied(self, bases: Sequence[Call]) -> Iterator[Columns | None]:
+        for together in self._variations.together():
+            for base in bases:
+                found = self._called({**base, **together})
+                yield found
+                if found is None:
+                    yield from (self._called({**base, name: text}) for name, text in together.items())
+        for alone in self._variations.alone():
+            yield from (self._called({**base, **alone}) for base in bases)
+
+    def _named(self, bases: Sequence[Call], columns: Columns) -> Iterator[tuple[Columns, Columns]]:
+        """The columns of a call with those of one like it in which a parameter names something else."""
+        for naming in self._variations.naming(columns):
+            for base in bases:
+                before, after = self._called(base), self._called({**base, **naming})
+                if before is not None and after is not None:
+                    yield before, after
+
+    def _called(self, values: Call) -> Columns | None:
+        return self._of(partial(compose_pipe, self._snapshot.project, self._pipe, values))
+
+    def _of(self, compose: Callable[[], Composed]) -> Columns | None:
+        try:
+            composed = compose()
+        except StonechatError:
+            # Dummies suit the types of parameters, not always what an author's own checks ask of their values.
+            return None
+        if composed.sql not in self._described:
+            # Where one call can not be described for its conditions, another like it may be.
+            alike = without_conditions(composed.sql)
+            found = self._described.get(alike)
+            if found is None and self._left:
+                self._left -= 1
+                found = self._asked(composed)
+            self._described[composed.sql] = found
+            if found is not None:
+                self._described[alike] = found
+        return self._described[composed.sql]
+
+    def _asked(self, composed: Composed) -> Columns | None:
         bound = {name: parameter_text(value) for name, value in composed.bound.items()}
-        statement = f"DESCRIBE TABLE (\n{snapshot.placed(composed.sql)}\n)"
-        result = engine.query(Query(statement, snapshot.workspace.database, "JSONEachRow", bound))
-    except StonechatError as error:
-        if error.kind is Kind.UNAVAILABLE:
-            raise
-        # Dummies suit the types of parameters, not always what an author's own checks ask of their values.
-        return None
-    described = map(json.loads, result.data.splitlines())
-    # Where a parameter names a column, it has the name of a dummy here, and any in an answer.
-    return {row["name"]: _in_one_line(row["type"]) for row in described if NO_VALUE not in row["name"]}
+        statement = f"DESCRIBE TABLE (\n{self._snapshot.placed(composed.sql)}\n)"
+        try:
+            result = self._engine.query(Query(statement, self._snapshot.workspace.database, "JSONEachRow", bound))
+        except StonechatError as error:
+            if error.kind is Kind.UNAVAILABLE:
+                raise
+            return None
+        described = map(json.loads, result.data.splitlines())
+        # Where a parameter names a column, it has the name of a dummy here, and any in an answer.
+        return {row["name"]: _in_one_line(row["type"]) for row in described if NO_VALUE not in row["name"]}
 
 
 def _in_one_line(text: str) -> str:
@@ -70,7 +139,7 @@ def _in_one_line(text: str) -> str:
         return text
 
 
-def _united(variants: Sequence[Mapping[str, str]]) -> tuple[ResultColumn, ...]:
+def _united(variants: Sequence[Columns]) -> tuple[ResultColumn, ...]:
     names = dict.fromkeys(name for variant in variants for name in variant)
     return tuple(
         ResultColumn(
