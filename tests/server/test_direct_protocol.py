@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -110,6 +111,26 @@ def test_the_query_of_a_client_that_leaves_is_given_up_unless_it_has_been_answer
         assert direct.work.cancelled() == (not sends)
 
     _conversation(direct, talk)
+
+
+def test_without_a_descriptor_left_an_answer_goes_the_way_of_the_event_loop() -> None:
+    class Exhausted(_Unforeseen):
+        def take(self, received: Received, line: Line) -> bool:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            try:
+                assert line.outlet() is None
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            line.answer(_HEAD, b"first")
+            return super().take(received, line)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_REQUEST)
+        assert await reader.readexactly(len(_HEAD) + 5) == _HEAD + b"first"
+        writer.write_eof()
+
+    assert _conversation(Exhausted(1), talk) == b""
 
 
 def test_what_such_a_request_began_is_no_answer_of_a_later_one() -> None:
