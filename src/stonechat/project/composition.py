@@ -9,8 +9,9 @@ would take the place of a table in the nodes that it reads: such a node comes to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from stonechat.datafile.resources import Node, Pipe
 from stonechat.errors import Kind, StonechatError
@@ -23,6 +24,9 @@ from stonechat.sql.with_clauses import apart, with_clause
 from stonechat.template.render import Rendered, Template
 
 Values = Mapping[str, str | Sequence[str]]
+_Key = tuple[str, str]
+"""A pipe and a node of it, by name."""
+_Path = tuple[_Key, ...]
 
 _MOST_PARTS = 1000
 _MOST_READS = 1000
@@ -83,6 +87,21 @@ class _OpenNames:
         return not (self.tables.isdisjoint(around.defined) and self.listed.isdisjoint(around.aliases))
 
 
+class _Behind(NamedTuple):
+    """A node that a statement names; or a whole pipe, with the node whose rows it is."""
+
+    name: str
+    owner: Pipe
+    node: Node
+    whole: bool
+
+    def is_on(self, path: _Path) -> bool:
+        """Whether a path leads through it."""
+        if self.whole:
+            return any(pipe == self.name for pipe, _ in path)
+        return (self.owner.name, self.name) in path
+
+
 def compose_pipe(
     project: Project, pipe: Pipe, values: Values, *, node: Node | None = None, fixed: Mapping[str, Values] | None = None
 ) -> Composed:
@@ -111,8 +130,9 @@ class Composer:
     def __init__(self, project: Project, render: Callable[[Template, Pipe], Rendered]) -> None:
         self._project = project
         self._renderer = render
-        self._renderings: dict[tuple[str, str], Rendered] = {}
-        self._open: dict[tuple[str, str], _OpenNames] = {}
+        self._renderings: dict[_Key, Rendered] = {}
+        self._looks: dict[_Key, tuple[Mentions, Sequence[_Behind]]] = {}
+        self._open: dict[_Key, _OpenNames] = {}
         self._reads: set[str] = set()
         self._parts = 0
 
@@ -137,13 +157,13 @@ class Composer:
         aborted = any(rendered.aborted for rendered in self._renderings.values())
         return Composed(sql, frozenset(self._reads), bound, settings, cache_ttl, used, aborted)
 
-    def _node(self, pipe: Pipe, node: Node, path: tuple[str, ...]) -> _Part:
+    def _node(self, pipe: Pipe, node: Node, path: _Path) -> _Part:
         """A node's rendered statement with everything that it names in front of it."""
         found: dict[str, _Part] = {}
         part = self._statement(pipe, node, path, found)
         return _Part(_with(found, part.sql), part.reads)
 
-    def _statement(self, pipe: Pipe, node: Node, path: tuple[str, ...], found: dict[str, _Part]) -> _Part:
+    def _statement(self, pipe: Pipe, node: Node, path: _Path, found: dict[str, _Part]) -> _Part:
         """A node's statement, and how many reads of tables the engine makes of it: it reads a CTE wherever it is named.
 
         The CTEs that it needs are added to `found`, each after those that it needs itself. If it would give names in
@@ -156,11 +176,11 @@ class Composer:
             )
         statement = self._render(pipe, node)
         self._note_reads(statement)
-        named = mentions(statement)
-        path = (*path, f"{pipe.name}.{node.name}")
-        takes_names = self._takes_names(named, pipe, path)
+        path = (*path, (pipe.name, node.name))
+        named, nodes = self._named(pipe, node, path)
+        takes_names = self._takes_names(named, nodes, pipe)
         own = {} if takes_names else found
-        for name, owner, behind in self._named(named, pipe, path):
+        for name, owner, behind, _ in nodes:
             if name not in own:
                 whole = takes_names or owner is not pipe
                 part = self._node(owner, behind, path) if whole else self._statement(owner, behind, path, own)
@@ -177,37 +197,41 @@ class Composer:
             )
         return _Part(_with(own, statement) if takes_names else statement, reads)
 
-    def _named(self, named: Mentions, pipe: Pipe, path: tuple[str, ...]) -> Iterator[tuple[str, Pipe, Node]]:
-        """The nodes that a statement of a pipe names, and the pipes, each with the node whose rows they are."""
-        for node in pipe.nodes:
-            # A name on the path is a column or an alias: a node cannot read itself, not even through others.
-            if node.name in named.times and f"{pipe.name}.{node.name}" not in path:
-                yield node.name, pipe, node
-        for name in sorted(named.times.keys() & self._project.pipes.keys()):
-            if not any(step.startswith(f"{name}.") for step in path):
-                yield name, self._project.pipes[name], self._project.pipes[name].output
+    def _named(self, pipe: Pipe, node: Node, path: _Path) -> tuple[Mentions, Sequence[_Behind]]:
+        """What a node's statement names, and the nodes behind that.
 
-    def _takes_names(self, named: Mentions, pipe: Pipe, path: tuple[str, ...]) -> bool:
+        A name on the path is a column or an alias: a node cannot read itself, not even through others.
+        """
+        key = pipe.name, node.name
+        if key not in self._looks:
+            named = mentions(self._render(pipe, node))
+            pipes = [self._project.pipes[name] for name in sorted(named.times.keys() & self._project.pipes.keys())]
+            own = [_Behind(each.name, pipe, each, False) for each in pipe.nodes if each.name in named.times]
+            self._looks[key] = named, [*own, *(_Behind(each.name, each, each.output, True) for each in pipes)]
+        named, nodes = self._looks[key]
+        return named, [each for each in nodes if not each.is_on(path)] if nodes else nodes
+
+    def _takes_names(self, named: Mentions, nodes: Sequence[_Behind], pipe: Pipe) -> bool:
         """Whether names that a statement gives itself stand for something else in what it reads."""
         if not named.defined and not named.aliases:
             return False
-        return any(
-            (self._open_names if owner is pipe else self._open_outside)(owner, behind).are_taken_by(named)
-            for _, owner, behind in self._named(named, pipe, path)
-        )
+        for _, owner, behind, _ in nodes:
+            names = self._open_names(owner, behind) if owner is pipe else self._open_outside(owner, behind)
+            if names.are_taken_by(named):
+                return True
+        return False
 
     def _open_names(self, pipe: Pipe, node: Node) -> _OpenNames:
         """The names in a node's statement, and in those behind it, where these stand beside it."""
         key = pipe.name, node.name
         if key not in self._open:
             self._open[key] = _OpenNames()
-            named = mentions(self._render(pipe, node))
-            found = [
-                (self._open_names if owner is pipe else self._open_outside)(owner, behind)
-                for _, owner, behind in self._named(named, pipe, (f"{pipe.name}.{node.name}",))
-            ]
-            tables = frozenset(named.times).union(*(each.tables for each in found))
-            self._open[key] = _OpenNames(tables, named.listed.union(*(each.listed for each in found)))
+            named, nodes = self._named(pipe, node, (key,))
+            tables, listed = frozenset(named.times), named.listed
+            for _, owner, behind, _ in nodes:
+                names = self._open_names(owner, behind) if owner is pipe else self._open_outside(owner, behind)
+                tables, listed = tables | names.tables, listed | names.listed
+            self._open[key] = _OpenNames(tables, listed)
         return self._open[key]
 
     def _open_outside(self, pipe: Pipe, node: Node) -> _OpenNames:
