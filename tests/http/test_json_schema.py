@@ -28,6 +28,14 @@ _PARAMETERS = [
     (Parameter("x", "Date", format="YYYY"), {"type": "string", "format": "date"}),
     (Parameter("x", "String", format="uuid"), {"type": "string", "format": "uuid"}),
     (Parameter("x", "DateTime", default="2020-01-01 00:00:00"), {"type": "string", "default": "2020-01-01 00:00:00"}),
+    (
+        Parameter("x", "Date", default="", enum=["1", "2024-01-01"]),
+        {"type": "string", "format": "date", "enum": ["2024-01-01"]},
+    ),
+    (
+        Parameter("x", "Int8", default=300, example="-5"),
+        {"type": "integer", "minimum": -128, "maximum": 127, "examples": [-5]},
+    ),
     (Parameter("x", "JSON"), {"type": "string", "contentMediaType": "application/json"}),
     (Parameter("x", "Array(String)", default=""), {"type": "array", "items": {"type": "string"}, "default": []}),
     (

@@ -227,6 +227,19 @@ def test_a_parquet_file_keeps_the_types_that_it_declares(engine: ChdbEngine) -> 
     assert msgspec.json.decode(inference.rows[0])["price"] == "1.25"
 
 
+def test_columns_of_parquet_whose_plain_names_are_alike_get_a_name_each(engine: ChdbEngine) -> None:
+    statement = "SELECT 1 AS `a b`, 2 AS `a_b`, (3, 4)::Tuple(b UInt8, c UInt8) AS a, 5 AS `a_b_2`"
+    inference = infer_parquet(engine, parquet(engine, statement))
+    assert {column.name: column.path for column in inference.columns} == {
+        "a_b": "$.a b",
+        "a_b_2": "$.a_b",
+        "a_b_3": "$.a.b",
+        "a_c": "$.a.c",
+        "a_b_2_2": "$.a_b_2",
+    }
+    assert fits(inference)
+
+
 def test_columns_of_parquet_may_have_dots_in_their_names(engine: ChdbEngine) -> None:
     statement = "SELECT 1 AS `a.b`, [1] AS `l.x`, (2, 'x')::Tuple(`c.d` Int64, e String) AS r"
     inference = infer_parquet(engine, parquet(engine, statement))

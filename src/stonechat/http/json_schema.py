@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from stonechat.project.description import Json
 from stonechat.query.schema import ResultColumn
 from stonechat.sql.types import DataType, InvalidType, NamedType, parse_type
+from stonechat.template.casts import CASTS
 from stonechat.template.parameters import Parameter
 
 _INT_BITS = (8, 16, 32, 64, 128, 256)
@@ -67,18 +68,18 @@ _COERCIONS: Mapping[object, Callable[[str], object]] = {
 
 
 def parameter_schema(parameter: Parameter) -> Json:
-    """The schema of a parameter's value: its type, default, enum and example, as far as they suit each other."""
+    """The schema of a parameter's value: its type, default, enum and example, as far as a call may have them."""
     if parameter.type.startswith("Array("):
         items = _PARAMETERS.get(parameter.type[len("Array(") : -1], {"type": "string"})
         schema: Json = {"type": "array", "items": items | _enum(parameter, items)}
     else:
         plain = _PARAMETERS.get(parameter.type, {"type": "string"})
         schema = plain | _enum(parameter, plain)
-    if (default := _coerced(parameter.default, schema)) is not None:
+    if (default := _coerced(parameter.default, schema, parameter)) is not None:
         schema["default"] = default
         schema.pop("examples", None)
         _take_in(default, schema)
-    if (example := _coerced(parameter.example, schema)) is not None:
+    if (example := _coerced(parameter.example, schema, parameter)) is not None:
         schema["examples"] = [example]
     if isinstance(parameter.format, str) and "format" not in schema:
         schema["format"] = parameter.format
@@ -88,7 +89,7 @@ def parameter_schema(parameter: Parameter) -> Json:
 def _enum(parameter: Parameter, schema: Json) -> Json:
     if not isinstance(parameter.enum, list):
         return {}
-    values = [value for item in parameter.enum if (value := _coerced(item, schema)) is not None]
+    values = [value for item in parameter.enum if (value := _coerced(item, schema, parameter)) is not None]
     return {"enum": values} if values else {}
 
 
@@ -103,17 +104,21 @@ def _take_in(default: object, schema: Json) -> None:
         schema["enum"] = [default, *enum]
 
 
-def _coerced(value: object, schema: Json) -> object:
-    """A value as the schema's type has it: authors write '10' for 10, and 'a,b' for a list. None where it has none."""
+def _coerced(value: object, schema: Json, parameter: Parameter) -> object:
+    """A value as the schema's type has it: authors write '10' for 10, and 'a,b' for a list.
+
+    None where it has none, and for what a call with that value is refused for.
+    """
     if value is None:
         return None
     if schema["type"] == "array":
         items = schema["items"]
         assert isinstance(items, dict)
         parts = value if isinstance(value, list) else str(value).split(",") if value != "" else []
-        coerced = [_coerced(part, items) for part in parts]
+        coerced = [_coerced(part, items, parameter) for part in parts]
         return None if None in coerced else coerced
     try:
+        CASTS.get(parameter.type.removeprefix("Array(").removesuffix(")"), str)(str(value))
         return _COERCIONS[schema["type"]](str(value))
     except ValueError:
         return None

@@ -41,7 +41,7 @@ def infer_csv(body: bytes, *, guessing: bool = True) -> Inference:
     width = min(max(map(len, [header] if header else rows)), _MOST_COLUMNS)
     cells = list(islice(zip_longest(*rows, fillvalue=""), width))
     columns: dict[str, InferredColumn] = {}
-    names = column_names(header) if header else [f"column_{index + 1}" for index in range(width)]
+    names = column_names(map(str.strip, header)) if header else [f"column_{index + 1}" for index in range(width)]
     for index, name in enumerate(names[:width]):
         given = [cell for cell in (cells[index] if index < len(cells) else ()) if cell not in _MISSING]
         present, kind = len(given) / len(rows), cell_type(given) if guessing else STRING

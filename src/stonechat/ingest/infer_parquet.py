@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -17,7 +18,6 @@ from stonechat.ingest.inference import (
     NothingToInfer,
     column_name,
     infer_ndjson,
-    is_reachable,
     step_to,
 )
 from stonechat.ingest.jsonpaths import EACH
@@ -57,14 +57,17 @@ def infer_parquet(engine: Engine, body: bytes) -> Inference:
 
 def _columns(sampled: Inference, declared: dict[str, str]) -> Iterator[InferredColumn]:
     """Of each top-level key its declared column, or those that were inferred below it."""
+    taken: set[str] = set()
     for key, kind in declared.items():
         below = [column for column in sampled.columns if _key_of(column) == key]
         if below and _is_one_column(kind):
             path = f"${step_to(key)}{EACH if kind.startswith('Array(') else ''}"
             present = max(column.present for column in below)
-            yield InferredColumn(column_name(key, ()), path, str(parse_type(kind)), present)
-        elif is_reachable(key):
-            yield from below
+            below = [InferredColumn(key, path, str(parse_type(kind)), present)]
+        for column in below:
+            name = column_name(column.name, taken)
+            taken.add(name)
+            yield replace(column, name=name)
 
 
 def _key_of(column: InferredColumn) -> str:

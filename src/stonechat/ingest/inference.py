@@ -6,6 +6,7 @@ Objects become columns of their own (`$.author.name` -> `author_name`), arrays o
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -25,6 +26,8 @@ _MOST_COLUMNS = 500
 _MOST_KEYS = 100
 _DEEPEST = 16
 _KEY = re.compile(r"\w(?:[\w $@:/-]*[\w$@:/-])?|@\w[\w-]*")
+_RESERVED = frozenset(("_row_exists", "_block_number", "_block_offset"))
+"""Names that no column of a table may have."""
 _QUOTED_KEY = re.compile(r"[^'`\x00-\x1f\x7f]+")
 
 
@@ -74,9 +77,8 @@ def infer_ndjson(body: bytes) -> Inference:
     lines: list[bytes] = []
     root = _Seen()
     for line in _documents(body):
-        try:
-            document = _OBJECT.decode(line)
-        except UNREADABLE:
+        document = _document(line)
+        if document is None:
             continue
         root.add(document, 0)
         lines.append(line)
@@ -128,6 +130,8 @@ def column_names(titles: Iterable[str]) -> list[str]:
 
 def _plain(text: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_]+", "_", text) or "column"
+    if plain in _RESERVED:
+        return plain.removeprefix("_")
     return f"_{plain}" if plain[0].isdigit() else plain
 
 
@@ -242,6 +246,25 @@ def _element_leaves(elements: _Seen, total: int) -> Iterator[tuple[str, str]]:
             yield path, f"Nullable({STRING if kind.startswith('Array(') else kind})"
         else:
             yield path, kind
+
+
+def _document(line: bytes) -> dict[str, Any] | None:
+    """The object that a line is, or None. A number too large for a float is infinite here, and JSON all the same."""
+    try:
+        return _OBJECT.decode(line)
+    except msgspec.ValidationError:
+        pass
+    except UNREADABLE:
+        return None
+    try:
+        document = json.loads(line.decode(), parse_constant=_refused)
+    except (*UNREADABLE, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)
 
 
 def _documents(body: bytes) -> Sequence[bytes]:
