@@ -89,4 +89,4 @@ def test_a_column_has_the_schema_of_its_types(types: tuple[str, ...], schema: di
 
 def test_nothing_is_said_of_a_column_that_callers_choose() -> None:
     schema = column_schema(ResultColumn("c", ("UInt8",), always=True, open=True))
-    assert schema == {"description": "UInt8, or what the call names"}
+    assert schema == {"description": "UInt8, or other"}

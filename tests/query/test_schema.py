@@ -37,6 +37,7 @@ _CALLS: list[tuple[str, list[dict[str, str]]]] = [
     ("{{JSON(x, '{}').get('n', 1)}} AS v", [{"x": '{"n": "a"}'}, {"x": '{"n": 0.5}'}, {"x": '{"n": [1]}'}, {}]),
     ("dateTrunc({{String(unit, 'day')}}, at) AS v", [{"unit": "hour"}, {"unit": "day"}]),
     ("CAST('5', {{String(kind, 'UInt8')}}) AS v", [{"kind": "String"}, {"kind": "UInt8"}, {"kind": "Int64"}]),
+    ("CAST('[]', {{String(kind, 'Array(UInt8)')}}) AS v", [{"kind": "String"}, {}]),
     ("{% set n = int(x or '1') %}{{n}} AS v", [{"x": "300"}, {"x": "-5"}, {}]),
     ("{% set n = len(split_to_array(ns, '1')) %}{{n}} AS v", [{"ns": "1," * 290}, {}]),
     ("{% if defined(a) %}{% if b == 'x' %}'t'{% else %}1{% end %}{% else %}[1]{% end %} AS v", [{"a": "", "b": "x"}]),
@@ -44,8 +45,13 @@ _CALLS: list[tuple[str, list[dict[str, str]]]] = [
 ]
 
 
-def _described(sql: str) -> tuple[Snapshot, tuple[ResultColumn, ...]]:
-    files = {"one.pipe": f"NODE n\nSQL >\n    %\n    SELECT {sql} FROM {_NUMBERS}\n\nTYPE endpoint\n"}
+def test_settings_in_the_sql_decide_how_values_are_written() -> None:
+    _, columns = _described("toUInt64(1) AS v", " SETTINGS output_format_json_quote_64bit_integers = 1")
+    assert column_schema(columns[0]) == {"description": "UInt64, or other"}
+
+
+def _described(sql: str, behind: str = "") -> tuple[Snapshot, tuple[ResultColumn, ...]]:
+    files = {"one.pipe": f"NODE n\nSQL >\n    %\n    SELECT {sql} FROM {_NUMBERS}{behind}\n\nTYPE endpoint\n"}
     project = Project.from_files(files)
     snapshot = Snapshot(Workspace("w", "main", "default", "2026-01-01"), 1, project, {})
     columns = result_columns(shared_engine(), snapshot, project.pipes["one"])

@@ -131,7 +131,7 @@ def column_schema(column: ResultColumn) -> Json:
     """
     told: Json = {"description": " or ".join(column.types)}
     if column.open:
-        return told | {"description": f"{told['description']}, or what the call names"}
+        return told | {"description": f"{told['description']}, or other"}
     schemas = [_text_schema(text) for text in column.types]
     if len(schemas) > 1:
         schemas = _different(map(_unbounded, schemas))

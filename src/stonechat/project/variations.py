@@ -23,8 +23,15 @@ Call = Mapping[str, str]
 _INTEGER = re.compile(r"(U?)Int(\d+)")
 _PLAIN_BITS = 32
 _FRACTIONS = ("0.5", "1", "-1", "1e300")
-_UNITS = ("second", "hour", "day", "month", "year")
-_TYPES = ("String", "UInt8", "Int64", "Float64", "Date", "DateTime")
+_UNITS = frozenset(("second", "minute", "hour", "day", "week", "month", "quarter", "year"))
+_TYPES = frozenset(
+    (
+        *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64, 128, 256)),
+        *("String", "Float32", "Float64", "Bool", "Date", "Date32", "DateTime", "DateTime64", "UUID", "Decimal"),
+        *("Array", "Map", "Tuple", "Nullable", "LowCardinality"),
+    )
+)
+_TYPES_TO_TRY = ("String", "Float64", "Array(Int64)")
 _NAMING = re.compile(r"\b(columns?|symbol|table)\s*\(", re.IGNORECASE)
 _KEY = re.compile(r"""(?:\[|\bget\()\s*["']([^"'\\]*)["']""")
 _ALIAS = re.compile(r"\bAS\s+`?(\w+)", re.IGNORECASE)
@@ -63,7 +70,7 @@ class Variations:
                 yield {item.name: text}
 
     def naming(self, columns: Mapping[str, str]) -> Iterator[Call]:
-        """Values that stand for more than a value, each by itself: names of columns or tables, and JSON.
+        """Values that stand for more than a value, each by itself: names of columns, tables or types, and JSON.
 
         `columns` are those of the answer with their types: some of them are tried, beside those of what is read.
         """
@@ -75,6 +82,8 @@ class Variations:
             elif item.type == "table":
                 tables = (*self.project.data_sources, *self.project.pipes)
                 yield from ({item.name: name} for name in tables if name != self.pipe.name)
+            elif not _TYPES.isdisjoint(_first_words(item)):
+                yield from ({item.name: name} for name in _TYPES_TO_TRY)
             elif item.type in NAMES or (naming and item.type in {"String", "Array(String)"}):
                 yield from ({item.name: name} for name in (*names, NO_VALUE))
 
@@ -124,9 +133,8 @@ class Variations:
         yield from map(str, listed[:_MOST_TEXTS])
         if item.used_in or item.type != "String":
             yield from ("1", "-1", "300", _MANY)
-        for words in (_UNITS, _TYPES):
-            if {str(known).lower() for known in (item.default, item.example, *listed)} & set(map(str.lower, words)):
-                yield from words
+        if not _UNITS.isdisjoint(_first_words(item)):
+            yield from sorted(_UNITS)
 
     @cached_property
     def _json_texts(self) -> Sequence[str]:
@@ -150,3 +158,10 @@ def _number_forms(type_name: str) -> Sequence[str]:
     if match[1]:
         return ("1", str((1 << bits) - 1), "0")
     return ("1", "-1", str((1 << bits - 1) - 1), str(-(1 << bits - 1)))
+
+
+def _first_words(item: Parameter) -> frozenset[str]:
+    """The words with which the values of a text begin that its author writes down."""
+    listed = item.enum if isinstance(item.enum, list) else []
+    known = (item.default, item.example, *listed) if item.type == "String" else ()
+    return frozenset(str(value).partition("(")[0] for value in known)

@@ -21,6 +21,8 @@ from stonechat.template.values import NO_VALUE
 Columns = Mapping[str, str]
 """Names of columns with their types."""
 
+_WRITTEN_OTHERWISE = "output_format_json_"
+"""What is in the names of settings that have numbers written as texts, and tuples as lists."""
 _MOST_ASKED = 120
 """How many statements of one endpoint are described at most."""
 
@@ -29,8 +31,8 @@ _MOST_ASKED = 120
 class ResultColumn:
     """A column of an answer. `types` are ClickHouse's, more than one where the parameters decide.
 
-    `always` is whether every call that was tried gives the column. With `open` a caller chooses what it holds, and
-    there may be any other type.
+    `always` is whether every call that was tried gives the column. With `open` it may hold anything else: a caller
+    chooses what it is, or settings in the SQL how it is written.
     """
 
     name: str
@@ -73,9 +75,12 @@ class _Inquiry:
         for base, other in self._named((least, given), variants[0]):
             absent |= base.keys() - other.keys()
             opened |= {name for name in base.keys() & other.keys() if base[name] != other[name]}
+        columns = _united(variants)
+        if any(_WRITTEN_OTHERWISE in statement for statement in self._described):
+            opened.update(column.name for column in columns)
         return tuple(
             replace(column, always=column.always and column.name not in absent, open=column.name in opened)
-            for column in _united(variants)
+            for column in columns
         )
 
     def _varied(self, bases: Sequence[Call]) -> Iterator[Columns | None]:
