@@ -52,6 +52,8 @@ def test_sql_is_laid_out_by_the_engine(statement: str, expected: str) -> None:
         "%\nselect {{Int8(x, 1)}}",
         "% select {% if defined(x) %} 1 {% else %} 2 {% end %}",
         "% select 1 {# why #}",
+        "insert into t values (1, 'a')",
+        "%\n insert into t format JSONEachRow {}",
     ],
 )
 def test_what_the_engine_would_lose_stays_as_it_is_written(statement: str) -> None:

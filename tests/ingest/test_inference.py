@@ -227,6 +227,18 @@ def test_a_parquet_file_keeps_the_types_that_it_declares(engine: ChdbEngine) -> 
     assert msgspec.json.decode(inference.rows[0])["price"] == "1.25"
 
 
+def test_a_parquet_file_with_values_that_events_can_not_have_of_its_types_gets_texts(engine: ChdbEngine) -> None:
+    statement = "SELECT nan AS a, [1.5, -inf] AS b, 0.5 AS c, if(number = 1, inf, 1) AS d FROM numbers(2)"
+    inference = infer_parquet(engine, parquet(engine, statement))
+    assert [(column.name, column.type) for column in inference.columns] == [
+        ("a", "String"),
+        ("b", "Array(String)"),
+        ("c", "Float64"),
+        ("d", "String"),
+    ]
+    assert fits(inference)
+
+
 def test_columns_of_parquet_whose_plain_names_are_alike_get_a_name_each(engine: ChdbEngine) -> None:
     statement = "SELECT 1 AS `a b`, 2 AS `a_b`, (3, 4)::Tuple(b UInt8, c UInt8) AS a, 5 AS `a_b_2`"
     inference = infer_parquet(engine, parquet(engine, statement))

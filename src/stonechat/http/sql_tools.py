@@ -43,8 +43,8 @@ def routes(authenticator: Authenticator, queries: QueryService) -> list[Route]:
 def formatted(statement: str, ask: Ask) -> str:
     """The statement as the engine lays it out.
 
-    What the engine would lose stays as it is written: comments, and a template with more than its mark `%`. Raises the
-    engine's refusal of what is not SQL, comments or not.
+    What the engine would lose stays as it is written: comments, the rows of an INSERT, and a template with more than
+    its mark `%`. Raises the engine's refusal of what is not SQL, comments or not.
     """
     text = statement.lstrip()
     mark = f"{MARK}\n" if text.startswith(MARK) else ""
@@ -53,7 +53,8 @@ def formatted(statement: str, ask: Ask) -> str:
         Template.compile(statement, name="q")
         return statement
     laid_out = ask(f"SELECT formatQuery({literal(text)})").rstrip("\n")
-    if any(token.kind is TokenKind.COMMENT for token in tokens(text)):
+    inserts = text.split(maxsplit=1)[0].upper() == "INSERT"
+    if inserts or any(token.kind is TokenKind.COMMENT for token in tokens(text)):
         return statement
     return mark + laid_out
 
