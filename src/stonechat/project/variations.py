@@ -33,6 +33,8 @@ _TYPES = frozenset(
 )
 _TYPES_TO_TRY = ("String", "Float64", "Array(Int64)")
 _NAMING = re.compile(r"\b(columns?|symbol|table)\s*\(", re.IGNORECASE)
+_CONDITION = re.compile(r"\{%-?\s*(?:if|elif)\b(.*?)%\}", re.DOTALL)
+_TEXT = re.compile(r"""(?<=["'])[^"'\\]+(?=["'])""")
 _KEY = re.compile(r"""(?:\[|\bget\()\s*["']([^"'\\]*)["']""")
 _ALIAS = re.compile(r"\bAS\s+`?(\w+)", re.IGNORECASE)
 _MANY = ",".join("a" * 300)
@@ -64,10 +66,21 @@ class Variations:
             yield {name: forms[row % len(forms)] for name, forms in numbers.items()}
 
     def alone(self) -> Iterator[Call]:
-        """Texts that a condition, the author or a function of the engine tells apart, each by itself."""
+        """Texts that the author or a function of the engine tells apart, each by itself."""
         for item in self._parameters:
             for text in dict.fromkeys(self._texts(item)):
                 yield {item.name: text}
+
+    def branching(self) -> Iterator[Call]:
+        """Texts that conditions may ask for, each by itself; they are of interest only where they lead elsewhere."""
+        conditions = [text for template in self._templates for text in _CONDITION.findall(template.sql)]
+        if not conditions:
+            return
+        written = [text for condition in conditions for text in _TEXT.findall(condition)]
+        for item in self._parameters:
+            if item.type in {"String", "Array(String)"}:
+                texts = dict.fromkeys(("", *self._choices.get(item.name, ()), *written[:_MOST_TEXTS]))
+                yield from ({item.name: text} for text in texts)
 
     def naming(self, columns: Mapping[str, str]) -> Iterator[Call]:
         """Values that stand for more than a value, each by itself: names of columns, tables or types, and JSON.
@@ -126,8 +139,8 @@ class Variations:
         return {name: found for name, found in forms.items() if found}
 
     def _texts(self, item: Parameter) -> Iterator[str]:
-        yield from self._choices.get(item.name, ())
         if item.type not in {"String", "Array(String)"}:
+            yield from self._choices.get(item.name, ())
             return
         listed = item.enum if isinstance(item.enum, list) else []
         yield from map(str, listed[:_MOST_TEXTS])

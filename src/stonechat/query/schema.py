@@ -15,6 +15,7 @@ from stonechat.project.snapshot import Snapshot
 from stonechat.project.variations import Call, Variations
 from stonechat.sql.quoting import parameter_text
 from stonechat.sql.selections import without_conditions
+from stonechat.sql.skeletons import skeleton
 from stonechat.sql.types import InvalidType, parse_type
 from stonechat.template.values import NO_VALUE
 
@@ -59,6 +60,7 @@ class _Inquiry:
         self._pipe = pipe
         self._variations = Variations(snapshot.project, pipe)
         self._described: dict[str, Columns | None] = {}
+        self._skeletons: dict[str, str] = {}
         self._left = _MOST_ASKED
 
     def columns(self) -> tuple[ResultColumn, ...] | None:
@@ -92,6 +94,8 @@ class _Inquiry:
                     yield from (self._called({**base, name: text}) for name, text in together.items())
         for alone in self._variations.alone():
             yield from (self._called({**base, **alone}) for base in bases)
+        for branching in self._variations.branching():
+            yield from (self._called({**base, **branching}, branches_alone=True) for base in bases)
 
     def _named(self, bases: Sequence[Call], columns: Columns) -> Iterator[tuple[Columns, Columns]]:
         """The columns of a call with those of one like it in which a parameter names something else."""
@@ -101,10 +105,12 @@ class _Inquiry:
                 if before is not None and after is not None:
                     yield before, after
 
-    def _called(self, values: Call) -> Columns | None:
-        return self._of(partial(compose_pipe, self._snapshot.project, self._pipe, values))
+    def _called(self, values: Call, *, branches_alone: bool = False) -> Columns | None:
+        compose = partial(compose_pipe, self._snapshot.project, self._pipe, values)
+        return self._of(compose, branches_alone=branches_alone)
 
-    def _of(self, compose: Callable[[], Composed]) -> Columns | None:
+    def _of(self, compose: Callable[[], Composed], *, branches_alone: bool = False) -> Columns | None:
+        """The columns of a call; with `branches_alone` those of one that differs from it at most in its texts."""
         try:
             composed = compose()
         except StonechatError:
@@ -114,12 +120,15 @@ class _Inquiry:
             # Where one call can not be described for its conditions, another like it may be.
             alike = without_conditions(composed.sql)
             found = self._described.get(alike)
+            if found is None and branches_alone and skeleton(alike) in self._skeletons:
+                return self._described[self._skeletons[skeleton(alike)]]
             if found is None and self._left:
                 self._left -= 1
                 found = self._asked(composed)
             self._described[composed.sql] = found
             if found is not None:
                 self._described[alike] = found
+                self._skeletons.setdefault(skeleton(alike), alike)
         return self._described[composed.sql]
 
     def _asked(self, composed: Composed) -> Columns | None:
