@@ -60,7 +60,8 @@ class _Inquiry:
         self._pipe = pipe
         self._variations = Variations(snapshot.project, pipe)
         self._described: dict[str, Columns | None] = {}
-        self._skeletons: dict[str, str] = {}
+        self._skeletons: dict[str, Columns | None] = {}
+        self._calls: dict[frozenset[tuple[str, str]], Columns | None] = {}
         self._left = _MOST_ASKED
 
     def columns(self) -> tuple[ResultColumn, ...] | None:
@@ -106,8 +107,11 @@ class _Inquiry:
                     yield before, after
 
     def _called(self, values: Call, *, branches_alone: bool = False) -> Columns | None:
-        compose = partial(compose_pipe, self._snapshot.project, self._pipe, values)
-        return self._of(compose, branches_alone=branches_alone)
+        key = frozenset(values.items())
+        if key not in self._calls:
+            compose = partial(compose_pipe, self._snapshot.project, self._pipe, values)
+            self._calls[key] = self._of(compose, branches_alone=branches_alone)
+        return self._calls[key]
 
     def _of(self, compose: Callable[[], Composed], *, branches_alone: bool = False) -> Columns | None:
         """The columns of a call; with `branches_alone` those of one that differs from it at most in its texts."""
@@ -116,20 +120,24 @@ class _Inquiry:
         except StonechatError:
             # Dummies suit the types of parameters, not always what an author's own checks ask of their values.
             return None
-        if composed.sql not in self._described:
-            # Where one call can not be described for its conditions, another like it may be.
-            alike = without_conditions(composed.sql)
-            found = self._described.get(alike)
-            if found is None and branches_alone and skeleton(alike) in self._skeletons:
-                return self._described[self._skeletons[skeleton(alike)]]
-            if found is None and self._left:
-                self._left -= 1
-                found = self._asked(composed)
-            self._described[composed.sql] = found
-            if found is not None:
-                self._described[alike] = found
-                self._skeletons.setdefault(skeleton(alike), alike)
-        return self._described[composed.sql]
+        sql = composed.sql
+        if sql not in self._described:
+            found = self._skeletons.get(skeleton(sql)) if branches_alone else None
+            self._described[sql] = found or self._found(composed)
+            if self._described[sql] is not None:
+                self._skeletons.setdefault(skeleton(sql), self._described[sql])
+        return self._described[sql]
+
+    def _found(self, composed: Composed) -> Columns | None:
+        """The columns of a statement, or of one like it: that may be described where its own conditions forbid it."""
+        alike = without_conditions(composed.sql)
+        found = self._described.get(alike)
+        if found is None and self._left:
+            self._left -= 1
+            found = self._asked(composed)
+        if found is not None:
+            self._described[alike] = found
+        return found
 
     def _asked(self, composed: Composed) -> Columns | None:
         bound = {name: parameter_text(value) for name, value in composed.bound.items()}
