@@ -182,8 +182,10 @@ class Reader:
         self._environment = {name: value for name, _, value in pairs}
 
     def _datafiles(self) -> dict[Path, int]:
-        folder = self._home / "work"
-        return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix in _SUFFIXES}
+        # Beside them are the folders of servers at work, whose own come and go: `os.walk` passes over what has gone.
+        walked = os.walk(self._home / "work")
+        paths = [Path(folder, name) for folder, _, names in walked for name in names]
+        return {path: path.stat().st_mtime_ns for path in paths if path.suffix in _SUFFIXES}
 
 
 def environment_for(home: Path, folder: Path, port: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 import httpx
@@ -150,6 +151,7 @@ def test_a_look_at_sql_takes_the_place_of_a_query(start_server: StartServer, too
     endless = "SELECT+sum(cityHash64(number,rand()))+FROM+numbers(100000000000000)"
     with socket.create_connection(("127.0.0.1", server.port)) as busy:
         busy.sendall(f"GET /v0/sql?q={endless}&token={server.token} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        until(lambda: re.search(r"stonechat_queries 1\b", server.request("GET", "/metrics").text))
         refused = until(lambda: _refusal(server, tool))
         assert (refused.status_code, refused.json()["code"]) == (503, "SC804")
     until(lambda: _refusal(server, tool) is None)

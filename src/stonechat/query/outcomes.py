@@ -104,13 +104,13 @@ class Outcomes:
             await self._runs.in_thread(self._catch_up, prepared.sources.database)
         if not prepared.keeps:
             return Outcome(await self._runs.run(prepared.query), CacheStatus.BYPASS)
-        result = await self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query))
-        if isinstance(result, QueryResult):
-            # At once: the next request may be read as soon as this one's answer is on its way.
-            self._keep(prepared, versions, result)
-        elif not result.hold():
+        # Kept where it lands: whoever asks from then on finds no query under way any more.
+        landed = partial(self._keep, prepared, versions)
+        result = await self._flights.join((prepared.key, versions), partial(self._runs.start, prepared.query), landed)
+        if not isinstance(result, QueryResult) and not result.hold():
             result = await self._runs.run(prepared.query)  # it ended between its beginning and this turn of the loop
         return Outcome(result, CacheStatus.MISS, prepared.etag(self._versions.epoch, versions))
 
-    def _keep(self, prepared: Prepared, versions: Versions, result: QueryResult) -> None:
-        self._cache.put(prepared.key, versions, result, lifetime=prepared.lifetime)
+    def _keep(self, prepared: Prepared, versions: Versions, result: Result) -> None:
+        if isinstance(result, QueryResult):
+            self._cache.put(prepared.key, versions, result, lifetime=prepared.lifetime)
